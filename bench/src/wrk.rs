@@ -1,0 +1,166 @@
+//! What: the client of every measurement: Debian's wrk, one thread, driven by a small Lua script.
+//! Shape: a script file with 1,000 ready-made request heads in, one line of JSON out.
+//! Units: whole seconds in, requests and microseconds out.
+//! Errors: any failed request or answer of 400 and above fails the run: a broken figure is none.
+//! Source: wrk's SCRIPTING document.
+
+use std::fs;
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::cpu::spawn_on;
+
+/// wrk on the load processor, with its script.
+pub(crate) struct Wrk {
+    cpu: usize,
+    connections: u32,
+    script: PathBuf,
+}
+
+/// What wrk saw in one run.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Run {
+    pub(crate) requests: u64,
+    pub(crate) elapsed_us: u64,
+}
+
+impl Wrk {
+    /// Writes the script into `directory`; fails if wrk is missing.
+    pub(crate) fn new(cpu: usize, connections: u32, directory: &Path) -> io::Result<Self> {
+        version()?;
+        let script = directory.join("requests.lua");
+        fs::write(&script, SCRIPT)?;
+        Ok(Wrk {
+            cpu,
+            connections,
+            script,
+        })
+    }
+
+    /// Loads `address` for `seconds`, on behalf of the server called `name`.
+    pub(crate) fn run(
+        &self,
+        name: &str,
+        tls: bool,
+        address: SocketAddr,
+        seconds: u32,
+    ) -> io::Result<Run> {
+        let scheme = if tls { "https" } else { "http" };
+        let mut command = Command::new("wrk");
+        command
+            .args([
+                "--threads",
+                "1",
+                "--connections",
+                &self.connections.to_string(),
+            ])
+            .args([
+                "--duration",
+                &format!("{seconds}s"),
+                "--timeout",
+                "5s",
+                "--script",
+            ])
+            .arg(&self.script)
+            .arg(format!("{scheme}://{address}"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let output = spawn_on(self.cpu, &mut command)?.wait_with_output()?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        read_run(&text).map_err(|why| {
+            let stderr = String::from_utf8_lossy(&output.stderr);
+            io::Error::other(format!("wrk against {name}: {why}\n{stderr}"))
+        })
+    }
+}
+
+/// The version line of the installed wrk.
+pub(crate) fn version() -> io::Result<String> {
+    let output = Command::new("wrk")
+        .arg("--version")
+        .output()
+        .map_err(|error| {
+            io::Error::other(format!("wrk cannot be run ({error}); apt-get install wrk"))
+        })?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let line = text.lines().next().unwrap_or_default();
+    Ok(line.split(" [").next().unwrap_or_default().to_owned())
+}
+
+fn read_run(text: &str) -> Result<Run, String> {
+    let line = text.lines().find_map(|line| line.strip_prefix("RUN "));
+    let line = line.ok_or_else(|| format!("no result in {text:?}"))?;
+    let value: serde_json::Value = serde_json::from_str(line).map_err(|e| e.to_string())?;
+    let number = |name: &str| {
+        value[name]
+            .as_u64()
+            .ok_or_else(|| format!("no {name} in {line}"))
+    };
+    for kind in ["connect", "read", "write", "status", "timeout"] {
+        let count = number(kind)?;
+        if count > 0 {
+            return Err(format!("{count} requests failed ({kind})"));
+        }
+    }
+    let run = Run {
+        requests: number("requests")?,
+        elapsed_us: number("elapsed_us")?,
+    };
+    if run.requests == 0 {
+        Err("no request was answered".to_owned())
+    } else {
+        Ok(run)
+    }
+}
+
+/// Heads as curl sends them; `%d` is the only difference between the 1,000. There is no `response`
+/// function: it would make wrk copy every answer into Lua.
+const SCRIPT: &str = r#"
+local heads = {}
+local next_head = 0
+
+function init(args)
+  local host = wrk.host .. ":" .. wrk.port
+  for i = 1, 1000 do
+    heads[i] = string.format(
+      "GET /dev/items/%d HTTP/1.1\r\nHost: %s\r\nUser-Agent: curl/8.14.1\r\nAccept: */*\r\n\r\n",
+      i, host)
+  end
+end
+
+function request()
+  next_head = next_head % 1000 + 1
+  return heads[next_head]
+end
+
+function done(summary, latency, requests)
+  local e = summary.errors
+  io.write(string.format(
+    'RUN {"requests":%d,"elapsed_us":%d,"connect":%d,"read":%d,"write":%d,"status":%d,' ..
+    '"timeout":%d}\n',
+    summary.requests, summary.duration, e.connect, e.read, e.write, e.status, e.timeout))
+end
+"#;
+
+#[cfg(test)]
+mod tests {
+    use super::read_run;
+
+    const GOOD: &str = r#"{"requests":9,"elapsed_us":5,"connect":0,"read":0,"write":0,"#;
+
+    #[test]
+    fn a_run_with_failures_is_no_figure() {
+        for (name, rest, whole) in [
+            ("clean", r#""status":0,"timeout":0}"#, true),
+            ("refused", r#""status":3,"timeout":0}"#, false),
+            ("late", r#""status":0,"timeout":1}"#, false),
+            ("cut", "", false),
+        ] {
+            let run = read_run(&format!("Running 3s test\nRUN {GOOD}{rest}\n"));
+            assert_eq!(run.is_ok(), whole, "{name}: {run:?}");
+        }
+    }
+}

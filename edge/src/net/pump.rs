@@ -1,0 +1,435 @@
+//! A body on its way from one connection to another.
+//!
+//! What it is: reads a body as its framing says, hands its bytes on without copying them, and
+//! frames them anew; only our code writes framing. Shape: a state machine polled by the task that
+//! owns both connections. Units: bytes. Ranges: the sink holds at most [`SINK_HIGH_BYTES`] unsent
+//! before the source is left alone, so a body of any size takes constant memory. Errors:
+//! [`PumpEnd`]. Source: RFC 9112 sections 6 and 7.
+
+use std::task::Poll;
+
+use super::conn::Conn;
+use crate::{
+    base::time::{Mono, NS_PER_MS},
+    exec::{RecvEnd, SendEnd},
+    ring::{Buf, BufMut},
+    wire::{
+        body::BodyReader,
+        chunked::Step,
+        fault::BodyFault,
+        write::{CHUNK_LINE_BYTES_MAX, LAST_CHUNK, chunk_size_line},
+    },
+};
+
+/// Unsent bytes at which the source is left alone.
+pub const SINK_HIGH_BYTES: usize = 128 * 1024;
+/// The same while buffers are scarce, so that slow readers cannot hold them all.
+const SINK_HIGH_SCARCE_BYTES: usize = 16 * 1024;
+/// Pieces up to this size are copied beside their chunk line.
+const COPY_BYTES_MAX: usize = 4 * 1024;
+
+/// How the body is framed towards the sink.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum OutFraming {
+    /// As it is: a declared length, or until the connection ends.
+    Raw,
+    /// In chunks.
+    Chunked,
+    /// Nowhere: read and thrown away.
+    Nowhere,
+}
+
+/// Why a body did not arrive whole.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum PumpEnd {
+    /// The source ended or failed.
+    Source(RecvEnd),
+    /// The source sent something that is no body.
+    Fault(BodyFault),
+    /// The sink failed.
+    Sink,
+    /// The source was slower than it may be.
+    SourceSlow,
+    /// The sink took bytes more slowly than it may.
+    SinkSlow,
+    /// No buffer is free.
+    Buffers,
+}
+
+/// The slowest a peer may be (RELIABILITY section 2). Progress means bytes moved.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Pace {
+    /// Bytes a second, once the grace is over.
+    pub bytes_per_s: u64,
+    /// Time before the rate counts.
+    pub grace_ms: u64,
+    /// Longest time without a byte.
+    pub still_ms: u64,
+}
+
+/// How a peer does while we wait for it; time in which we do not wait does not count.
+#[derive(Clone, Copy, Default, Debug)]
+struct Waiting {
+    since: Option<Mono>,
+    last_move: Mono,
+    moved_bytes: u64,
+    waited_ns: u64,
+}
+
+impl Waiting {
+    fn moved(&mut self, bytes: u64, now: Mono) {
+        self.moved_bytes = self.moved_bytes.saturating_add(bytes);
+        if let Some(since) = self.since.take() {
+            self.waited_ns = self.waited_ns.saturating_add(now.since_ns(since));
+        }
+    }
+
+    /// Books that we wait at `now`; the time to look again, or `None` when it was too slow.
+    fn wait(&mut self, pace: Pace, now: Mono) -> Option<Mono> {
+        if self.since.is_none() {
+            self.since = Some(now);
+            self.last_move = now;
+        }
+        let still = self.last_move.plus_ms(pace.still_ms);
+        let waited_ms = (self.waited_ns + now.since_ns(self.last_move)) / NS_PER_MS;
+        let least = pace.bytes_per_s.saturating_mul(waited_ms) / 1000;
+        let too_slow = waited_ms > pace.grace_ms && self.moved_bytes < least;
+        if now >= still || too_slow {
+            return None;
+        }
+        Some(still.min(now.plus_ms(pace.grace_ms.max(1_000))))
+    }
+}
+
+/// One body.
+pub struct Pump {
+    reader: BodyReader,
+    out: OutFraming,
+    /// Received behind the head or behind the last piece.
+    carry: Option<Buf>,
+    line_end_due: bool,
+    done: bool,
+    moved_bytes: u64,
+    source_pace: Option<Pace>,
+    sink_pace: Option<Pace>,
+    source_wait: Waiting,
+    sink_wait: Waiting,
+    sink_unsent: usize,
+}
+
+impl Pump {
+    /// A body read by `reader`, whose first bytes may be in `carry`.
+    #[must_use]
+    pub fn new(reader: BodyReader, out: OutFraming, carry: Option<Buf>) -> Pump {
+        let done = reader.is_done() && out != OutFraming::Chunked;
+        Pump {
+            reader,
+            out,
+            carry,
+            line_end_due: false,
+            done,
+            moved_bytes: 0,
+            source_pace: None,
+            sink_pace: None,
+            source_wait: Waiting::default(),
+            sink_wait: Waiting::default(),
+            sink_unsent: 0,
+        }
+    }
+
+    /// Bounds how slowly the source may send.
+    #[must_use]
+    pub fn with_source_pace(mut self, pace: Pace) -> Pump {
+        self.source_pace = Some(pace);
+        self
+    }
+
+    /// Bounds how slowly the sink may take.
+    #[must_use]
+    pub fn with_sink_pace(mut self, pace: Pace) -> Pump {
+        self.sink_pace = Some(pace);
+        self
+    }
+
+    /// Everything was read and handed on.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        self.done
+    }
+
+    /// Body bytes handed on so far.
+    #[must_use]
+    pub fn moved_bytes(&self) -> u64 {
+        self.moved_bytes
+    }
+
+    /// What was received behind the body's end.
+    pub fn take_carry(&mut self) -> Option<Buf> {
+        self.carry.take()
+    }
+
+    /// What is left of it: to be read by somebody else.
+    #[must_use]
+    pub fn into_rest(self) -> (BodyReader, Option<Buf>) {
+        (self.reader, self.carry)
+    }
+
+    /// Reads and throws away, at most `bytes_max`; for bodies that nobody needs.
+    pub fn poll_away(
+        &mut self,
+        source: &mut Conn,
+        deadline: Mono,
+        bytes_max: u64,
+    ) -> Poll<Result<(), PumpEnd>> {
+        loop {
+            if self.done {
+                return Poll::Ready(Ok(()));
+            }
+            if self.moved_bytes > bytes_max {
+                return Poll::Ready(Err(PumpEnd::Fault(BodyFault::TooLarge)));
+            }
+            let mut buf = match self.carry.take() {
+                Some(buf) => buf,
+                None => match source.poll_recv_until(deadline) {
+                    Poll::Pending => return Poll::Pending,
+                    Poll::Ready(Ok(buf)) => buf,
+                    Poll::Ready(Err(end)) => return Poll::Ready(Err(PumpEnd::Source(end))),
+                },
+            };
+            while !buf.is_empty() && !self.done {
+                match self.reader.read(&buf) {
+                    Ok(Step::Need) => break,
+                    Ok(Step::Data { skip, len }) => {
+                        self.moved_bytes += len as u64;
+                        buf.advance(skip + len);
+                        self.done = self.reader.is_done();
+                    }
+                    Ok(Step::End { consumed }) => {
+                        buf.advance(consumed);
+                        self.done = true;
+                    }
+                    Err(fault) => return Poll::Ready(Err(PumpEnd::Fault(fault))),
+                }
+            }
+            if self.done && !buf.is_empty() {
+                self.carry = Some(buf);
+            }
+        }
+    }
+
+    /// Copies the first body bytes at hand beside a head that is still being written, as far as
+    /// they fit; a small answer then leaves in one piece. Declared lengths only.
+    pub fn prefill(&mut self, head: &mut BufMut) {
+        if self.out != OutFraming::Raw || !matches!(self.reader, BodyReader::Length(_)) {
+            return;
+        }
+        let Some(carry) = &mut self.carry else { return };
+        if carry.len().min(COPY_BYTES_MAX) < carry.len() || head.spare().len() < carry.len() {
+            return;
+        }
+        if let Ok(Step::Data { len, .. }) = self.reader.read(carry) {
+            head.extend(carry.get(..len).unwrap_or(&[]));
+            self.moved_bytes += len as u64;
+            carry.advance(len);
+            if carry.is_empty() {
+                self.carry = None;
+            }
+        }
+        self.done = self.reader.is_done();
+    }
+
+    /// Moves what can be moved now. Ready when the body is over or cannot go on. `deadline` bounds
+    /// the wait for a source that has no pace.
+    pub fn poll(
+        &mut self,
+        source: &mut Conn,
+        sink: &mut Conn,
+        deadline: Mono,
+    ) -> Poll<Result<(), PumpEnd>> {
+        loop {
+            if self.done {
+                return Poll::Ready(Ok(()));
+            }
+            if self.out != OutFraming::Nowhere {
+                match self.poll_sink(sink) {
+                    Poll::Pending => return Poll::Pending,
+                    Poll::Ready(Err(end)) => return Poll::Ready(Err(end)),
+                    Poll::Ready(Ok(())) => {}
+                }
+            }
+            let buf = match self.carry.take() {
+                Some(buf) => buf,
+                None => match self.poll_source(source, deadline) {
+                    Poll::Pending => return Poll::Pending,
+                    Poll::Ready(Ok(buf)) => buf,
+                    Poll::Ready(Err(PumpEnd::Source(RecvEnd::Closed))) => {
+                        return Poll::Ready(self.close(sink));
+                    }
+                    Poll::Ready(Err(end)) => return Poll::Ready(Err(end)),
+                },
+            };
+            if let Err(end) = self.hand_on(buf, sink) {
+                return Poll::Ready(Err(end));
+            }
+            self.sink_unsent = sink.unsent_bytes();
+        }
+    }
+
+    fn poll_sink(&mut self, sink: &mut Conn) -> Poll<Result<(), PumpEnd>> {
+        let scarce = sink.stream().core().pool().is_scarce();
+        let polled = sink.poll_sent(if scarce {
+            SINK_HIGH_SCARCE_BYTES
+        } else {
+            SINK_HIGH_BYTES
+        });
+        let now = sink.stream().core().now();
+        let unsent = sink.unsent_bytes();
+        if unsent < self.sink_unsent {
+            self.sink_wait
+                .moved((self.sink_unsent - unsent) as u64, now);
+        }
+        self.sink_unsent = unsent;
+        match polled {
+            Poll::Ready(Ok(())) => Poll::Ready(Ok(())),
+            Poll::Ready(Err(SendEnd::Failed(_) | SendEnd::Timeout)) => {
+                Poll::Ready(Err(PumpEnd::Sink))
+            }
+            Poll::Pending => {
+                let Some(pace) = self.sink_pace else {
+                    return Poll::Pending;
+                };
+                match self.sink_wait.wait(pace, now) {
+                    Some(look) => {
+                        sink.stream().core().wake_at(look);
+                        Poll::Pending
+                    }
+                    None => Poll::Ready(Err(PumpEnd::SinkSlow)),
+                }
+            }
+        }
+    }
+
+    fn poll_source(&mut self, source: &mut Conn, deadline: Mono) -> Poll<Result<Buf, PumpEnd>> {
+        let now = source.stream().core().now();
+        let until = match self.source_pace {
+            Some(_) => Mono::FAR,
+            None => deadline,
+        };
+        match source.poll_recv_until(until) {
+            Poll::Ready(Ok(buf)) => {
+                self.source_wait.moved(buf.len() as u64, now);
+                Poll::Ready(Ok(buf))
+            }
+            Poll::Ready(Err(end)) => Poll::Ready(Err(PumpEnd::Source(end))),
+            Poll::Pending => {
+                let Some(pace) = self.source_pace else {
+                    return Poll::Pending;
+                };
+                match self.source_wait.wait(pace, now) {
+                    Some(look) => {
+                        source.stream().core().wake_at(look);
+                        Poll::Pending
+                    }
+                    None => Poll::Ready(Err(PumpEnd::SourceSlow)),
+                }
+            }
+        }
+    }
+
+    fn close(&mut self, sink: &mut Conn) -> Result<(), PumpEnd> {
+        self.reader.close().map_err(PumpEnd::Fault)?;
+        self.finish(sink)
+    }
+
+    fn hand_on(&mut self, mut buf: Buf, sink: &mut Conn) -> Result<(), PumpEnd> {
+        // However short the chunks, their lines share buffers: a received buffer becomes about
+        // one buffer on its way out.
+        let mut line = None;
+        loop {
+            match self.reader.read(&buf).map_err(PumpEnd::Fault)? {
+                Step::Need => {
+                    flush(line, sink);
+                    return Ok(());
+                }
+                Step::Data { skip, len } => {
+                    buf.advance(skip);
+                    let piece = buf.split_to(len);
+                    self.moved_bytes += len as u64;
+                    self.send(piece, &mut line, sink)?;
+                    if self.reader.is_done() {
+                        break;
+                    }
+                }
+                Step::End { consumed } => {
+                    buf.advance(consumed);
+                    break;
+                }
+            }
+            if buf.is_empty() {
+                flush(line, sink);
+                return Ok(());
+            }
+        }
+        flush(line, sink);
+        if !buf.is_empty() {
+            self.carry = Some(buf);
+        }
+        self.finish(sink)
+    }
+
+    fn send(
+        &mut self,
+        piece: Buf,
+        line: &mut Option<BufMut>,
+        sink: &mut Conn,
+    ) -> Result<(), PumpEnd> {
+        match self.out {
+            OutFraming::Nowhere => {}
+            OutFraming::Raw => sink.send(piece),
+            OutFraming::Chunked => {
+                let copied = piece.len() <= COPY_BYTES_MAX;
+                let needed = CHUNK_LINE_BYTES_MAX + 2 + if copied { piece.len() } else { 0 };
+                if line
+                    .as_mut()
+                    .is_some_and(|open| open.spare().len() < needed)
+                {
+                    flush(line.take(), sink);
+                }
+                let fresh = || sink.stream().core().pool().take();
+                let mut out = line.take().or_else(fresh).ok_or(PumpEnd::Buffers)?;
+                if std::mem::replace(&mut self.line_end_due, true) {
+                    out.extend(b"\r\n");
+                }
+                let mut digits = [0; CHUNK_LINE_BYTES_MAX];
+                out.extend(chunk_size_line(piece.len() as u64, &mut digits));
+                if copied {
+                    out.extend(&piece);
+                    *line = Some(out);
+                } else {
+                    sink.send(out.freeze());
+                    sink.send(piece);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self, sink: &mut Conn) -> Result<(), PumpEnd> {
+        self.done = true;
+        if self.out == OutFraming::Chunked {
+            let mut end = sink.stream().core().pool().take().ok_or(PumpEnd::Buffers)?;
+            if std::mem::take(&mut self.line_end_due) {
+                end.extend(b"\r\n");
+            }
+            end.extend(LAST_CHUNK);
+            sink.send(end.freeze());
+        }
+        Ok(())
+    }
+}
+
+fn flush(line: Option<BufMut>, sink: &mut Conn) {
+    if let Some(line) = line {
+        sink.send(line.freeze());
+    }
+}

@@ -1,0 +1,275 @@
+//! All state of one request.
+//!
+//! What it is: what the stages read and fill, from the first byte to the log line. Shape: one box,
+//! drawn from the core's pool when a request's first byte arrives and given back when its answer
+//! has left; everything in it keeps its memory. Units: [`Mono`] and [`Wall`] for times. Errors:
+//! none.
+
+use std::net::IpAddr;
+
+use super::fault::Fault;
+use crate::{
+    base::time::{Mono, Wall},
+    ring::Buf,
+    route::{Params, RouteIndex, StageIndex},
+    wire::{head::RequestHead, method::Method, response::ResponseHead, span::Span},
+};
+
+/// A head's bytes: usually the buffer they arrived in, copied together when they came in pieces.
+#[derive(Default)]
+pub struct HeadBytes {
+    whole: Option<Buf>,
+    pieces: Vec<u8>,
+}
+
+impl HeadBytes {
+    /// The bytes so far.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        match &self.whole {
+            Some(buf) => buf,
+            None => &self.pieces,
+        }
+    }
+
+    /// Forgets them.
+    pub fn clear(&mut self) {
+        self.whole = None;
+        self.pieces.clear();
+    }
+
+    /// Takes a buffer that holds the whole head.
+    pub fn set_whole(&mut self, buf: Buf) {
+        self.whole = Some(buf);
+    }
+
+    /// Appends a piece.
+    pub fn push(&mut self, piece: &[u8]) {
+        self.pieces.extend_from_slice(piece);
+    }
+
+    /// Drops what lies behind the head.
+    pub fn truncate(&mut self, bytes_len: usize) {
+        self.pieces.truncate(bytes_len);
+    }
+}
+
+/// Who is at the other end.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer {
+    /// The client's address, after a PROXY header if the listener has one.
+    pub ip: IpAddr,
+    /// The same as text.
+    pub ip_text: AddressText,
+    /// The port it reached.
+    pub local_port: u16,
+    /// Over TLS.
+    pub tls: bool,
+    /// The peer is a proxy whose word about the client counts.
+    pub trusted: bool,
+}
+
+/// An address as text, written once per connection.
+#[derive(Clone, Copy)]
+pub struct AddressText {
+    bytes: [u8; ADDRESS_TEXT_BYTES],
+    len: u8,
+}
+
+/// The longest IPv6 text.
+const ADDRESS_TEXT_BYTES: usize = 45;
+
+impl AddressText {
+    /// `ip` as RFC 5952 writes it.
+    #[must_use]
+    pub fn new(ip: IpAddr) -> AddressText {
+        use std::io::Write;
+        let mut text = AddressText {
+            bytes: [0; ADDRESS_TEXT_BYTES],
+            len: 0,
+        };
+        let mut rest = &mut text.bytes[..];
+        let written = write!(rest, "{ip}");
+        debug_assert!(written.is_ok(), "an address fits");
+        let left = rest.len();
+        text.len = u8::try_from(ADDRESS_TEXT_BYTES - left).unwrap_or(0);
+        text
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..usize::from(self.len)).unwrap_or(&[])
+    }
+}
+
+impl std::fmt::Debug for AddressText {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(std::str::from_utf8(self.as_bytes()).unwrap_or("?"))
+    }
+}
+
+/// Length of a request id.
+pub const REQUEST_ID_BYTES: usize = 36;
+
+/// How the origin did.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Integration {
+    /// Its status; 0: none.
+    pub status: u16,
+    /// From the request to its answer's head.
+    pub latency_ns: u64,
+    /// Connections tried.
+    pub attempts: u32,
+    /// Some byte of an answer came, so that the request may have been served.
+    pub answer_seen: bool,
+    /// Position of the endpoint in its group.
+    pub endpoint: Option<usize>,
+}
+
+/// All state of one request.
+pub struct Exchange {
+    /// The parsed request.
+    pub head: RequestHead,
+    /// What `head` points into.
+    pub head_bytes: HeadBytes,
+    /// The parsed answer of an origin.
+    pub answer: ResponseHead,
+    /// What `answer` points into.
+    pub answer_bytes: HeadBytes,
+    /// Path parameters.
+    pub params: Params,
+    /// Which stage serves it.
+    pub stage: Option<StageIndex>,
+    /// Which route.
+    pub route: Option<RouteIndex>,
+    /// Where `$context.path` begins in the path.
+    pub path_from: usize,
+    /// `$context.requestId`, a version 4 UUID.
+    pub request_id: [u8; REQUEST_ID_BYTES],
+    /// First byte received.
+    pub received: Mono,
+    /// The same on the wall.
+    pub received_wall: Wall,
+    /// The client's status; 0: none was sent.
+    pub status: u16,
+    /// Body bytes from the client.
+    pub request_bytes: u64,
+    /// Body bytes to the client.
+    pub response_bytes: u64,
+    /// How the origin did.
+    pub integration: Integration,
+    /// Why it was not answered by its integration.
+    pub fault: Option<Fault>,
+    /// The connection may not carry another request.
+    pub last: bool,
+    /// Room for a target on its way out.
+    pub scratch: Vec<u8>,
+}
+
+/// Longest outgoing target.
+const SCRATCH_BYTES: usize = 16 * 1024;
+
+impl Exchange {
+    /// An empty one.
+    #[must_use]
+    pub fn new() -> Box<Exchange> {
+        Box::new(Exchange {
+            head: RequestHead::new(),
+            head_bytes: HeadBytes::default(),
+            answer: ResponseHead::new(),
+            answer_bytes: HeadBytes::default(),
+            params: Params::new(),
+            stage: None,
+            route: None,
+            path_from: 0,
+            request_id: [b'0'; REQUEST_ID_BYTES],
+            received: Mono::default(),
+            received_wall: Wall::default(),
+            status: 0,
+            request_bytes: 0,
+            response_bytes: 0,
+            integration: Integration::default(),
+            fault: None,
+            last: false,
+            scratch: vec![0; SCRATCH_BYTES],
+        })
+    }
+
+    /// Begins a request.
+    pub fn begin(&mut self, now: Mono, wall: Wall, random: (u64, u64)) {
+        self.head_bytes.clear();
+        self.head.method = Method::default(); // an answer before the head is whole looks at it
+        self.answer_bytes.clear();
+        self.params.clear();
+        // A head that is refused before it is parsed must not answer for the one before it.
+        self.head.method = Method::default();
+        self.head.method_name = Span::default();
+        self.head.minor = 1;
+        self.stage = None;
+        self.route = None;
+        self.path_from = 0;
+        write_uuid(random, &mut self.request_id);
+        self.received = now;
+        self.received_wall = wall;
+        self.status = 0;
+        self.request_bytes = 0;
+        self.response_bytes = 0;
+        self.integration = Integration::default();
+        self.fault = None;
+    }
+
+    /// Lets go of what it holds of the core's buffers.
+    pub fn end(&mut self) {
+        self.head_bytes.clear();
+        self.answer_bytes.clear();
+    }
+
+    /// A part of the request head.
+    #[must_use]
+    pub fn text(&self, span: Span) -> &[u8] {
+        span.of(self.head_bytes.bytes())
+    }
+}
+
+/// A version 4 UUID (RFC 9562 section 5.4) of 128 random bits.
+fn write_uuid((high, low): (u64, u64), out: &mut [u8; REQUEST_ID_BYTES]) {
+    let high = ((high & !0xf000) | 0x4000).to_be_bytes();
+    let low = ((low & !(0b11 << 62)) | (0b10 << 62)).to_be_bytes();
+    let digits = |byte: u8| HEX_PAIRS[usize::from(byte)];
+    for (byte, at) in high.into_iter().zip([0, 2, 4, 6, 9, 11, 14, 16]) {
+        out[at..at + 2].copy_from_slice(&digits(byte));
+    }
+    for (byte, at) in low.into_iter().zip([19, 21, 24, 26, 28, 30, 32, 34]) {
+        out[at..at + 2].copy_from_slice(&digits(byte));
+    }
+    for at in [8, 13, 18, 23] {
+        out[at] = b'-';
+    }
+}
+
+/// Every byte as two hexadecimal digits.
+const HEX_PAIRS: [[u8; 2]; 256] = {
+    const HEX: &[u8; 16] = b"0123456789abcdef";
+    let mut pairs = [[0; 2]; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        pairs[byte] = [HEX[byte >> 4], HEX[byte & 15]];
+        byte += 1;
+    }
+    pairs
+};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn request_ids_are_version_4_uuids() {
+        let mut id = [0; REQUEST_ID_BYTES];
+        write_uuid((u64::MAX, u64::MAX), &mut id);
+        assert_eq!(&id, b"ffffffff-ffff-4fff-bfff-ffffffffffff");
+        write_uuid((0, 0), &mut id);
+        assert_eq!(&id, b"00000000-0000-4000-8000-000000000000");
+    }
+}

@@ -1,0 +1,229 @@
+//! What can go wrong with a request, in the gateway's terms.
+//!
+//! What it is: one variant per gateway response type that exists so far, plus the protocol faults.
+//! Shape: a small `Copy` enum with two texts, for the client and for the log, and whose fault it
+//! is. Units: HTTP statuses. Errors: it is them.
+//! Source: API Gateway developer guide, "gateway response types"; RFC 9110 section 15.
+
+use crate::{
+    origin::AcquireFault,
+    telemetry::fault_kind::FaultKind,
+    wire::fault::{BodyFault, HeadFault},
+};
+
+/// Whose mistake a fault is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Blame {
+    /// The client's.
+    Client,
+    /// The origin's.
+    Origin,
+    /// The gateway's, or its configuration's.
+    Gateway,
+}
+
+/// Why a request is not answered by its integration.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Fault {
+    /// No such resource or verb.
+    NoRoute,
+    /// Neither host nor path names a stage.
+    NoStage,
+    /// The head breaks a rule.
+    Head(HeadFault),
+    /// The body breaks a rule.
+    Body(BodyFault),
+    /// The head did not come in time.
+    HeadTimeout,
+    /// The body came too slowly.
+    BodyTimeout,
+    /// The connection's certificate does not cover the host.
+    Misdirected,
+    /// An integration that cannot answer as it is configured.
+    Configuration,
+    /// No template for this media type.
+    UnsupportedMediaType,
+    /// The mapped target breaks a rule.
+    Target,
+    /// No connection to the origin.
+    Unreachable(AcquireFault),
+    /// The origin closed or failed before its answer.
+    OriginGone,
+    /// The origin did not answer in time.
+    OriginTimeout,
+    /// The origin's answer breaks a rule.
+    OriginAnswer(HeadFault),
+    /// Nothing is left to serve it with.
+    Overload,
+}
+
+impl Fault {
+    /// The client's status.
+    #[must_use]
+    pub fn status(self) -> u16 {
+        match self {
+            Fault::NoRoute | Fault::NoStage => 403,
+            Fault::Head(fault) => fault.status(),
+            Fault::Body(fault) => fault.status(),
+            Fault::HeadTimeout | Fault::BodyTimeout => 408,
+            Fault::Misdirected => 421,
+            Fault::Configuration => 500,
+            Fault::UnsupportedMediaType => 415,
+            Fault::Target => 400,
+            Fault::Unreachable(AcquireFault::Overloaded) | Fault::Overload => 503,
+            Fault::Unreachable(_) | Fault::OriginTimeout => 504,
+            Fault::OriginGone | Fault::OriginAnswer(_) => 502,
+        }
+    }
+
+    /// What the client reads.
+    #[must_use]
+    pub fn message(self) -> &'static str {
+        match self {
+            Fault::NoRoute => "Missing Authentication Token",
+            Fault::NoStage => "Forbidden",
+            Fault::Misdirected => "Misdirected Request",
+            Fault::UnsupportedMediaType => "Unsupported Media Type",
+            Fault::HeadTimeout | Fault::BodyTimeout => "Request Timeout",
+            Fault::Configuration | Fault::OriginGone | Fault::OriginAnswer(_) => {
+                "Internal server error"
+            }
+            Fault::Unreachable(AcquireFault::Overloaded) | Fault::Overload => "Service Unavailable",
+            Fault::Unreachable(AcquireFault::Timeout) | Fault::OriginTimeout => {
+                "Endpoint request timed out"
+            }
+            Fault::Unreachable(_) => "Network error communicating with endpoint",
+            Fault::Target => "Bad Request",
+            Fault::Head(fault) => crate::wire::status::reason(fault.status()),
+            Fault::Body(fault) => crate::wire::status::reason(fault.status()),
+        }
+    }
+
+    /// What the log reads.
+    #[must_use]
+    pub fn detail(self) -> &'static str {
+        match self {
+            Fault::NoRoute => "no resource and verb match",
+            Fault::NoStage => "neither host nor path names a stage",
+            Fault::Head(_) => "the request head breaks a rule",
+            Fault::Body(_) => "the request body breaks a rule",
+            Fault::HeadTimeout => "the request head did not come in time",
+            Fault::BodyTimeout => "the request body came too slowly",
+            Fault::Misdirected => "the certificate does not cover the host",
+            Fault::Configuration => "the integration cannot answer as it is configured",
+            Fault::UnsupportedMediaType => "no template for this media type",
+            Fault::Target => "the mapped target breaks a rule",
+            Fault::Unreachable(fault) => match fault {
+                AcquireFault::NoEndpoint => "every endpoint is drained",
+                AcquireFault::NoAddress => "the endpoint's name has no address",
+                AcquireFault::Forbidden => "the endpoint's address is not allowed",
+                AcquireFault::Connect(_) => "connecting to the endpoint failed",
+                AcquireFault::Tls => "the TLS handshake with the endpoint failed",
+                AcquireFault::Timeout => "connecting to the endpoint took too long",
+                AcquireFault::Overloaded => "too many requests wait for the endpoint",
+            },
+            Fault::OriginGone => "the endpoint closed before its answer",
+            Fault::OriginTimeout => "the endpoint did not answer in time",
+            Fault::OriginAnswer(_) => "the endpoint's answer breaks a rule",
+            Fault::Overload => "no buffer or slot is free",
+        }
+    }
+
+    /// The gateway response type, as `$context.error.responseType` names it.
+    #[must_use]
+    pub fn response_type(self) -> &'static str {
+        match self {
+            Fault::NoRoute => "MISSING_AUTHENTICATION_TOKEN",
+            Fault::NoStage => "ACCESS_DENIED",
+            Fault::Configuration => "API_CONFIGURATION_ERROR",
+            Fault::UnsupportedMediaType => "UNSUPPORTED_MEDIA_TYPE",
+            Fault::Unreachable(AcquireFault::Timeout) | Fault::OriginTimeout => {
+                "INTEGRATION_TIMEOUT"
+            }
+            Fault::Unreachable(_) | Fault::OriginGone | Fault::OriginAnswer(_) => {
+                "INTEGRATION_FAILURE"
+            }
+            Fault::Body(BodyFault::TooLarge) => "REQUEST_TOO_LARGE",
+            Fault::Overload => "DEFAULT_5XX",
+            _ => "DEFAULT_4XX",
+        }
+    }
+
+    /// What the metrics count it as.
+    #[must_use]
+    pub fn kind(self) -> FaultKind {
+        match self {
+            Fault::NoRoute => FaultKind::MissingAuthenticationToken,
+            Fault::NoStage => FaultKind::AccessDenied,
+            Fault::Configuration => FaultKind::ApiConfigurationError,
+            Fault::UnsupportedMediaType => FaultKind::UnsupportedMediaType,
+            Fault::Overload | Fault::Unreachable(AcquireFault::Overloaded) => FaultKind::Overloaded,
+            Fault::Unreachable(AcquireFault::Timeout) | Fault::OriginTimeout => {
+                FaultKind::IntegrationTimeout
+            }
+            Fault::Unreachable(_) | Fault::OriginGone => FaultKind::IntegrationFailure,
+            Fault::OriginAnswer(_) => FaultKind::BadGateway,
+            Fault::HeadTimeout | Fault::BodyTimeout => FaultKind::RequestTimeout,
+            Fault::Misdirected => FaultKind::Misdirected,
+            Fault::Target => FaultKind::BadRequest,
+            Fault::Head(_) | Fault::Body(_) => match self.status() {
+                405 => FaultKind::MethodNotAllowed,
+                413 => FaultKind::RequestTooLarge,
+                414 => FaultKind::UriTooLong,
+                417 => FaultKind::ExpectationFailed,
+                431 => FaultKind::HeadTooLarge,
+                501 => FaultKind::NotImplemented,
+                505 => FaultKind::VersionNotSupported,
+                _ => FaultKind::BadRequest,
+            },
+        }
+    }
+
+    /// `x-amzn-ErrorType`.
+    #[must_use]
+    pub fn error_type(self) -> Option<&'static str> {
+        match self {
+            Fault::NoRoute => Some("MissingAuthenticationTokenException"),
+            Fault::NoStage => Some("ForbiddenException"),
+            Fault::UnsupportedMediaType | Fault::Target => Some("BadRequestException"),
+            Fault::Configuration
+            | Fault::Unreachable(_)
+            | Fault::OriginGone
+            | Fault::OriginTimeout
+            | Fault::OriginAnswer(_) => Some("InternalServerErrorException"),
+            Fault::Overload => Some("ServiceUnavailableException"),
+            Fault::Head(_)
+            | Fault::Body(_)
+            | Fault::HeadTimeout
+            | Fault::BodyTimeout
+            | Fault::Misdirected => None,
+        }
+    }
+
+    /// The connection cannot go on: where its next request begins is in doubt.
+    #[must_use]
+    pub fn closes(self) -> bool {
+        matches!(
+            self,
+            Fault::Head(_)
+                | Fault::Body(_)
+                | Fault::HeadTimeout
+                | Fault::BodyTimeout
+                | Fault::Misdirected
+                | Fault::Overload
+        )
+    }
+
+    /// Whose mistake it is.
+    #[must_use]
+    pub fn blame(self) -> Blame {
+        match self {
+            Fault::Unreachable(_)
+            | Fault::OriginGone
+            | Fault::OriginTimeout
+            | Fault::OriginAnswer(_) => Blame::Origin,
+            Fault::Configuration | Fault::Overload => Blame::Gateway,
+            _ => Blame::Client,
+        }
+    }
+}

@@ -1,0 +1,396 @@
+//! The half of the way that awaits an origin.
+//!
+//! What it is: sends the rebuilt request to an endpoint, waits for its answer's head, rebuilds
+//! that, and moves both bodies at the same time. Shape: [`forward`] is the order of events; the
+//! bodies are two [`Pump`]s polled by one task. Units: bytes, [`Mono`]. Errors: before the answer's
+//! head they become a [`Fault`]; afterwards the client's connection is cut visibly.
+//! Source: RELIABILITY sections 1 and 4; RFC 9110 section 7.6; RFC 9112 section 6.
+
+use std::{rc::Rc, task::Poll};
+
+use super::{
+    exchange::{Exchange, Peer},
+    fault::Fault,
+    local::{Local, Serving},
+    request::{Next, finish_early, keeps_alive_early, linger, wants_keep_alive},
+    respond::{self, Common},
+    rewrite,
+};
+use crate::{
+    base::time::Mono,
+    exec::RecvEnd,
+    integrate::HttpProxyPlan,
+    net::{
+        conn::Conn,
+        pump::{OutFraming, Pump, PumpEnd},
+    },
+    origin::{Group, Lease},
+    ring::Buf,
+    wire::{
+        body::BodyReader,
+        fault::HeadFault,
+        finder::HeadFinder,
+        framing::Framing,
+        limits::BodyLimits,
+        method::Method,
+        response::{ResponseTo, parse_response},
+        write::CONTINUE,
+    },
+};
+
+/// What a forwarded request needs of its surroundings.
+#[derive(Clone, Copy)]
+pub(super) struct Call<'a> {
+    pub(super) local: &'a Rc<Local>,
+    pub(super) serving: &'a Rc<Serving>,
+    pub(super) peer: Peer,
+    pub(super) proxy: &'a HttpProxyPlan,
+}
+
+/// Why there is no answer.
+enum NoAnswer {
+    /// The client is gone or broke a rule.
+    Client(PumpEnd),
+    /// The origin failed; nothing of its answer was seen.
+    Origin(Fault),
+}
+
+/// Forwards the request and its answer.
+pub(super) async fn forward(
+    call: &Call<'_>,
+    conn: &mut Conn,
+    x: &mut Exchange,
+    body: BodyReader,
+    carry: Option<Buf>,
+) -> Next {
+    let Call {
+        local,
+        serving,
+        proxy,
+        ..
+    } = *call;
+    let core = &local.core;
+    let Some(group) = serving.group(proxy.origin) else {
+        return early(call, conn, x, Fault::Configuration, body, carry).await;
+    };
+    let deadline = core.now().plus_ms(u64::from(proxy.timeout_ms));
+    let out = if x.head.framing == Framing::Chunked {
+        OutFraming::Chunked
+    } else {
+        OutFraming::Raw
+    };
+    let started = core.now();
+    let mut before = None;
+    let mut upload = Pump::new(body, out, carry).with_source_pace(serving.pace);
+    loop {
+        x.integration.attempts += 1;
+        let mut lease = match group.acquire(core, deadline, before).await {
+            Ok(lease) => lease,
+            Err(fault) => return give_up(call, conn, x, Fault::Unreachable(fault), upload).await,
+        };
+        x.integration.endpoint = Some(lease.endpoint());
+        let fault = match rewrite::request(call, x, core.pool()) {
+            Ok(head) => {
+                lease.conn().send(head);
+                continue_upload(call, conn, x, &upload);
+                match await_answer(call, conn, lease.conn(), x, &mut upload, deadline).await {
+                    Ok(carry) => {
+                        x.integration.status = x.answer.status;
+                        x.integration.latency_ns = core.now().since_ns(started);
+                        note_status(group, lease.endpoint(), x.answer.status, core.now());
+                        return relay(call, conn, lease, x, upload, carry).await;
+                    }
+                    Err(NoAnswer::Client(end)) => {
+                        return client_failed(call, conn, x, end).await;
+                    }
+                    Err(NoAnswer::Origin(fault)) => {
+                        if !lease.reused {
+                            group.record_failure(lease.endpoint(), core.now());
+                        }
+                        fault
+                    }
+                }
+            }
+            Err(fault) => return give_up(call, conn, x, fault, upload).await,
+        };
+        if !may_retry(group, x, &upload, fault) {
+            x.integration.latency_ns = core.now().since_ns(started);
+            return give_up(call, conn, x, fault, upload).await;
+        }
+        before = Some(lease.failed());
+    }
+}
+
+/// One more try is allowed, and only one: no byte of an answer was seen, the method can be
+/// repeated, no byte of a body was taken from the client, and the budget of retries lasts.
+fn may_retry(group: &Group, x: &Exchange, upload: &Pump, fault: Fault) -> bool {
+    let repeatable = x.head.method.is_idempotent() && upload.moved_bytes() == 0;
+    let transient = matches!(fault, Fault::OriginGone);
+    let unseen = !x.integration.answer_seen && x.integration.attempts == 1;
+    repeatable && transient && unseen && group.spend_retry()
+}
+
+fn note_status(group: &Group, endpoint: usize, status: u16, now: Mono) {
+    if matches!(status, 502..=504) {
+        group.record_failure(endpoint, now);
+    } else {
+        group.record_success(endpoint);
+    }
+}
+
+/// A client that waits for permission to send its body gets it once an origin is there.
+fn continue_upload(call: &Call<'_>, conn: &mut Conn, x: &mut Exchange, upload: &Pump) {
+    if x.head.expect_continue
+        && !upload.is_done()
+        && let Some(mut out) = call.local.core.pool().take()
+    {
+        x.head.expect_continue = false;
+        out.extend(CONTINUE);
+        conn.send(out.freeze());
+    }
+}
+
+/// Sends the body while waiting for the answer's head; gives what came behind the head.
+async fn await_answer(
+    call: &Call<'_>,
+    conn: &mut Conn,
+    origin: &mut Conn,
+    x: &mut Exchange,
+    upload: &mut Pump,
+    deadline: Mono,
+) -> Result<Option<Buf>, NoAnswer> {
+    let mut finder = HeadFinder::response();
+    let mut interims = 0u32;
+    let mut held: Option<Buf> = None;
+    x.answer_bytes.clear();
+    loop {
+        let buf = match held.take() {
+            Some(buf) => buf,
+            None => {
+                std::future::poll_fn(|_| {
+                    if let Poll::Ready(Err(end)) = upload.poll(conn, origin, deadline)
+                        && !matches!(end, PumpEnd::Sink)
+                    {
+                        return Poll::Ready(Err(NoAnswer::Client(end)));
+                    }
+                    origin.poll_recv_until(deadline).map_err(|end| {
+                        NoAnswer::Origin(match end {
+                            RecvEnd::Timeout => Fault::OriginTimeout,
+                            RecvEnd::Closed | RecvEnd::Failed(_) => Fault::OriginGone,
+                        })
+                    })
+                })
+                .await?
+            }
+        };
+        x.integration.answer_seen = true;
+        let Some(carry) = take_head(call, x, &mut finder, buf).map_err(NoAnswer::Origin)? else {
+            continue;
+        };
+        if !x.answer.is_interim() {
+            return Ok((!carry.is_empty()).then_some(carry));
+        }
+        interims += 1;
+        if interims > call.serving.plan.limits.interim_responses_max {
+            return Err(NoAnswer::Origin(Fault::OriginAnswer(HeadFault::StatusCode)));
+        }
+        finder = HeadFinder::response();
+        x.answer_bytes.clear();
+        held = (!carry.is_empty()).then_some(carry);
+    }
+}
+
+/// Adds received bytes to the answer's head; when it is whole, parses it and gives the rest.
+fn take_head(
+    call: &Call<'_>,
+    x: &mut Exchange,
+    finder: &mut HeadFinder,
+    mut buf: Buf,
+) -> Result<Option<Buf>, Fault> {
+    let limits = &call.serving.answer_limits;
+    let before = x.answer_bytes.bytes().len();
+    let end = if before == 0 {
+        let end = finder.find(&buf, limits).map_err(Fault::OriginAnswer)?;
+        match end {
+            Some(end) => x.answer_bytes.set_whole(buf.split_to(end)),
+            None => x.answer_bytes.push(&buf),
+        }
+        end
+    } else {
+        x.answer_bytes.push(&buf);
+        let end = finder
+            .find(x.answer_bytes.bytes(), limits)
+            .map_err(Fault::OriginAnswer)?;
+        if let Some(end) = end {
+            x.answer_bytes.truncate(end);
+            buf.advance(end.saturating_sub(before));
+        }
+        end
+    };
+    if end.is_none() {
+        return Ok(None);
+    }
+    let to = ResponseTo {
+        head: x.head.method == Method::Head,
+        upgrade: false,
+    };
+    parse_response(x.answer_bytes.bytes(), limits, to, &mut x.answer)
+        .map_err(Fault::OriginAnswer)?;
+    Ok(Some(buf))
+}
+
+/// Sends the answer's head on, moves what is left of both bodies, and says how both connections
+/// go on.
+async fn relay(
+    call: &Call<'_>,
+    conn: &mut Conn,
+    mut lease: Lease,
+    x: &mut Exchange,
+    mut upload: Pump,
+    carry: Option<Buf>,
+) -> Next {
+    let Call { local, serving, .. } = *call;
+    let framed = framed(x.answer.framing);
+    // An HTTP/1.0 client cannot read chunks: its answer ends with the connection.
+    let by_close = x.head.minor == 0 && matches!(x.answer.framing, Framing::Chunked) || !framed;
+    let out = match by_close || x.answer.framing == Framing::Chunked {
+        true if x.head.minor > 0 => OutFraming::Chunked,
+        _ => OutFraming::Raw,
+    };
+    let ends = by_close && out == OutFraming::Raw;
+    let keep_alive = wants_keep_alive(local, x) && !ends && upload.is_done();
+    let Ok(reader) = BodyReader::new(x.answer.framing, UNLIMITED) else {
+        return Next::Reset;
+    };
+    let mut download = Pump::new(reader, out, carry).with_sink_pace(serving.pace);
+    match send_head(local, conn, x, &mut download, out, keep_alive) {
+        Ok(()) => {}
+        Err(fault) => return give_up(call, conn, x, fault, upload).await,
+    }
+    if ends {
+        conn.begin_saying();
+    }
+    let moved = move_bodies(call, conn, lease.conn(), &mut upload, &mut download).await;
+    x.request_bytes = upload.moved_bytes();
+    x.response_bytes = download.moved_bytes();
+    if moved.is_err() {
+        return Next::Reset;
+    }
+    let surplus = download.take_carry().is_some();
+    if upload.is_done() && x.answer.keep_alive && framed && !surplus {
+        lease.keep();
+    }
+    if keep_alive {
+        return Next::Request(upload.take_carry());
+    }
+    if !upload.is_done() || x.head.keep_alive {
+        linger(local, conn).await;
+    }
+    Next::Close
+}
+
+/// Bodies of answers have no bound: they pass in constant memory.
+const UNLIMITED: BodyLimits = BodyLimits {
+    body_bytes_max: u64::MAX,
+    extension_bytes_max: 4_096,
+    trailer_bytes_max: 10_240,
+    trailers_max: 100,
+};
+
+/// Sends the rebuilt head, together with a small body that is here already.
+fn send_head(
+    local: &Local,
+    conn: &mut Conn,
+    x: &mut Exchange,
+    download: &mut Pump,
+    out: OutFraming,
+    keep_alive: bool,
+) -> Result<(), Fault> {
+    let mut dates = local.dates.borrow_mut();
+    let common = Common {
+        date: dates.at(local.core.wall()),
+        request_id: &x.request_id,
+        keep_alive,
+    };
+    let mut head = local.core.pool().take().ok_or(Fault::Overload)?;
+    rewrite::answer(x, common, out, &mut head)
+        .map_err(|_| Fault::OriginAnswer(HeadFault::HeadTooLarge))?;
+    x.status = x.answer.status;
+    download.prefill(&mut head);
+    conn.send(head.freeze());
+    Ok(())
+}
+
+/// Moves both bodies at the same time until the answer's is over. An origin that falls silent for
+/// as long as it may take to answer is given up.
+async fn move_bodies(
+    call: &Call<'_>,
+    conn: &mut Conn,
+    origin: &mut Conn,
+    upload: &mut Pump,
+    download: &mut Pump,
+) -> Result<(), PumpEnd> {
+    let core = &call.local.core;
+    let silence_ms = u64::from(call.proxy.timeout_ms);
+    let mut moved_bytes = download.moved_bytes();
+    let mut deadline = core.now().plus_ms(silence_ms);
+    std::future::poll_fn(|_| {
+        if !upload.is_done()
+            && let Poll::Ready(Err(end)) = upload.poll(conn, origin, Mono::FAR)
+            && !matches!(end, PumpEnd::Sink)
+        {
+            return Poll::Ready(Err(end));
+        }
+        let polled = download.poll(origin, conn, deadline);
+        if polled.is_pending() && download.moved_bytes() != moved_bytes {
+            moved_bytes = download.moved_bytes();
+            deadline = core.now().plus_ms(silence_ms);
+            core.wake_at(deadline);
+        }
+        polled
+    })
+    .await
+}
+
+fn framed(framing: Framing) -> bool {
+    framing != Framing::UntilClose
+}
+
+/// Answers with a fault instead of the origin.
+async fn give_up(
+    call: &Call<'_>,
+    conn: &mut Conn,
+    x: &mut Exchange,
+    fault: Fault,
+    upload: Pump,
+) -> Next {
+    x.request_bytes = upload.moved_bytes();
+    let (body, carry) = upload.into_rest();
+    early(call, conn, x, fault, body, carry).await
+}
+
+async fn early(
+    call: &Call<'_>,
+    conn: &mut Conn,
+    x: &mut Exchange,
+    fault: Fault,
+    body: BodyReader,
+    carry: Option<Buf>,
+) -> Next {
+    let keep = keeps_alive_early(call.local, call.serving, x, &body) && !fault.closes();
+    let sent = respond::fault(call.local, x, conn, fault, keep);
+    finish_early(call.local, call.serving, conn, x, body, carry, keep && sent).await
+}
+
+/// The client broke a rule in its body, was too slow, or is gone.
+async fn client_failed(call: &Call<'_>, conn: &mut Conn, x: &mut Exchange, end: PumpEnd) -> Next {
+    let fault = match end {
+        PumpEnd::Fault(fault) => Fault::Body(fault),
+        PumpEnd::SourceSlow => Fault::BodyTimeout,
+        PumpEnd::Buffers => Fault::Overload,
+        PumpEnd::Source(_) | PumpEnd::Sink | PumpEnd::SinkSlow => return Next::Close,
+    };
+    respond::fault(call.local, x, conn, fault, false);
+    linger(call.local, conn).await;
+    Next::Close
+}

@@ -1,0 +1,19 @@
+//! Level 8: the way of one request.
+//!
+//! What it is: [`request`] is the page to read first; [`exchange`] is all state of one request,
+//! [`fault`] what can go wrong and [`respond`] the only place that turns it into an answer;
+//! [`forward`] is the half that awaits an origin. Errors: [`fault::Fault`].
+
+pub mod exchange;
+pub mod fault;
+pub mod forward;
+pub mod local;
+mod record;
+pub mod request;
+pub mod respond;
+mod rewrite;
+
+pub use exchange::{AddressText, Exchange, Peer};
+pub use fault::Fault;
+pub use local::{Local, Serving};
+pub use request::{Next, serve};

@@ -1,0 +1,257 @@
+//! Heads on their way through: rebuilt from validated fields, in both directions.
+//!
+//! What it is: which fields pass, which are replaced, which are added. Hop-by-hop fields never
+//! pass; framing is written by our code alone, behind them. Shape: one buffer per head. Units:
+//! bytes. Errors: a head that does not fit its buffer.
+//! Source: RFC 9110 section 7.6; RELIABILITY section 1, last paragraph.
+
+use std::rc::Rc;
+
+use super::{
+    exchange::{Exchange, Peer},
+    fault::Fault,
+    forward::Call,
+    respond::Common,
+};
+use crate::{
+    integrate::{RequestParts, TargetFault},
+    net::pump::OutFraming,
+    ring::{Buf, BufMut, Pool},
+    wire::{
+        fault::{HeadFault, WriteFault},
+        fields::Field,
+        framing::Framing,
+        known::Known,
+        method::Method,
+        write::HeadWriter,
+    },
+};
+
+/// The request's head for the origin.
+pub(super) fn request(call: &Call<'_>, x: &mut Exchange, pool: &Rc<Pool>) -> Result<Buf, Fault> {
+    let mut scratch = std::mem::take(&mut x.scratch);
+    let written = write_request(call, x, pool, &mut scratch);
+    x.scratch = scratch;
+    written
+}
+
+fn write_request(
+    call: &Call<'_>,
+    x: &Exchange,
+    pool: &Rc<Pool>,
+    scratch: &mut [u8],
+) -> Result<Buf, Fault> {
+    let bytes = x.head_bytes.bytes();
+    let proxy = call.proxy;
+    let last_field = |name: &str| {
+        x.head
+            .fields
+            .named(bytes, name.as_bytes())
+            .last()
+            .map(|field| field.value.of(bytes))
+    };
+    let parts = RequestParts {
+        path: x.head.path(bytes),
+        query: x.head.query(bytes),
+        params: &x.params,
+        header: &last_field,
+    };
+    let target_bytes = proxy.write_target(&parts, scratch).map_err(target_fault)?;
+    let (target, room) = scratch.split_at_mut(target_bytes);
+    let mut out = pool.take().ok_or(Fault::Overload)?;
+    let mut head = HeadWriter::new(out.spare());
+    let method = match proxy.method {
+        Some(verb) => verb.as_str().unwrap_or("GET").as_bytes(),
+        None => x.head.method_name.of(bytes),
+    };
+    head.request_line(method, &[target]);
+    let host_bytes = proxy
+        .host
+        .write_field_value(&parts, room)
+        .map_err(target_fault)?;
+    head.field_verified(b"Host", room.get(..host_bytes.unwrap_or(0)).unwrap_or(b""));
+    let forwarding = &call.serving.plan.forwarding;
+    for field in x.head.fields.iter() {
+        if passes_to_origin(field, call) && !is_mapped(call, field.name.of(bytes)) {
+            head.field_verified(field.name.of(bytes), field.value.of(bytes));
+        }
+    }
+    for mapped in &proxy.headers {
+        if let Some(len) = mapped
+            .source
+            .write_field_value(&parts, room)
+            .map_err(target_fault)?
+        {
+            head.field(mapped.name.as_bytes(), room.get(..len).unwrap_or(b""));
+        }
+    }
+    write_forwarding(&mut head, call, x, bytes);
+    if let Some(name) = &forwarding.request_id_header {
+        head.field_verified(name.as_bytes(), &x.request_id);
+    }
+    match x.head.framing {
+        Framing::Length(length) => {
+            head.field_decimal(b"Content-Length", length);
+        }
+        Framing::Chunked => {
+            head.lines(b"Transfer-Encoding: chunked\r\n");
+        }
+        Framing::None | Framing::UntilClose => {
+            if matches!(x.head.method, Method::Post | Method::Put | Method::Patch) {
+                head.lines(b"Content-Length: 0\r\n");
+            }
+        }
+    }
+    let head_bytes = head
+        .end()
+        .map_err(|_| Fault::Head(HeadFault::HeadTooLarge))?;
+    out.commit(head_bytes);
+    Ok(out.freeze())
+}
+
+fn target_fault(fault: TargetFault) -> Fault {
+    match fault {
+        TargetFault::TooLong => Fault::Head(HeadFault::TargetTooLong),
+        TargetFault::ForbiddenPath | TargetFault::BadFieldValue => Fault::Target,
+    }
+}
+
+/// Fields that our own code writes, or that end here.
+fn passes_to_origin(field: &Field, call: &Call<'_>) -> bool {
+    if field.hop_by_hop {
+        return false;
+    }
+    match field.known {
+        Known::Host | Known::ContentLength | Known::TransferEncoding | Known::Expect => false,
+        // Ours are written below; a client's own word never passes unless its proxy is trusted.
+        Known::Forwarded
+        | Known::XForwardedFor
+        | Known::XForwardedProto
+        | Known::XForwardedHost
+        | Known::XForwardedPort
+        | Known::XForwardedPrefix
+        | Known::XForwardedServer
+        | Known::XRealIp
+        | Known::XAmznRequestId
+        | Known::XAmznApigatewayApiId => false,
+        Known::Via => call.serving.plan.forwarding.via.is_none(),
+        Known::XRequestId => call.serving.plan.forwarding.request_id_header.is_none(),
+        _ => true,
+    }
+}
+
+fn is_mapped(call: &Call<'_>, name: &[u8]) -> bool {
+    call.proxy
+        .headers
+        .iter()
+        .any(|mapped| mapped.name.as_bytes().eq_ignore_ascii_case(name))
+}
+
+fn write_forwarding(head: &mut HeadWriter<'_>, call: &Call<'_>, x: &Exchange, bytes: &[u8]) {
+    let forwarding = &call.serving.plan.forwarding;
+    let Peer {
+        tls,
+        local_port,
+        trusted,
+        ..
+    } = call.peer;
+    let proto: &[u8] = if tls { b"https" } else { b"http" };
+    let client = call.peer.ip_text.as_bytes();
+    let value_of = |known| {
+        x.head
+            .fields
+            .all(known)
+            .last()
+            .map(|field| field.value.of(bytes))
+    };
+    // Every line of a list counts: what earlier hops said stays in front of our own word.
+    let list_of = |known, wanted: bool| {
+        let fields = x.head.fields.all(known).filter(move |_| wanted);
+        fields.map(|field| field.value.of(bytes))
+    };
+    if let Some(via) = &forwarding.via {
+        let version: &[u8] = if x.head.minor == 0 { b"1.0 " } else { b"1.1 " };
+        let own = [version, via.as_bytes()];
+        head.field_list(b"Via", list_of(Known::Via, true), &own);
+    }
+    if forwarding.x_forwarded {
+        let before = list_of(Known::XForwardedFor, trusted);
+        head.field_list(b"X-Forwarded-For", before, &[client]);
+        let told = value_of(Known::XForwardedProto).filter(|_| trusted);
+        head.field_verified(b"X-Forwarded-Proto", told.unwrap_or(proto));
+        match value_of(Known::XForwardedPort).filter(|_| trusted) {
+            Some(port) => head.field_verified(b"X-Forwarded-Port", port),
+            None => head.field_decimal(b"X-Forwarded-Port", u64::from(local_port)),
+        };
+        let told = value_of(Known::XForwardedHost).filter(|_| trusted);
+        let host = value_of(Known::Host).unwrap_or(b"");
+        head.field_verified(b"X-Forwarded-Host", told.unwrap_or(host));
+    }
+    if forwarding.forwarded {
+        let host = value_of(Known::Host).unwrap_or(b"");
+        let quote: &[u8] = if call.peer.ip.is_ipv6() { b"\"[" } else { b"" };
+        let unquote: &[u8] = if call.peer.ip.is_ipv6() { b"]\"" } else { b"" };
+        head.field_list(
+            b"Forwarded",
+            list_of(Known::Forwarded, trusted),
+            &[
+                b"for=",
+                quote,
+                client,
+                unquote,
+                b";proto=",
+                proto,
+                b";host=\"",
+                host,
+                b"\"",
+            ],
+        );
+    }
+}
+
+/// The answer's head for the client.
+pub(super) fn answer(
+    x: &Exchange,
+    common: Common<'_>,
+    framing: OutFraming,
+    out: &mut BufMut,
+) -> Result<(), WriteFault> {
+    let bytes = x.answer_bytes.bytes();
+    let mut head = HeadWriter::new(out.spare());
+    head.status_line(x.answer.status);
+    let mut dated = false;
+    for field in x.answer.fields.iter() {
+        if field.hop_by_hop {
+            continue;
+        }
+        match field.known {
+            Known::ContentLength | Known::TransferEncoding | Known::XAmznRequestId => continue,
+            Known::Date => dated = true,
+            _ => {}
+        }
+        head.field_verified(field.name.of(bytes), field.value.of(bytes));
+    }
+    if dated {
+        common.write_own(&mut head)
+    } else {
+        common.write(&mut head)
+    }
+    match (x.answer.framing, framing) {
+        (Framing::Length(length), _) => {
+            head.field_decimal(b"Content-Length", length);
+        }
+        (Framing::None, _) => {
+            // HEAD and 304 say how long the body would be.
+            if let Some(length) = x.answer.content_length {
+                head.field_decimal(b"Content-Length", length);
+            }
+        }
+        (_, OutFraming::Chunked) => {
+            head.lines(b"Transfer-Encoding: chunked\r\n");
+        }
+        (_, OutFraming::Raw | OutFraming::Nowhere) => {}
+    }
+    let head_bytes = head.end()?;
+    out.commit(head_bytes);
+    Ok(())
+}

@@ -1,0 +1,86 @@
+//! From documents to a plan: the only validator, all findings at once.
+//!
+//! Shape: one pass over the settings, then over each API in each of its stages; every step adds
+//! its findings and goes on. Units: in the names. Ranges: see the single checks. Errors:
+//! [`Findings`] with at least one error. Source: `model` for the documents, `configs/full.toml`.
+
+mod apis;
+mod http_proxy;
+mod listen;
+mod mock;
+mod origins;
+mod places;
+mod uri;
+
+use super::{
+    Plan,
+    fault::{Document, Findings, PlanFault, Reporter},
+};
+use crate::model::{api::Api, settings::Settings};
+
+use origins::OriginTable;
+
+/// A plan, and what is odd about its documents.
+#[derive(Debug)]
+pub struct Compiled {
+    pub plan: Plan,
+    pub warnings: Vec<PlanFault>,
+}
+
+/// Compiles `settings` and the APIs that its `apis` name, in the same order.
+pub fn compile(settings: &Settings, apis: &[Api], revision: u64) -> Result<Compiled, Findings> {
+    assert_eq!(settings.apis.len(), apis.len(), "one API for each source");
+    let mut findings = Findings::default();
+    let mut reporter = Reporter {
+        document: Document::Settings,
+        findings: &mut findings,
+    };
+    let limits = listen::limits(settings, &mut reporter);
+    let listeners = listen::listeners(settings, &mut reporter);
+    let listen_tls = listen::tls(settings, &mut reporter);
+    let server = listen::server(settings, &mut reporter);
+    let trusted_proxies =
+        listen::networks("/trust/proxies", &settings.trust.proxies, &mut reporter);
+    let forwarding = listen::forwarding(settings, &mut reporter);
+    let access_log = listen::access_log(settings, &mut reporter);
+    let admin = listen::admin(settings, &mut reporter);
+    let dns = listen::dns(settings, &mut reporter);
+    let mut origins = OriginTable::new(settings, &mut reporter);
+    let mut served = apis::Served::default();
+    for (index, (api, source)) in apis.iter().zip(&settings.apis).enumerate() {
+        apis::compile(
+            index,
+            api,
+            source,
+            settings,
+            &mut origins,
+            &mut served,
+            &mut findings,
+        );
+    }
+    let hosts = places::assign(settings, &mut served, &mut findings);
+    let origins = origins.finish(&mut findings);
+    if !findings.errors.is_empty() {
+        findings.errors.sort_by_key(|fault| fault.document);
+        return Err(findings);
+    }
+    Ok(Compiled {
+        plan: Plan {
+            revision,
+            stages: served.stages.into(),
+            routes: served.routes.into(),
+            origins: origins.into(),
+            listeners,
+            listen_tls,
+            limits,
+            trusted_proxies,
+            forwarding,
+            access_log,
+            server,
+            admin,
+            dns,
+            hosts,
+        },
+        warnings: findings.warnings,
+    })
+}

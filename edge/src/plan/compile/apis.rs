@@ -1,0 +1,301 @@
+//! One API: its stages, its tree, its routes.
+//!
+//! Shape: [`Served`] grows stage by stage; route indices are global. Units: none. Ranges: stage
+//! names 1 to 128 of `[A-Za-z0-9_-]`, stage variables as the service allows them. Errors:
+//! findings on the API's document, and on the settings for what stands there. An API's document
+//! is the same in all its stages, so its findings are reported for the first one only.
+//! Source: Amazon API Gateway developer guide, "stages" and "path part".
+
+use std::collections::BTreeMap;
+
+use super::{
+    super::{
+        fault::{Document, Findings, Reporter, pointer_part},
+        stage::{IntegrationPlan, RoutePlan, StagePlan},
+    },
+    http_proxy, mock,
+    origins::OriginTable,
+};
+use crate::{
+    model::{
+        api::{self, Api, Integration, Method, Resource},
+        settings::{ApiSource, Limits, Settings},
+    },
+    route::{InsertFault, Part, RouteIndex, StageIndex, TreeBuilder, Verb, VerbKey, pattern},
+};
+
+/// What all APIs together serve.
+#[derive(Default)]
+pub(super) struct Served {
+    pub(super) stages: Vec<StagePlan>,
+    pub(super) routes: Vec<RoutePlan>,
+    ids: BTreeMap<String, usize>,
+}
+
+/// What a method's integration is compiled with.
+pub(super) struct MethodScope<'s, 'f> {
+    pub(super) method: &'s Method,
+    /// Path variables by ordinal.
+    pub(super) variables: &'s [&'s str],
+    pub(super) stage_variables: &'s BTreeMap<String, String>,
+    pub(super) limits: &'s Limits,
+    pub(super) origins: &'s mut OriginTable,
+    pub(super) reporter: Reporter<'f>,
+}
+
+pub(super) fn compile(
+    index: usize,
+    api: &Api,
+    source: &ApiSource,
+    settings: &Settings,
+    origins: &mut OriginTable,
+    served: &mut Served,
+    findings: &mut Findings,
+) {
+    check_source(index, api, source, served, findings);
+    for (nth, name) in source.stage_names().iter().enumerate() {
+        let mut repeated = Findings::default();
+        let mut stage = StageBuilder {
+            document: Document::Api(index),
+            api,
+            source,
+            limits: &settings.limits,
+            origins: &mut *origins,
+            findings: if nth == 0 {
+                &mut *findings
+            } else {
+                &mut repeated
+            },
+            index: StageIndex(u32::try_from(served.stages.len()).expect("few stages")),
+            routes: &mut served.routes,
+            pointers: Vec::new(),
+            tree: TreeBuilder::new(),
+        };
+        stage.resources();
+        if let Some(plan) = stage.finish(name) {
+            served.stages.push(plan);
+        }
+    }
+}
+
+/// What the settings say about the API.
+fn check_source(
+    index: usize,
+    api: &Api,
+    source: &ApiSource,
+    served: &mut Served,
+    findings: &mut Findings,
+) {
+    let mut reporter = Reporter {
+        document: Document::Settings,
+        findings,
+    };
+    let at = |key: &str| format!("/apis/{index}/{key}");
+    let is_name = |text: &str, more: &[u8]| {
+        (1..=128).contains(&text.len())
+            && text
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || more.contains(&byte))
+    };
+    if !is_name(&api.id, b"-_.") {
+        reporter.error(
+            at("id"),
+            format!("`{}` is no API id", api.id),
+            "use letters and digits",
+        );
+    }
+    if let Some(earlier) = served.ids.insert(api.id.clone(), index) {
+        reporter.error(
+            at("id"),
+            format!("the API id `{}` is taken by /apis/{earlier}", api.id),
+            "give one of the two another `id`",
+        );
+    }
+    if source.stage.is_some() && !source.stages.is_empty() {
+        reporter.error(
+            at("stage"),
+            "`stage` and `stages` exclude each other",
+            "keep `stages`",
+        );
+    }
+    let names = source.stage_names();
+    for (nth, name) in names.iter().enumerate() {
+        if !is_name(name, b"_-") {
+            let hint = "a stage name has 1 to 128 letters, digits, `_` or `-`";
+            reporter.error(at("stage"), format!("`{name}` is no stage name"), hint);
+        }
+        if names.iter().take(nth).any(|earlier| earlier == name) {
+            reporter.error(at("stages"), format!("the stage `{name}` stands twice"), "");
+        }
+    }
+    if let Some(stage) = &source.host_stage {
+        if !names.contains(&stage.as_str()) {
+            let hint = format!("its stages are {}", names.join(", "));
+            reporter.error(
+                at("host_stage"),
+                format!("there is no stage `{stage}`"),
+                hint,
+            );
+        }
+        if source.hosts.is_empty() {
+            reporter.error(
+                at("host_stage"),
+                "`host_stage` needs `hosts`",
+                "add the host names",
+            );
+        }
+    }
+    for (name, value) in &source.variables {
+        let good_name = name.len() <= 64 && is_name(name, b"_");
+        let good_value = value.len() <= 512
+            && (value.bytes())
+                .all(|byte| byte.is_ascii_alphanumeric() || b"-._~:/?#&=,".contains(&byte));
+        if !good_name || !good_value {
+            reporter.error(
+                format!("/apis/{index}/variables/{}", pointer_part(name)),
+                format!("`{name}` is no stage variable"),
+                "name: 1 to 64 of A-Za-z0-9_, value: to 512 of A-Za-z0-9-._~:/?#&=,",
+            );
+        }
+    }
+}
+
+struct StageBuilder<'b> {
+    document: Document,
+    api: &'b Api,
+    source: &'b ApiSource,
+    limits: &'b Limits,
+    origins: &'b mut OriginTable,
+    findings: &'b mut Findings,
+    index: StageIndex,
+    routes: &'b mut Vec<RoutePlan>,
+    /// Pointers of the methods in the tree, by route index less the first one.
+    pointers: Vec<(u32, &'b str)>,
+    tree: TreeBuilder,
+}
+
+impl<'b> StageBuilder<'b> {
+    fn reporter(&mut self) -> Reporter<'_> {
+        Reporter {
+            document: self.document,
+            findings: &mut *self.findings,
+        }
+    }
+
+    fn resources(&mut self) {
+        let api = self.api;
+        if api
+            .resources
+            .iter()
+            .all(|resource| resource.methods.is_empty())
+        {
+            let hint = "add a path with an operation and its x-amazon-apigateway-integration";
+            self.reporter()
+                .warning("/paths", "the API has no method", hint);
+        }
+        for resource in &api.resources {
+            match pattern::parse(&resource.path) {
+                Ok(parts) => self.resource(resource, &parts),
+                Err(fault) => {
+                    let hint = "a part is text of A-Za-z0-9._:-, `{name}`, or `{name+}` at the end";
+                    self.reporter().error(&*resource.pointer, fault, hint);
+                }
+            }
+        }
+    }
+
+    fn resource(&mut self, resource: &'b Resource, parts: &[Part<'_>]) {
+        if let Err(fault) = self.tree.resource(&resource.path) {
+            self.insert_failed(&resource.pointer, &fault);
+            return;
+        }
+        let variables: Vec<&str> = parts.iter().filter_map(|part| part.name()).collect();
+        for method in &resource.methods {
+            self.method(resource, method, &variables);
+        }
+    }
+
+    fn method(&mut self, resource: &Resource, method: &'b Method, variables: &[&str]) {
+        let verb = verb_key(method.verb);
+        let next = u32::try_from(self.routes.len()).expect("fewer routes than u32");
+        if let Err(fault) = self.tree.insert(&resource.path, verb, RouteIndex(next)) {
+            self.insert_failed(&method.pointer, &fault);
+        }
+        self.pointers.push((next, &method.pointer));
+        let mut scope = MethodScope {
+            method,
+            variables,
+            stage_variables: &self.source.variables,
+            limits: self.limits,
+            origins: &mut *self.origins,
+            reporter: Reporter {
+                document: self.document,
+                findings: &mut *self.findings,
+            },
+        };
+        let integration = match &method.integration {
+            Integration::HttpProxy(proxy) => {
+                http_proxy::compile(proxy, &mut scope).map(IntegrationPlan::HttpProxy)
+            }
+            Integration::Mock(mock) => mock::compile(mock, &mut scope).map(IntegrationPlan::Mock),
+        };
+        // Without an integration there is an error, so no plan will use the indices.
+        let Some(integration) = integration else {
+            return;
+        };
+        self.routes.push(RoutePlan {
+            stage: self.index,
+            verb,
+            resource_path: resource.path.as_str().into(),
+            variables: variables.iter().map(|name| (*name).into()).collect(),
+            pointer: method.pointer.as_str().into(),
+            integration,
+        });
+    }
+
+    fn insert_failed(&mut self, pointer: &str, fault: &InsertFault) {
+        let hint = match fault {
+            InsertFault::Duplicate { earlier, .. } => {
+                let first = self.pointers.iter().find(|(index, _)| *index == earlier.0);
+                format!(
+                    "the first one is at {}",
+                    first.map_or("", |(_, pointer)| pointer)
+                )
+            }
+            InsertFault::SiblingVariable { earlier, .. } => {
+                format!("name both `{{{earlier}}}`")
+            }
+            _ => String::new(),
+        };
+        self.reporter().error(pointer, fault, hint);
+    }
+
+    fn finish(mut self, name: &str) -> Option<StagePlan> {
+        let tree = match std::mem::take(&mut self.tree).finish() {
+            Ok(tree) => tree,
+            Err(fault) => {
+                self.reporter().error("/paths", fault, "");
+                return None;
+            }
+        };
+        let is_host_stage = name == self.source.host_stage_name();
+        let hosts = self.source.hosts.iter().filter(|_| is_host_stage);
+        Some(StagePlan {
+            api_id: self.api.id.as_str().into(),
+            api_name: self.api.name.as_str().into(),
+            name: name.into(),
+            document: self.document,
+            hosts: hosts.map(|host| host.as_str().into()).collect(),
+            by_path: false,
+            tree,
+        })
+    }
+}
+
+/// A document's verb as the tree knows it.
+pub(super) fn verb_key(verb: api::Verb) -> VerbKey {
+    match verb {
+        api::Verb::Any => VerbKey::Any,
+        named => VerbKey::One(Verb::from_token(named.as_str().as_bytes())),
+    }
+}

@@ -1,0 +1,277 @@
+//! The settings around the APIs: limits, listeners, TLS, trust, log, admin, names.
+//!
+//! Shape: one function per table of the settings; each answers with a value that is only used
+//! when nothing was wrong. Units: in the names. Ranges: [`Limits::ranges`] and the checks below.
+//! Errors: findings on the settings. Source: `configs/full.toml`.
+
+use std::net::{IpAddr, SocketAddr};
+
+use super::super::{
+    fault::Reporter,
+    listen::{
+        AccessLogPlan, AdminPlan, DnsPlan, ForwardingPlan, ListenAddress, ListenTlsPlan,
+        ListenerPlan, LogSink, NetworkSet, ServerPlan,
+    },
+};
+use crate::{
+    model::settings::{LISTEN_ADDRESS_DEFAULT, Limits, Listen, Settings, Workers},
+    net::address::Network,
+};
+
+pub(super) fn limits(settings: &Settings, reporter: &mut Reporter<'_>) -> Limits {
+    let limits = &settings.limits;
+    for row in limits.ranges() {
+        if !(row.min..=row.max).contains(&row.value) {
+            reporter.error(
+                format!("/limits/{}", row.key),
+                format!(
+                    "{} is {}, outside {} to {}",
+                    row.key, row.value, row.min, row.max
+                ),
+                "choose a value inside the range",
+            );
+        }
+    }
+    if limits.target_bytes_max > limits.head_bytes_max {
+        reporter.error(
+            "/limits/target_bytes_max",
+            "a target cannot be longer than the head it stands in",
+            "raise head_bytes_max too",
+        );
+    }
+    limits.clone()
+}
+
+pub(super) fn listeners(settings: &Settings, reporter: &mut Reporter<'_>) -> Box<[ListenerPlan]> {
+    let default = [Listen {
+        address: LISTEN_ADDRESS_DEFAULT.to_owned(),
+        ..Listen::default()
+    }];
+    let rows = if settings.listen.is_empty() {
+        &default[..]
+    } else {
+        &settings.listen
+    };
+    let mut plans: Vec<ListenerPlan> = Vec::new();
+    for (index, listen) in rows.iter().enumerate() {
+        let pointer = format!("/listen/{index}/address");
+        let Some(address) = listen_address(&listen.address) else {
+            reporter.error(
+                pointer,
+                format!("`{}` is no address to listen on", listen.address),
+                "write `127.0.0.1:8080`, `[::]:443` or `fd:NAME`",
+            );
+            continue;
+        };
+        if plans.iter().any(|plan| plan.address == address) {
+            reporter.error(pointer, "another listener has this address", "");
+        }
+        if listen.tls && settings.tls.certificates.is_empty() {
+            reporter.error(
+                format!("/listen/{index}/tls"),
+                "a TLS listener needs a certificate",
+                "add `[[tls.certificates]]` with `certificate` and `key`",
+            );
+        }
+        let from = format!("/listen/{index}/proxy_protocol_from");
+        plans.push(ListenerPlan {
+            address,
+            tls: listen.tls,
+            proxy_protocol_from: networks(&from, &listen.proxy_protocol_from, reporter),
+        });
+    }
+    plans.into()
+}
+
+pub(super) fn tls(settings: &Settings, reporter: &mut Reporter<'_>) -> ListenTlsPlan {
+    const HOURS_MAX: u32 = 7 * 24;
+    let tls = &settings.tls;
+    if !(1..=HOURS_MAX).contains(&tls.ticket_rotation_hours) {
+        reporter.error(
+            "/tls/ticket_rotation_hours",
+            format!("ticket_rotation_hours is outside 1 to {HOURS_MAX}"),
+            "TLS 1.3 tickets live seven days at most",
+        );
+    }
+    let pair =
+        |row: &crate::model::settings::Certificate| (row.certificate.clone(), row.key.clone());
+    ListenTlsPlan {
+        certificates: tls.certificates.iter().map(pair).collect(),
+        version_min: tls.min_version,
+        ticket_rotation_hours: tls.ticket_rotation_hours,
+    }
+}
+
+pub(super) fn server(settings: &Settings, reporter: &mut Reporter<'_>) -> ServerPlan {
+    let server = &settings.server;
+    let mut sorted = server.cpus.clone();
+    sorted.sort_unstable();
+    if sorted.windows(2).any(|pair| pair.first() == pair.last()) {
+        reporter.error("/server/cpus", "a CPU stands twice in the list", "");
+    }
+    if let Workers::Count(count) = server.workers
+        && !server.cpus.is_empty()
+        && usize::from(count) > server.cpus.len()
+    {
+        reporter.error(
+            "/server/workers",
+            format!(
+                "{count} workers cannot each have one of {} CPUs",
+                server.cpus.len()
+            ),
+            "list as many CPUs as workers, or leave one of the two out",
+        );
+    }
+    ServerPlan {
+        workers: server.workers,
+        cpus: server.cpus.clone().into(),
+        drain_delay_ms: server.drain_delay_ms,
+        drain_deadline_ms: server.drain_deadline_ms,
+    }
+}
+
+/// Networks of the list at `pointer`.
+pub(super) fn networks(pointer: &str, rows: &[String], reporter: &mut Reporter<'_>) -> NetworkSet {
+    let mut networks = Vec::new();
+    for (index, row) in rows.iter().enumerate() {
+        match Network::parse(row) {
+            Ok(network) => networks.push(network),
+            Err(_) => reporter.error(
+                format!("{pointer}/{index}"),
+                format!("`{row}` is no address and no network"),
+                "write `192.0.2.7` or `10.0.0.0/8`, with no bits set behind the prefix",
+            ),
+        }
+    }
+    NetworkSet(networks.into())
+}
+
+pub(super) fn forwarding(settings: &Settings, reporter: &mut Reporter<'_>) -> ForwardingPlan {
+    let forwarding = &settings.forwarding;
+    let mut token = |key: &str, text: &str| -> Option<Box<str>> {
+        if !text.is_empty() && !is_token(text) {
+            reporter.error(
+                format!("/forwarding/{key}"),
+                format!("`{text}` is no token"),
+                "use letters, digits and `-`, or an empty text for none",
+            );
+        }
+        (!text.is_empty()).then(|| text.into())
+    };
+    let via = token("via", &forwarding.via);
+    let request_id_header = token("request_id_header", &forwarding.request_id_header);
+    if let Some(name) = &request_id_header
+        && super::http_proxy::is_reserved(name)
+    {
+        reporter.error(
+            "/forwarding/request_id_header",
+            format!("`{name}` belongs to the gateway's framing"),
+            "choose another name, for example X-Request-Id",
+        );
+    }
+    ForwardingPlan {
+        via,
+        x_forwarded: forwarding.x_forwarded,
+        forwarded: forwarding.forwarded,
+        request_id_header,
+    }
+}
+
+pub(super) fn access_log(settings: &Settings, reporter: &mut Reporter<'_>) -> AccessLogPlan {
+    const BUFFER_MIN: u32 = 64 * 1024;
+    const BUFFER_MAX: u32 = 1 << 30;
+    let log = &settings.access_log;
+    if log.is_on() && !(BUFFER_MIN..=BUFFER_MAX).contains(&log.buffer_bytes) {
+        reporter.error(
+            "/access_log/buffer_bytes",
+            format!("buffer_bytes is outside {BUFFER_MIN} to {BUFFER_MAX}"),
+            "",
+        );
+    }
+    if log.format.contains(['\n', '\r']) {
+        reporter.error(
+            "/access_log/format",
+            "a format is one line",
+            "remove the line break",
+        );
+    }
+    AccessLogPlan {
+        sink: match log.path.as_str() {
+            "off" => LogSink::Off,
+            "-" => LogSink::Stdout,
+            path => LogSink::File(path.into()),
+        },
+        format: log.format.as_str().into(),
+        buffer_bytes: log.buffer_bytes,
+    }
+}
+
+pub(super) fn admin(settings: &Settings, reporter: &mut Reporter<'_>) -> AdminPlan {
+    let text = settings.admin.address.as_deref();
+    let address = text.and_then(|text| text.parse::<SocketAddr>().ok());
+    let is_local = address.is_some_and(|address| address.ip().to_canonical().is_loopback());
+    if let Some(text) = text
+        && !is_local
+    {
+        reporter.error(
+            "/admin/address",
+            format!("`{text}` is no loopback address with a port"),
+            "the admin port has no password; use `127.0.0.1:9901` or the socket",
+        );
+    }
+    AdminPlan {
+        socket: settings.admin.socket.clone(),
+        address,
+    }
+}
+
+pub(super) fn dns(settings: &Settings, reporter: &mut Reporter<'_>) -> DnsPlan {
+    const PORT: u16 = 53;
+    let dns = &settings.dns;
+    let mut servers = Vec::new();
+    for (index, text) in dns.servers.iter().enumerate() {
+        let plain = text.parse::<IpAddr>().map(|ip| SocketAddr::new(ip, PORT));
+        match text.parse::<SocketAddr>().or(plain) {
+            Ok(server) => servers.push(server),
+            Err(_) => reporter.error(
+                format!("/dns/servers/{index}"),
+                format!("`{text}` is no address of a name server"),
+                "write `192.0.2.53` or `192.0.2.53:5353`",
+            ),
+        }
+    }
+    for (key, value) in [
+        ("timeout_ms", dns.timeout_ms),
+        ("attempts", dns.attempts.into()),
+    ] {
+        if value == 0 {
+            reporter.error(
+                format!("/dns/{key}"),
+                format!("{key} must be at least 1"),
+                "",
+            );
+        }
+    }
+    DnsPlan {
+        servers: servers.into(),
+        timeout_ms: dns.timeout_ms,
+        attempts: dns.attempts,
+        ttl_max_s: dns.ttl_max_s,
+        negative_ttl_max_s: dns.negative_ttl_max_s,
+    }
+}
+
+/// Whether `text` is a token of RFC 9110 section 5.6.2.
+pub(super) fn is_token(text: &str) -> bool {
+    !text.is_empty()
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
+}
+
+fn listen_address(text: &str) -> Option<ListenAddress> {
+    if let Some(name) = text.strip_prefix("fd:") {
+        return is_token(name).then(|| ListenAddress::Passed(name.into()));
+    }
+    text.parse().ok().map(ListenAddress::Socket)
+}

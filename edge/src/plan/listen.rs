@@ -1,0 +1,117 @@
+//! Listeners, trusted networks and the other settings that workers read at start.
+//!
+//! Shape: parsed values of the settings' tables, one struct per table. Units: in the names.
+//! Ranges: as checked by the compiler. Errors: none here. Source: `configs/full.toml`.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+};
+
+use crate::{
+    model::settings::{TlsVersion, Workers},
+    net::address::Network,
+};
+
+/// One listening socket.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ListenerPlan {
+    pub address: ListenAddress,
+    pub tls: bool,
+    /// Peers here must begin with a PROXY header, others must not send one.
+    pub proxy_protocol_from: NetworkSet,
+}
+
+/// Where a listener comes from.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum ListenAddress {
+    Socket(SocketAddr),
+    /// The name of a socket passed by the service manager.
+    Passed(Box<str>),
+}
+
+/// TLS towards clients.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ListenTlsPlan {
+    /// Chain and key files; the first serves unknown names.
+    pub certificates: Box<[(PathBuf, PathBuf)]>,
+    pub version_min: TlsVersion,
+    pub ticket_rotation_hours: u32,
+}
+
+/// Cores and the end of the process.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ServerPlan {
+    pub workers: Workers,
+    pub cpus: Box<[u16]>,
+    pub drain_delay_ms: u32,
+    pub drain_deadline_ms: u32,
+}
+
+/// What a forwarded request says about its way.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ForwardingPlan {
+    /// Pseudonym in `Via`; `None` adds none.
+    pub via: Option<Box<str>>,
+    pub x_forwarded: bool,
+    pub forwarded: bool,
+    /// `None` adds none.
+    pub request_id_header: Option<Box<str>>,
+}
+
+/// Where access lines go and what they hold.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct AccessLogPlan {
+    pub sink: LogSink,
+    /// `json`, `clf` or a text with `$context.` names.
+    pub format: Box<str>,
+    pub buffer_bytes: u32,
+}
+
+/// The access log's destination.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum LogSink {
+    Off,
+    Stdout,
+    File(PathBuf),
+}
+
+/// How the operator reaches the gateway.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct AdminPlan {
+    /// `None`: the default path.
+    pub socket: Option<PathBuf>,
+    /// A loopback address.
+    pub address: Option<SocketAddr>,
+}
+
+/// Name resolution.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct DnsPlan {
+    /// Empty: those of the system.
+    pub servers: Box<[SocketAddr]>,
+    pub timeout_ms: u32,
+    pub attempts: u8,
+    pub ttl_max_s: u32,
+    pub negative_ttl_max_s: u32,
+}
+
+/// A few networks, asked by address.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct NetworkSet(pub(super) Box<[Network]>);
+
+impl NetworkSet {
+    /// Whether `ip` lies in one of them. IPv4 mapped into IPv6, as a dual-stack socket reports
+    /// it, is IPv4; other embeddings are not unwrapped, for a peer chooses those itself.
+    #[must_use]
+    pub fn contains(&self, ip: IpAddr) -> bool {
+        let ip = ip.to_canonical();
+        self.0.iter().any(|network| network.contains(ip))
+    }
+
+    /// Whether no address is in it.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}

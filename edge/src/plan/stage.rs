@@ -1,0 +1,69 @@
+//! Stages and their routes.
+//!
+//! Shape: a [`StagePlan`] owns the resource tree of one API in one stage; a [`RoutePlan`] is one
+//! method of one resource there. Units: none. Ranges: indices below `u32::MAX`. Errors: none here.
+//! Source: Amazon API Gateway developer guide, "stages" and "method requests".
+
+use super::fault::Document;
+use crate::{
+    integrate::{HttpProxyPlan, MockPlan},
+    model::settings::Limits,
+    origin::OriginPlan,
+    route::{StageIndex, Tree, VerbKey},
+};
+
+/// One API in one stage.
+#[derive(Debug)]
+pub struct StagePlan {
+    pub api_id: Box<str>,
+    pub api_name: Box<str>,
+    /// Stage name.
+    pub name: Box<str>,
+    /// Where the API's document stands in the settings.
+    pub document: Document,
+    /// Host patterns whose root is this stage.
+    pub hosts: Box<[Box<str>]>,
+    /// Whether `/{name}/…` reaches it on hosts that no pattern names.
+    pub by_path: bool,
+    pub(super) tree: Tree,
+}
+
+/// One method of one resource in one stage.
+#[derive(Debug)]
+pub struct RoutePlan {
+    pub stage: StageIndex,
+    pub verb: VerbKey,
+    /// As documents write it: `/pets/{id}`.
+    pub resource_path: Box<str>,
+    /// Names of the path variables, by ordinal.
+    pub variables: Box<[Box<str>]>,
+    /// Where the API's document defines it.
+    pub pointer: Box<str>,
+    pub integration: IntegrationPlan,
+}
+
+/// Who answers.
+#[derive(Debug)]
+pub enum IntegrationPlan {
+    HttpProxy(HttpProxyPlan),
+    Mock(MockPlan),
+}
+
+/// Everything `explain` says about a route, as data.
+#[derive(Clone, Copy, Debug)]
+pub struct RouteFacts<'p> {
+    pub revision: u64,
+    pub stage: &'p StagePlan,
+    pub route: &'p RoutePlan,
+    pub limits: &'p Limits,
+    /// The group behind an `http_proxy` integration.
+    pub origin: Option<&'p OriginPlan>,
+}
+
+impl StagePlan {
+    /// The resource tree.
+    #[must_use]
+    pub fn tree(&self) -> &Tree {
+        &self.tree
+    }
+}

@@ -1,0 +1,256 @@
+//! A plan with everything that needed files or keys, ready to be put on cores.
+//!
+//! What it is: made whole on the control thread, then handed to every core as one pointer; a core
+//! adds its own pools. Shape: immutable, shared. Errors: [`BlueprintError`] with the pointer into
+//! the settings, so that a bad file leaves the last good plan serving.
+
+use std::{rc::Rc, sync::Arc};
+
+use rustls_pki_types::ServerName;
+
+use crate::{
+    model::settings::{Roots, TlsVersion as Minimum},
+    net::tls::{
+        TlsClock, TlsVersion,
+        client::{OriginTls, OriginTlsSettings, Verify, server_name},
+        load::{read_certificates, read_identity, system_roots},
+        provider,
+        server::{ClientAuth, ServerCertificate, ServerTls, ServerTlsSettings},
+        ticket::TicketKeys,
+    },
+    origin::{Group, GroupState, OriginIndex, OriginPlan},
+    pipeline::Serving,
+    plan::Plan,
+    telemetry::{format::LogFormat, metrics::StageCells},
+};
+
+/// What cannot be used, and where the settings say so.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct BlueprintError {
+    /// JSON pointer into the settings.
+    pub pointer: String,
+    /// What is wrong.
+    pub message: String,
+}
+
+/// A plan, ready for cores.
+pub struct Blueprint {
+    /// The plan.
+    pub plan: Arc<Plan>,
+    /// Host-wide state, in the order of the plan's origins.
+    pub states: Box<[Arc<GroupState>]>,
+    /// Certificates, when a listener speaks TLS.
+    pub tls: Option<Arc<ServerTls>>,
+    /// TLS towards each origin group that has an endpoint with it.
+    pub origin_tls: Box<[Option<(OriginTls, ServerName<'static>)>]>,
+    log_format: Option<Arc<LogFormat>>,
+}
+
+/// What all blueprints of a process share.
+#[derive(Clone)]
+pub struct Keyring {
+    /// Session tickets: any core opens what another sealed.
+    pub tickets: Arc<TicketKeys>,
+    /// The wall clock as TLS sees it.
+    pub clock: Arc<TlsClock>,
+}
+
+impl Blueprint {
+    /// Reads what `plan` names. Groups that `before` also has keep their health.
+    ///
+    /// # Errors
+    /// Every certificate, key, root or log format that cannot be used.
+    pub fn new(
+        plan: Plan,
+        keyring: &Keyring,
+        before: Option<&Blueprint>,
+    ) -> Result<Arc<Blueprint>, Vec<BlueprintError>> {
+        let mut errors = Vec::new();
+        let tls = server_tls(&plan, keyring, &mut errors);
+        let origin_tls = plan
+            .origins
+            .iter()
+            .map(|origin| origin_tls(origin, keyring, &mut errors))
+            .collect();
+        let log_format = log_format(&plan, &mut errors);
+        let states = plan
+            .origins
+            .iter()
+            .map(|origin| state(origin, before))
+            .collect();
+        if !errors.is_empty() {
+            return Err(errors);
+        }
+        Ok(Arc::new(Blueprint {
+            plan: Arc::new(plan),
+            states,
+            tls,
+            origin_tls,
+            log_format,
+        }))
+    }
+
+    /// The plan on one core, with empty pools.
+    #[must_use]
+    pub fn serving(&self, cells: StageCells) -> Rc<Serving> {
+        let groups = self
+            .states
+            .iter()
+            .zip(&self.origin_tls)
+            .zip(0..)
+            .map(|((state, tls), index)| {
+                let (state, tls) = (Arc::clone(state), tls.clone());
+                Group::new(&self.plan.origins, OriginIndex(index), state, tls)
+            })
+            .collect();
+        Serving::new(
+            Arc::clone(&self.plan),
+            groups,
+            self.tls.clone(),
+            self.log_format.clone(),
+            cells,
+        )
+    }
+}
+
+fn state(origin: &OriginPlan, before: Option<&Blueprint>) -> Arc<GroupState> {
+    let known = before.and_then(|before| {
+        let index = before
+            .plan
+            .origins
+            .iter()
+            .position(|old| old.name == origin.name)?;
+        Some((
+            before.plan.origins.get(index)?,
+            &**before.states.get(index)?,
+        ))
+    });
+    GroupState::new(origin, known)
+}
+
+fn log_format(plan: &Plan, errors: &mut Vec<BlueprintError>) -> Option<Arc<LogFormat>> {
+    if plan.access_log.sink == crate::plan::LogSink::Off {
+        return None;
+    }
+    match LogFormat::named(&plan.access_log.format) {
+        Ok(format) => {
+            let cut = plan.limits.log_field_bytes_max as usize;
+            Some(Arc::new(format.with_field_bytes_max(cut)))
+        }
+        Err(error) => {
+            let hint = error
+                .hint
+                .map(|hint| format!(" ({hint})"))
+                .unwrap_or_default();
+            errors.push(BlueprintError {
+                pointer: "/access_log/format".to_owned(),
+                message: format!("{}{hint}", error.message),
+            });
+            None
+        }
+    }
+}
+
+fn server_tls(
+    plan: &Plan,
+    keyring: &Keyring,
+    errors: &mut Vec<BlueprintError>,
+) -> Option<Arc<ServerTls>> {
+    if !plan.listeners.iter().any(|listener| listener.tls) {
+        return None;
+    }
+    let mut certificates = Vec::new();
+    for (index, (chain, key)) in plan.listen_tls.certificates.iter().enumerate() {
+        match read_identity(chain, key) {
+            Ok(identity) => certificates.push(ServerCertificate {
+                identity,
+                names: Vec::new(),
+                client_auth: ClientAuth::Off,
+            }),
+            Err(error) => errors.push(BlueprintError {
+                pointer: format!("/tls/certificates/{index}"),
+                message: error.to_string(),
+            }),
+        }
+    }
+    if !errors.is_empty() {
+        return None;
+    }
+    let version_min = match plan.listen_tls.version_min {
+        Minimum::V1_2 => TlsVersion::V12,
+        Minimum::V1_3 => TlsVersion::V13,
+    };
+    let settings = ServerTlsSettings {
+        hello_bytes_max: plan.limits.tls_hello_bytes_max as usize,
+        certificates,
+        version_min,
+    };
+    match ServerTls::new(settings, &provider(), &keyring.tickets, &keyring.clock) {
+        Ok(tls) => Some(tls),
+        Err(error) => {
+            errors.push(BlueprintError {
+                pointer: "/tls/certificates".to_owned(),
+                message: error.to_string(),
+            });
+            None
+        }
+    }
+}
+
+fn origin_tls(
+    origin: &OriginPlan,
+    keyring: &Keyring,
+    errors: &mut Vec<BlueprintError>,
+) -> Option<(OriginTls, ServerName<'static>)> {
+    if !origin.endpoints.iter().any(|endpoint| endpoint.tls) {
+        return None;
+    }
+    let mut fail = |key: &str, message: String| {
+        let name = origin.name.replace('~', "~0").replace('/', "~1");
+        errors.push(BlueprintError {
+            pointer: format!("/origins/{name}/tls/{key}"),
+            message,
+        });
+    };
+    let plan = &origin.tls;
+    let verify = if plan.insecure_skip_verification {
+        Verify::InsecureSkip
+    } else {
+        let roots = match &plan.roots {
+            Roots::System => system_roots(),
+            Roots::File(file) => read_certificates(file),
+        };
+        match roots {
+            Ok(roots) => Verify::Roots(roots),
+            Err(error) => {
+                fail("roots", error.to_string());
+                return None;
+            }
+        }
+    };
+    let identity = match &plan.client_identity {
+        None => None,
+        Some((chain, key)) => match read_identity(chain, key) {
+            Ok(identity) => Some(identity),
+            Err(error) => {
+                fail("client_certificate", error.to_string());
+                return None;
+            }
+        },
+    };
+    let settings = OriginTlsSettings {
+        verify,
+        identity,
+        version_min: TlsVersion::V12,
+    };
+    let built = OriginTls::new(settings, &provider(), &keyring.clock)
+        .and_then(|tls| Ok((tls, server_name(&plan.server_name)?)));
+    match built {
+        Ok(built) => Some(built),
+        Err(error) => {
+            fail("server_name", error.to_string());
+            None
+        }
+    }
+}

@@ -1,0 +1,18 @@
+//! Level 4: what a request leaves behind: its access-log line and its share of the metrics.
+//!
+//! A core fills an [`record::AccessRecord`], a compiled [`format::LogFormat`] prints it into the
+//! core's [`access_log::LogSink`], and one [`writer::LogWriter`] thread carries full chunks to the
+//! file. Counters live in [`metrics::CoreMetrics`], latencies in [`histograms::CoreHistograms`];
+//! [`render`] sums the cores into OpenMetrics text.
+
+pub mod access_log;
+pub mod context;
+mod escape;
+pub mod fault_kind;
+pub mod format;
+pub mod histograms;
+pub mod metrics;
+pub mod record;
+pub mod render;
+pub mod stamp;
+pub mod writer;

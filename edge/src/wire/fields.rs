@@ -1,0 +1,142 @@
+//! The fields of one head: where they lie and which of them the gateway knows.
+//!
+//! Shape: a vector that keeps its capacity from head to head, and a set of the known names
+//! present. Units: none. Ranges: at most 256 fields. Errors: none.
+//! Source: RFC 9110 §5, §7.6.1.
+
+use super::{
+    known::{HOP, Known},
+    span::Span,
+};
+
+/// One field line.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Field {
+    /// The name as it was spelled.
+    pub name: Span,
+    /// The value without surrounding blanks.
+    pub value: Span,
+    /// What the name means to the gateway.
+    pub known: Known,
+    /// Meant for this connection only: never forwarded.
+    pub hop_by_hop: bool,
+}
+
+/// All field lines of a head, in order.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Fields {
+    list: Vec<Field>,
+    present: u128,
+}
+
+impl Fields {
+    /// No fields, room for `capacity` of them.
+    #[must_use]
+    pub fn with_capacity(capacity: usize) -> Fields {
+        Fields {
+            list: Vec::with_capacity(capacity),
+            present: 0,
+        }
+    }
+
+    /// All fields in the order they came.
+    pub fn iter(&self) -> std::slice::Iter<'_, Field> {
+        self.list.iter()
+    }
+
+    /// Number of field lines.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// Whether a field of this name is present.
+    #[must_use]
+    #[inline]
+    pub fn has(&self, known: Known) -> bool {
+        self.present & known.bit() != 0
+    }
+
+    /// The first field of this name.
+    #[must_use]
+    pub fn first(&self, known: Known) -> Option<&Field> {
+        self.all(known).next()
+    }
+
+    /// All fields of this name.
+    pub fn all(&self, known: Known) -> impl Iterator<Item = &Field> {
+        let list = if self.has(known) {
+            self.list.as_slice()
+        } else {
+            &[]
+        };
+        list.iter().filter(move |field| field.known == known)
+    }
+
+    /// All fields named `name`, in any case; `bytes` is their head.
+    pub fn named<'a>(&'a self, bytes: &'a [u8], name: &'a [u8]) -> impl Iterator<Item = &'a Field> {
+        self.list
+            .iter()
+            .filter(move |field| field.name.of(bytes).eq_ignore_ascii_case(name))
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.list.clear();
+        self.present = 0;
+    }
+
+    /// Adds a field and tells whether one of its known name was there before.
+    #[inline]
+    pub(super) fn push(&mut self, name: Span, value: Span, known: Known, marks: u8) -> bool {
+        let bit = known.bit();
+        let again = self.present & bit != 0;
+        self.present |= bit;
+        self.list.push(Field {
+            name,
+            value,
+            known,
+            hop_by_hop: marks & HOP != 0,
+        });
+        again
+    }
+
+    /// Makes room for `count` fields; a warm head has it.
+    pub(super) fn reserve(&mut self, count: usize) {
+        self.list.reserve(count);
+    }
+
+    /// Marks every field whose known name is in `names` as meant for this connection only.
+    pub(super) fn mark_known(&mut self, names: u128) {
+        if self.present & names != 0 {
+            for field in &mut self.list {
+                field.hop_by_hop |= field.known.bit() & names != 0;
+            }
+        }
+    }
+
+    /// Marks every field that is named `name` and has no known name.
+    pub(super) fn mark_named(&mut self, bytes: &[u8], name: &[u8]) {
+        for field in self
+            .list
+            .iter_mut()
+            .filter(|field| field.known == Known::Other)
+        {
+            field.hop_by_hop |= field.name.of(bytes).eq_ignore_ascii_case(name);
+        }
+    }
+}
+
+impl<'a> IntoIterator for &'a Fields {
+    type Item = &'a Field;
+    type IntoIter = std::slice::Iter<'a, Field>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}

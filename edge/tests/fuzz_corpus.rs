@@ -1,0 +1,59 @@
+//! Replays the corpora of the fuzz targets, and the wire examples, without a fuzzer.
+//!
+//! Shape: one module a target, shared with `fuzz/fuzz_targets`. Units: bytes. Errors: the file
+//! whose replay panics is printed before. Source: `fuzz/corpus/*`, `wire/*/*.case`.
+
+use std::{fs, path::Path};
+
+#[path = "common/case.rs"]
+mod case;
+#[path = "../fuzz/bodies/chunked_body.rs"]
+mod chunked_body;
+#[path = "../fuzz/bodies/request_head.rs"]
+mod request_head;
+#[path = "../fuzz/bodies/response_head.rs"]
+mod response_head;
+#[path = "../fuzz/bodies/target_host.rs"]
+mod target_host;
+
+fn replay(target: &str, check: fn(&[u8])) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("fuzz/corpus")
+        .join(target);
+    let mut count = 0;
+    for entry in fs::read_dir(folder).expect("a corpus") {
+        let path = entry.expect("directory entry").path();
+        println!("{}", path.display());
+        check(&fs::read(&path).expect("a readable file"));
+        count += 1;
+    }
+    assert!(count > 0, "{target} has an empty corpus");
+}
+
+#[test]
+fn request_heads() {
+    replay("request_head", request_head::check);
+    for case in case::load("wire/requests") {
+        println!("{}", case.name);
+        request_head::check(&case.input());
+    }
+}
+
+#[test]
+fn response_heads() {
+    replay("response_head", response_head::check);
+    for case in case::load("wire/responses") {
+        println!("{}", case.name);
+        response_head::check(&case.input());
+    }
+}
+
+#[test]
+fn chunked_bodies() {
+    replay("chunked_body", chunked_body::check);
+}
+
+#[test]
+fn targets_and_hosts() {
+    replay("target_host", target_host::check);
+}

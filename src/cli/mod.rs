@@ -1,0 +1,246 @@
+//! The command line: one table from which the parser, the help and the manual pages come.
+//!
+//! Shape: [`COMMANDS`] has a row per command; a command lives in the file of its name, with its
+//! arguments as a typed struct. Units: as the argument's help says. Errors: an [`Exit`] code, and
+//! the reason on standard error. Source: exit codes after sysexits.h, see `exit`.
+
+mod client;
+mod demo;
+mod doctor;
+mod exit;
+mod explain;
+mod inputs;
+mod man;
+mod origins;
+mod run;
+mod upgrade;
+mod validate;
+
+pub use demo::Demo;
+pub use exit::Exit;
+pub use explain::Explain;
+pub use inputs::Inputs;
+pub use origins::{Origins, OriginsAction, Target};
+pub use upgrade::Upgrade;
+
+use clap::{ArgMatches, Command};
+use std::{ffi::OsString, process::ExitCode};
+
+/// One command: its name, one line about it, its arguments, and what runs it.
+pub struct Entry {
+    /// As typed after `tidegate`.
+    pub name: &'static str,
+    /// One line for the list of commands.
+    pub about: &'static str,
+    /// Adds arguments and the long help.
+    pub arguments: fn(Command) -> Command,
+    /// Does it.
+    pub execute: fn(&ArgMatches) -> ExitCode,
+}
+
+/// Every command there is, in the order of the help.
+pub const COMMANDS: &[Entry] = &[
+    Entry {
+        name: "run",
+        about: "Serve APIs until told to stop",
+        arguments: run::arguments,
+        execute: run::execute,
+    },
+    Entry {
+        name: "demo",
+        about: "Serve a ready API in front of two embedded origins, to try things on",
+        arguments: demo::arguments,
+        execute: demo::execute,
+    },
+    Entry {
+        name: "validate",
+        about: "Check the configuration and the API documents, and name every fault",
+        arguments: inputs::arguments,
+        execute: validate::execute,
+    },
+    Entry {
+        name: "explain",
+        about: "Show which route, limits and origin a request would meet",
+        arguments: explain::arguments,
+        execute: explain::execute,
+    },
+    Entry {
+        name: "doctor",
+        about: "Examine this host and name the cure for whatever is amiss",
+        arguments: doctor::arguments,
+        execute: doctor::execute,
+    },
+    Entry {
+        name: "origins",
+        about: "List or drain the origins of the running gateway",
+        arguments: origins::arguments,
+        execute: origins::execute,
+    },
+    Entry {
+        name: "upgrade",
+        about: "Hand the listeners of the running gateway to a new binary",
+        arguments: upgrade::arguments,
+        execute: upgrade::execute,
+    },
+    Entry {
+        name: "man",
+        about: "Print a manual page, or write all of them",
+        arguments: man::arguments,
+        execute: man::execute,
+    },
+];
+
+/// Runs the command that `arguments` name; the first is the program's own name.
+pub fn main<I>(arguments: I) -> ExitCode
+where
+    I: IntoIterator<Item = OsString>,
+{
+    let matches = match command().try_get_matches_from(arguments) {
+        Ok(matches) => matches,
+        Err(answer) => {
+            // Help and version arrive here as well, as errors that go to standard output.
+            let _ = answer.print();
+            return if answer.use_stderr() {
+                Exit::Usage.into()
+            } else {
+                Exit::Ok.into()
+            };
+        }
+    };
+    let Some((name, given)) = matches.subcommand() else {
+        return Exit::Usage.into();
+    };
+    match COMMANDS.iter().find(|entry| entry.name == name) {
+        Some(entry) => (entry.execute)(given),
+        None => Exit::Usage.into(),
+    }
+}
+
+/// The parser of the whole command line.
+#[must_use]
+pub fn command() -> Command {
+    let root = Command::new("tidegate")
+        .version(clap::crate_version!())
+        .about("An API gateway and edge proxy on its own thread-per-core io_uring loop")
+        .after_help(exit::HELP)
+        .subcommand_required(true)
+        .arg_required_else_help(true);
+    COMMANDS.iter().fold(root, |root, entry| {
+        let bare = Command::new(entry.name).about(entry.about);
+        root.subcommand((entry.arguments)(bare))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The one way the rows below reach the parser: the name of the command, or the usage error.
+    fn parse(line: &str) -> Result<(String, ArgMatches), String> {
+        let words = std::iter::once("tidegate").chain(line.split_whitespace());
+        command()
+            .try_get_matches_from(words)
+            .map_err(|error| error.to_string())
+            .map(|matches| {
+                let (name, given) = matches.subcommand().expect("a command is required");
+                (name.to_owned(), given.clone())
+            })
+    }
+
+    fn read(line: &str) -> String {
+        let (name, given) = match parse(line) {
+            Ok(parsed) => parsed,
+            Err(error) => return error,
+        };
+        match name.as_str() {
+            "run" | "validate" => format!("{:?}", Inputs::read(&given)),
+            "explain" => format!("{:?}", Explain::read(&given)),
+            "origins" => format!("{:?}", Origins::read(&given)),
+            "upgrade" => format!("{:?}", Upgrade::read(&given)),
+            "demo" => format!("{:?}", Demo::read(&given)),
+            other => other.to_owned(),
+        }
+    }
+
+    #[test]
+    fn the_table_makes_a_parser_clap_accepts() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn lines_become_typed_arguments() {
+        // line, words its typed form (or its usage error) has
+        let rows: &[(&str, &[&str])] = &[
+            ("run", &["--config <FILE>", "--api <FILE>", "required"]),
+            (
+                "run --api a.yaml --api b.json",
+                &["\"a.yaml\", \"b.json\"", "config: None"],
+            ),
+            (
+                "run --config t.toml --listen [::1]:80",
+                &["t.toml", "[::1]:80"],
+            ),
+            (
+                "run --api a.yaml --listen 8080",
+                &["invalid value", "127.0.0.1:8080"],
+            ),
+            ("run --api a.yaml --stage prod", &["stage: Some(\"prod\")"]),
+            ("run --api a.yaml --stage a/b", &["invalid value"]),
+            ("validate --api a.yaml", &["a.yaml"]),
+            (
+                "explain get /x --api a.yaml",
+                &["method: \"get\"", "url: \"/x\""],
+            ),
+            ("explain GET http://h/x --config t", &["\"http://h/x\""]),
+            ("explain G(T /x --api a", &["invalid value", "token"]),
+            ("explain GET x --api a", &["invalid value", "/"]),
+            (
+                "origins list --json",
+                &["List", "json: true", "admin: None"],
+            ),
+            ("origins list --admin /tmp/s", &["\"/tmp/s\""]),
+            (
+                "origins drain pets",
+                &["Drain", "origin: \"pets\"", "endpoint: None"],
+            ),
+            (
+                "origins drain pets/eu",
+                &["origin: \"pets\"", "endpoint: Some(\"eu\")"],
+            ),
+            ("origins drain pets/", &["invalid value"]),
+            ("origins undrain pets", &["Undrain", "origin: \"pets\""]),
+            ("origins", &["Usage"]),
+            ("upgrade", &["Admin(None)"]),
+            ("upgrade --admin /s", &["Admin(Some(\"/s\"))"]),
+            ("upgrade --pid 17", &["Pid(17)"]),
+            ("upgrade --pid 0", &["invalid value"]),
+            ("upgrade --pid 17 --admin /s", &["cannot be used with"]),
+            ("demo", &["port: None"]),
+            ("demo --port 0", &["port: Some(0)"]),
+            ("demo --port 99999", &["invalid value"]),
+            ("doctor --json --listen 0.0.0.0:443", &["doctor"]),
+            ("man", &["man"]),
+            ("fly", &["unrecognized subcommand"]),
+            ("--version", &[clap::crate_version!()]),
+        ];
+        for (line, words) in rows {
+            let said = read(line);
+            for word in *words {
+                assert!(said.contains(word), "`{line}`: no {word:?} in\n{said}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_command_has_help_with_an_example() {
+        for entry in COMMANDS {
+            let help = parse(&format!("{} --help", entry.name)).expect_err("help is an answer");
+            assert!(help.contains(entry.about), "{}: about", entry.name);
+            assert!(
+                help.contains("Examples:"),
+                "{}: examples\n{help}",
+                entry.name
+            );
+        }
+    }
+}

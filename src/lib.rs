@@ -1,0 +1,11 @@
+//! The product: everything a person does to the gateway. The binary is a thin shell around it.
+
+pub mod cli;
+pub mod demo;
+pub mod diagnostics;
+pub mod doctor;
+pub mod explain;
+pub mod openapi;
+pub mod process;
+pub mod settings;
+pub mod source;

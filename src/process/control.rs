@@ -1,0 +1,356 @@
+//! The control thread: signals, reloads, drain, and the end.
+//!
+//! What it is: an unpinned core of its own, with its own ring, that serves no clients. It reads
+//! signals from pipes, answers operators, compiles reloads, and mails orders to the workers. Shape:
+//! [`serve`] starts everything and returns when the last worker has ended. Errors: [`Failure`].
+//! Source: RELIABILITY section 9.
+
+use std::{
+    cell::{Cell, RefCell},
+    io,
+    os::{fd::IntoRawFd, unix::net::UnixStream},
+    path::PathBuf,
+    rc::Rc,
+    sync::Arc,
+};
+
+use sd_notify::NotifyState;
+use signal_hook::{consts::signal, low_level::pipe};
+use tidegate_edge::{
+    base::time::{Mono, Wall},
+    exec::{Core, Stream},
+    net::tls::{TlsClock, ticket::TicketKeys},
+    plan::{LogSink as LogTargetPlan, Plan},
+    ring::{
+        Fd, Ring,
+        kernel::{Kernel, KernelOptions},
+    },
+    server::{Admission, Blueprint, Gauges, Keyring},
+    telemetry::{
+        histograms::CoreHistograms,
+        metrics::{Registry, StageName},
+        writer::{LogTarget, LogWriter},
+    },
+};
+
+use super::{
+    Sources,
+    admin::{Admin, AdminError},
+    ending,
+    listeners::{ListenError, Open},
+    load,
+    reload::{self, LastLoad},
+    scrape::Scrape,
+    upgrade::{self, Handover},
+    upstreams::{self, Upstreams},
+    watchdog,
+    workers::{Seed, Workers},
+};
+use crate::{cli::Exit, settings::Configuration};
+
+/// Why the gateway could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// An address.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// The operators' door.
+    #[error(transparent)]
+    Admin(#[from] AdminError),
+    /// A certificate, key or log format; the report was printed.
+    #[error("the configuration names files that cannot be used")]
+    Blueprint,
+    /// The system refused something at the start.
+    #[error("{0}")]
+    Start(String),
+}
+
+impl Failure {
+    /// What the caller sees.
+    #[must_use]
+    pub fn exit(&self) -> Exit {
+        match self {
+            Failure::Blueprint => Exit::InvalidConfiguration,
+            Failure::Listen(_) | Failure::Admin(_) | Failure::Start(_) => Exit::Failed,
+        }
+    }
+}
+
+/// The running gateway, as the control thread sees it.
+pub(super) struct Control {
+    pub(super) core: Rc<Core>,
+    pub(super) sources: Sources,
+    /// Where this program stood when it started; a successor is started from there.
+    pub(super) program: Result<PathBuf, String>,
+    pub(super) keyring: Keyring,
+    pub(super) blueprint: RefCell<Arc<Blueprint>>,
+    pub(super) workers: RefCell<Option<Workers>>,
+    pub(super) registry: RefCell<Registry>,
+    pub(super) log: RefCell<Option<LogWriter>>,
+    pub(super) open: RefCell<Open>,
+    pub(super) admin: Admin,
+    pub(super) upstreams: Upstreams,
+    pub(super) scrape: Scrape,
+    pub(super) started: Wall,
+    /// Revision of the plan that serves.
+    pub(super) revision: Cell<u64>,
+    pub(super) last_load: RefCell<LastLoad>,
+    pub(super) reloads_ok: Cell<u64>,
+    pub(super) reloads_failed: Cell<u64>,
+    pub(super) phase: Cell<Phase>,
+    /// A reload or an upgrade is under way.
+    pub(super) changing: Cell<bool>,
+}
+
+/// Where the process is in its life.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Phase {
+    /// It serves.
+    Serving,
+    /// It ends: `/readyz` says so, and connections are let go in order.
+    Draining,
+    /// It ends at once.
+    Hurrying,
+}
+
+/// Starts everything and serves until told to stop.
+///
+/// # Errors
+/// What kept it from starting.
+pub fn serve(
+    sources: Sources,
+    plan: Plan,
+    mut configuration: Configuration,
+) -> Result<(), Failure> {
+    raise_open_files();
+    let options = KernelOptions {
+        submissions: 64,
+        completions: 512,
+        buffers: 256,
+        stock: 32,
+        ..KernelOptions::default()
+    };
+    let ring = Kernel::new(&options).map_err(|error| Failure::Start(error.to_string()))?;
+    let core = Core::new(Ring::Kernel(ring), 4096);
+    let handover = Handover::of_environment(&core);
+    let keyring = keyring(core.wall(), &handover).map_err(Failure::Start)?;
+    let blueprint = Blueprint::new(with_limits(plan), &keyring, None).map_err(|errors| {
+        load::add_blueprint_errors(&mut configuration, &errors);
+        eprint!(
+            "{}",
+            configuration
+                .report
+                .render(crate::diagnostics::Colour::for_stderr())
+        );
+        Failure::Blueprint
+    })?;
+    upstreams::drain_by_text(&blueprint, &handover.drained);
+    let control = start(core, sources, keyring, blueprint)?;
+    let core = Rc::clone(&control.core);
+    listen_for_signals(&control).map_err(|error| Failure::Start(error.to_string()))?;
+    control.upstreams.watch(&core, &control.blueprint.borrow());
+    Admin::serve(&control);
+    core.spawn(keep_clock(Rc::clone(&control)));
+    core.spawn(watchdog::watch(Rc::clone(&control)));
+    if !handover.ready(&core) {
+        // A predecessor names this process as the main one itself; before that it has no say.
+        tell_manager(&[NotifyState::Ready]);
+    }
+    core.run();
+    if let Some(workers) = control.workers.take() {
+        workers.join();
+    }
+    if let Some(log) = control.log.take() {
+        log.finish(LOG_FINISH_MS);
+    }
+    control.upstreams.stop();
+    control.admin.stop(&core); // sockets that are still held would keep the core from ending
+    core.shutdown();
+    Ok(())
+}
+
+/// Tells systemd, where it listens; the gateway runs on where it does not.
+pub(super) fn tell_manager(states: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
+        eprintln!("tidegate: the service manager cannot be told: {error}");
+    }
+}
+
+/// Longest wait for the log's last lines.
+const LOG_FINISH_MS: u64 = 5_000;
+
+fn start(
+    core: Rc<Core>,
+    sources: Sources,
+    keyring: Keyring,
+    blueprint: Arc<Blueprint>,
+) -> Result<Rc<Control>, Failure> {
+    let plan = &blueprint.plan;
+    let cpus = Workers::cpus(&plan.server);
+    let mut open = Open::inherited();
+    let admin = Admin::open(&core, &plan.admin, &mut open)?;
+    for fd in open.take_unlisted(&plan.listeners) {
+        core.close(fd); // handed over, but no longer configured
+    }
+    open.open(&core, &plan.listeners, cpus.len())?;
+    let (log, mut sinks) = open_log(plan, cpus.len())?;
+    let mut registry = Registry::new(cpus.len());
+    let ids = registry.stages(&stage_names(plan));
+    let admission = Admission::new(std::array::from_fn(|_| core.random()));
+    let mut seeds = Vec::new();
+    for index in 0..cpus.len() {
+        let metrics = registry.core(index).unwrap_or_default();
+        let cells = registry.stage_cells(index, &ids);
+        let histograms = CoreHistograms::new(&ids);
+        let log = if sinks.is_empty() {
+            None
+        } else {
+            Some(sinks.remove(0))
+        };
+        let gauges = Gauges {
+            metrics,
+            cells,
+            histograms,
+            log,
+        };
+        let listeners = open.of_worker(&plan.listeners, index, cpus.len());
+        seeds.push(Seed { listeners, gauges });
+    }
+    let workers = Workers::start(&cpus, seeds, &blueprint, &admission).map_err(Failure::Start)?;
+    for fd in open.first_of_each() {
+        if let Some(address) = core.names(fd).local {
+            eprintln!("tidegate: listening on {address}, {} workers", cpus.len());
+        }
+    }
+    Ok(Rc::new(Control {
+        sources,
+        program: std::env::current_exe().map_err(|error| error.to_string()),
+        keyring,
+        blueprint: RefCell::new(blueprint),
+        workers: RefCell::new(Some(workers)),
+        registry: RefCell::new(registry),
+        log: RefCell::new(log),
+        open: RefCell::new(open),
+        admin,
+        upstreams: Upstreams::default(),
+        scrape: Scrape::new(&core),
+        started: core.wall(),
+        revision: Cell::new(1),
+        last_load: RefCell::new(LastLoad::first(core.wall())),
+        reloads_ok: Cell::new(0),
+        reloads_failed: Cell::new(0),
+        phase: Cell::new(Phase::Serving),
+        changing: Cell::new(false),
+        core,
+    }))
+}
+
+/// The predecessor's ticket keys, so that its clients' sessions go on, or fresh ones.
+fn keyring(now: Wall, handover: &Handover) -> Result<Keyring, String> {
+    let tickets = match TicketKeys::import(&handover.ticket_keys) {
+        Ok(tickets) => tickets,
+        Err(_) => TicketKeys::new(now).map_err(|error| error.to_string())?,
+    };
+    Ok(Keyring {
+        tickets,
+        clock: TlsClock::new(now),
+    })
+}
+
+/// Connections are bounded by descriptors where the settings leave it open (45 %).
+pub(super) fn with_limits(mut plan: Plan) -> Plan {
+    if plan.limits.connections_max == 0 {
+        let files = rlimit::getrlimit(rlimit::Resource::NOFILE).map_or(1024, |(soft, _)| soft);
+        plan.limits.connections_max = u32::try_from(files * 45 / 100).unwrap_or(u32::MAX);
+    }
+    plan
+}
+
+fn raise_open_files() {
+    if let Ok((soft, hard)) = rlimit::getrlimit(rlimit::Resource::NOFILE)
+        && soft < hard
+    {
+        // A refusal leaves the soft limit, which `connections_max` follows.
+        let _ = rlimit::setrlimit(rlimit::Resource::NOFILE, hard, hard);
+    }
+}
+
+type Log = (
+    Option<LogWriter>,
+    Vec<tidegate_edge::telemetry::access_log::LogSink>,
+);
+
+fn open_log(plan: &Plan, workers: usize) -> Result<Log, Failure> {
+    let target = match &plan.access_log.sink {
+        LogTargetPlan::Off => return Ok((None, Vec::new())),
+        LogTargetPlan::Stdout => LogTarget::Stdout,
+        LogTargetPlan::File(path) => LogTarget::File(path.clone()),
+    };
+    let chunks =
+        plan.access_log.buffer_bytes as usize / tidegate_edge::telemetry::access_log::CHUNK_BYTES;
+    let (writer, sinks) = LogWriter::start(target, workers, chunks)
+        .map_err(|error| Failure::Start(format!("the access log cannot be opened: {error}")))?;
+    Ok((Some(writer), sinks))
+}
+
+pub(super) fn stage_names(plan: &Plan) -> Vec<StageName> {
+    plan.stages
+        .iter()
+        .map(|stage| StageName {
+            api: stage.api_id.to_string(),
+            stage: stage.name.to_string(),
+        })
+        .collect()
+}
+
+fn listen_for_signals(control: &Rc<Control>) -> io::Result<()> {
+    for number in [
+        signal::SIGTERM,
+        signal::SIGINT,
+        signal::SIGHUP,
+        signal::SIGUSR1,
+        signal::SIGUSR2,
+    ] {
+        let (reader, writer) = UnixStream::pair()?;
+        pipe::register(number, writer)?;
+        let stream = Stream::new(&control.core, Fd(reader.into_raw_fd()));
+        control
+            .core
+            .spawn(follow_signal(Rc::clone(control), stream, number));
+    }
+    Ok(())
+}
+
+async fn follow_signal(control: Rc<Control>, mut stream: Stream, number: i32) {
+    while stream.recv(Mono::FAR).await.is_ok() {
+        match number {
+            signal::SIGTERM | signal::SIGINT => ending::end(&control),
+            signal::SIGHUP => {
+                reload::reload(&control);
+            }
+            signal::SIGUSR1 => {
+                if let Some(log) = &*control.log.borrow() {
+                    log.reopen();
+                }
+            }
+            signal::SIGUSR2 => {
+                // What became of it was said on standard error.
+                let _ = upgrade::upgrade(&control).await;
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Moves the clock that TLS reads, and rotates the ticket keys.
+async fn keep_clock(control: Rc<Control>) {
+    loop {
+        let core = &control.core;
+        core.sleep_until(core.now().plus_ms(CLOCK_MS)).await;
+        control.keyring.clock.set(core.wall());
+        // Without randomness the old keys stay, which is safe for their life time.
+        let _ = control.keyring.tickets.rotate(core.wall());
+    }
+}
+
+const CLOCK_MS: u64 = 500;

@@ -1,0 +1,78 @@
+//! The life of the process: from documents to serving cores, reloads, drain, upgrade.
+//!
+//! What it is: everything around the cores. [`load`] turns documents into a plan, [`listeners`]
+//! opens or inherits sockets, [`workers`] puts cores on threads, [`control`] is the thread that
+//! takes signals and orders: [`reload`], [`ending`] and [`upgrade`] are what it can be told,
+//! [`admin`] is where operators and their tools ask it. Shape: [`run`] lives until the process ends. Errors: an [`Exit`] with
+//! its reason on standard error. Source: RELIABILITY section 9.
+
+pub mod admin;
+pub mod control;
+mod ending;
+pub mod listeners;
+pub mod load;
+mod reload;
+mod scrape;
+mod upgrade;
+mod upstreams;
+mod watchdog;
+pub mod workers;
+
+use std::path::PathBuf;
+
+use tidegate_edge::ring::{kernel::KernelOptions, probe};
+
+use crate::cli::Exit;
+
+/// What to serve.
+#[derive(Clone, Debug, Default)]
+pub struct Sources {
+    /// Settings of this host.
+    pub config: Option<PathBuf>,
+    /// API documents served with defaults.
+    pub apis: Vec<PathBuf>,
+    /// Listen here instead of where the settings say.
+    pub listen: Option<std::net::SocketAddr>,
+    /// The stage of `apis`.
+    pub stage: Option<String>,
+}
+
+/// Serves `sources` until told to stop.
+#[must_use]
+pub fn run(sources: &Sources) -> Exit {
+    abort_on_panic();
+    if let Err(refusal) = probe::probe(probe::RingSize::DEFAULT) {
+        eprintln!("tidegate: {refusal}");
+        return Exit::RingRefused;
+    }
+    let loaded = load::load(sources, 1);
+    loaded.print_report();
+    let Some(plan) = loaded.plan else {
+        return Exit::InvalidConfiguration;
+    };
+    match control::serve(sources.clone(), plan, loaded.configuration) {
+        Ok(()) => Exit::Ok,
+        Err(failure) => {
+            eprintln!("tidegate: {failure}");
+            failure.exit()
+        }
+    }
+}
+
+/// Sizes of a worker's ring.
+#[must_use]
+pub fn worker_ring() -> KernelOptions {
+    KernelOptions::default()
+}
+
+/// A core whose state is in doubt must not go on serving.
+fn abort_on_panic() {
+    let print = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        print(info);
+        eprintln!(
+            "tidegate: aborting: a fault of the program itself; please report the lines above"
+        );
+        std::process::abort();
+    }));
+}

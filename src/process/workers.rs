@@ -1,0 +1,154 @@
+//! Cores on threads.
+//!
+//! What it is: starts one pinned thread per worker, each with its own ring and loop, and keeps
+//! their mailboxes. Shape: [`Workers`]. Errors: a ring that cannot be made, a thread that cannot
+//! be started. Source: core_affinity; cgroup quotas by `available_parallelism`.
+
+use std::{sync::Arc, sync::mpsc, thread};
+
+use tidegate_edge::{
+    exec::{Core, Inbox, Post},
+    model::settings::Workers as Count,
+    plan::ServerPlan,
+    ring::{Fd, Ring, kernel::Kernel},
+    server::{Admission, Blueprint, Gauges, Order, Worker},
+};
+
+/// Operations in flight on one core.
+const SLOTS: u32 = 1 << 16;
+/// Orders that may wait at one worker.
+const ORDERS: usize = 64;
+
+/// What one worker starts with.
+pub struct Seed {
+    /// Descriptors with their position in the plan's listeners.
+    pub listeners: Vec<(Fd, usize)>,
+    /// Where it counts and logs.
+    pub gauges: Gauges,
+}
+
+/// The running workers.
+pub struct Workers {
+    threads: Vec<thread::JoinHandle<()>>,
+    posts: Vec<Post<Order>>,
+}
+
+impl Workers {
+    /// How many workers, and on which CPUs.
+    #[must_use]
+    pub fn cpus(plan: &ServerPlan) -> Vec<Option<core_affinity::CoreId>> {
+        let allowed = core_affinity::get_core_ids().unwrap_or_default();
+        let chosen: Vec<core_affinity::CoreId> = if plan.cpus.is_empty() {
+            allowed.clone()
+        } else {
+            plan.cpus
+                .iter()
+                .map(|cpu| core_affinity::CoreId {
+                    id: usize::from(*cpu),
+                })
+                .collect()
+        };
+        let count = match plan.workers {
+            Count::Count(count) => usize::from(count),
+            Count::Auto => {
+                let quota = thread::available_parallelism().map_or(1, usize::from);
+                chosen.len().clamp(1, quota.max(1))
+            }
+        };
+        (0..count)
+            .map(|index| chosen.get(index % chosen.len().max(1)).copied())
+            .collect()
+    }
+
+    /// Starts one worker per seed.
+    ///
+    /// # Errors
+    /// What kept the first one from starting.
+    pub fn start(
+        cpus: &[Option<core_affinity::CoreId>],
+        seeds: Vec<Seed>,
+        blueprint: &Arc<Blueprint>,
+        admission: &Arc<Admission>,
+    ) -> Result<Workers, String> {
+        let mut workers = Workers {
+            threads: Vec::new(),
+            posts: Vec::new(),
+        };
+        for (index, (seed, cpu)) in seeds.into_iter().zip(cpus).enumerate() {
+            let (ready, started) = mpsc::channel();
+            let (blueprint, admission, cpu) = (Arc::clone(blueprint), Arc::clone(admission), *cpu);
+            let thread = thread::Builder::new()
+                .name(format!("tidegate-{index}"))
+                .spawn(move || work(seed, cpu, &blueprint, &admission, &ready))
+                .map_err(|error| format!("worker {index}: {error}"))?;
+            workers.threads.push(thread);
+            match started.recv() {
+                Ok(Ok(post)) => workers.posts.push(post),
+                Ok(Err(error)) => return Err(format!("worker {index}: {error}")),
+                Err(_) => return Err(format!("worker {index} ended at its start")),
+            }
+        }
+        Ok(workers)
+    }
+
+    /// The workers' mailboxes.
+    #[must_use]
+    pub fn posts(&self) -> &[Post<Order>] {
+        &self.posts
+    }
+
+    /// Every worker's thread has ended.
+    #[must_use]
+    pub fn have_ended(&self) -> bool {
+        self.threads.iter().all(thread::JoinHandle::is_finished)
+    }
+
+    /// The thread of one worker has ended.
+    #[must_use]
+    pub fn has_ended(&self, index: usize) -> bool {
+        self.threads
+            .get(index)
+            .is_none_or(thread::JoinHandle::is_finished)
+    }
+
+    /// Waits for the threads, which were told to drain.
+    pub fn join(self) {
+        for thread in self.threads {
+            // A worker that panicked has aborted the process.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn work(
+    seed: Seed,
+    cpu: Option<core_affinity::CoreId>,
+    blueprint: &Blueprint,
+    admission: &Arc<Admission>,
+    ready: &mpsc::Sender<Result<Post<Order>, String>>,
+) {
+    if let Some(cpu) = cpu {
+        core_affinity::set_for_current(cpu);
+    }
+    let ring = match Kernel::new(&super::worker_ring()) {
+        Ok(ring) => Ring::Kernel(ring),
+        Err(error) => {
+            let _ = ready.send(Err(format!("cannot make its ring: {error}")));
+            return;
+        }
+    };
+    let core = Core::new(ring, SLOTS);
+    let (post, inbox) = Inbox::new(&core, ORDERS);
+    let worker = Worker::start(
+        &core,
+        blueprint,
+        admission,
+        &seed.listeners,
+        inbox,
+        seed.gauges,
+    );
+    let _ = ready.send(Ok(post));
+    core.run();
+    drop(worker);
+    core.shutdown();
+}

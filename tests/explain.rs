@@ -1,0 +1,86 @@
+//! What `explain` says about requests to the sample configuration.
+//!
+//! Shape: rows of a request and the words the text has. Units: none. Errors: words that are not
+//! there. Source: `configs/full.toml` and the documents it names.
+
+use std::path::PathBuf;
+
+use tidegate::{
+    explain::explain,
+    process::{Sources, load::load},
+};
+
+#[test]
+fn requests_are_explained() {
+    let config = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("configs/full.toml");
+    let loaded = load(
+        &Sources {
+            config: Some(config),
+            ..Sources::default()
+        },
+        7,
+    );
+    let plan = loaded.plan.as_ref().expect("the sample compiles");
+    let rows: &[(&str, &str, &[&str])] = &[
+        (
+            "GET",
+            "/dev/pets/a%2Fb?x=1",
+            &[
+                "dev of \"Petstore\" (petstore01), found by path",
+                "GET /pets/{petId}",
+                "petstore.yaml:52",
+                "petId = a%2Fb",
+                "GET /pets/a%2Fb?x=1, Host: pets.example.com",
+                "pets, least_outstanding",
+                "https://10.0.0.1:8443  region eu-central-1, priority 0, weight 2",
+                "checks: GET / every 5000 ms",
+                "body 10485760 B",
+                "revision     7",
+            ],
+        ),
+        (
+            "GET",
+            "https://api.example.com/pets?type=dog",
+            &[
+                "prod of",
+                "found by host",
+                "X-Shop",
+                "GET /pets?type=dog, Host: pets.example.com",
+                "timeout      5000 ms",
+            ],
+        ),
+        ("GET", "/prod/", &["mock, answers 200"]),
+        (
+            "PURGE",
+            "/dev/files/a/b",
+            &["ANY /files/{proxy+}", "PURGE /files/a/b"],
+        ),
+        (
+            "DELETE",
+            "/dev/pets",
+            &["403", "not for this verb", "GET", "POST"],
+        ),
+        ("GET", "/dev/pet", &["403", "no such resource", "/pets"]),
+        (
+            "GET",
+            "/def/pets",
+            &["403", "/dev/…", "/prod/…", "http://api.example.com/…"],
+        ),
+        ("GET", "/dev/../x", &["400", "dot segment"]),
+        ("TRACE", "/dev/pets", &["405"]),
+    ];
+    for (method, url, words) in rows {
+        let explanation = explain(plan, &loaded.configuration, method, url);
+        let text = explanation.to_string();
+        for word in *words {
+            assert!(
+                text.contains(word),
+                "{method} {url}: no {word:?} in\n{text}"
+            );
+        }
+        let json: serde_json::Value =
+            serde_json::from_str(&explanation.to_json()).expect("valid JSON");
+        assert_eq!(json["method"], *method);
+        assert_eq!(json["refusal"].is_object(), explanation.refusal.is_some());
+    }
+}

@@ -1,0 +1,5 @@
+//! What the tests of the running binary share.
+
+pub(crate) mod client;
+pub(crate) mod gateway;
+pub(crate) mod origin;
