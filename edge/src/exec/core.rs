@@ -68,6 +68,8 @@ pub(super) struct State {
     dirty: Vec<u32>,
     starved: Vec<u32>,
     starved_count: u64,
+    /// Prompt sends of this turn: whose, and which.
+    prompts: Vec<(u32, Key)>,
     landed: Vec<Landing>,
     #[allow(clippy::vec_box)] // the kernel reads them in place: they never move
     gathers: Vec<Box<Gather>>,
@@ -90,6 +92,7 @@ impl Core {
                 dirty: Vec::new(),
                 starved: Vec::new(),
                 starved_count: 0,
+                prompts: Vec::new(),
                 landed: Vec::with_capacity(1024),
                 gathers: Vec::new(),
             }),
@@ -269,6 +272,7 @@ impl Core {
             state.land(&landing);
         }
         state.landed = landed;
+        state.settle_prompts();
         state.fire_timers(now);
         Turn {
             ran,
@@ -476,16 +480,60 @@ impl State {
             }
             Outgoing::Many(gather)
         };
-        match self.slots.put(Op::Send { socket: fd, data }) {
+        // Whoever waits for its end needs a landing, and so does what is left behind it.
+        let prompt = !socket.is_blocked
+            && socket.outbox.is_empty()
+            && !socket.shutdown_due
+            && socket.writer == TaskId::NONE;
+        let op = Op::Send {
+            socket: fd,
+            data,
+            prompt,
+        };
+        match self.slots.put(op) {
             Ok(key) => {
                 self.ring.submit(key, self.slots.op(key));
                 self.slots.wait(key, index);
                 self.sockets[index as usize].sending = Some(key);
+                if prompt {
+                    self.prompts.push((index, key));
+                }
             }
             Err(op) => {
                 self.put_unsent_back(index, op, 0);
                 self.mark_dirty(index);
             }
+        }
+    }
+
+    /// Ends the prompt sends that did not land: everything of theirs has left.
+    fn settle_prompts(&mut self) {
+        let mut prompts = std::mem::take(&mut self.prompts);
+        for (index, key) in prompts.drain(..) {
+            if let Some(socket) = self.sockets.get_mut(index as usize)
+                && socket.sending == Some(key)
+            {
+                socket.sending = None;
+                socket.unsent_bytes = 0;
+                if socket.closing {
+                    self.mark_dirty(index);
+                }
+                if let Op::Send {
+                    data: Outgoing::Many(gather),
+                    ..
+                } = self.slots.settle(key)
+                {
+                    self.keep_gather(gather);
+                }
+            }
+        }
+        self.prompts = prompts;
+    }
+
+    fn keep_gather(&mut self, mut gather: Box<Gather>) {
+        gather.bufs.clear();
+        if self.gathers.len() < GATHERS_KEPT {
+            self.gathers.push(gather);
         }
     }
 
@@ -617,7 +665,11 @@ impl State {
             self.mark_dirty(index);
             return;
         }
-        match u32::try_from(landing.result) {
+        // A prompt send lands because there was no room for all of it: the next one waits for room.
+        let prompt = matches!(op, Op::Send { prompt: true, .. });
+        let found_no_room = prompt && Errno::of(landing.result) == Errno::TRY_AGAIN;
+        socket.is_blocked = prompt;
+        match u32::try_from(if found_no_room { 0 } else { landing.result }) {
             Ok(sent) => {
                 socket.unsent_bytes = socket.unsent_bytes.saturating_sub(sent);
                 let given_up = socket.send_error.is_some();
@@ -679,10 +731,7 @@ impl State {
                         outbox.push_front(buf);
                     }
                 }
-                gather.bufs.clear();
-                if self.gathers.len() < GATHERS_KEPT {
-                    self.gathers.push(gather);
-                }
+                self.keep_gather(gather);
             }
             _ => unreachable!("only sends come back"),
         }

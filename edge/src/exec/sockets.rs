@@ -147,6 +147,8 @@ pub(super) struct Socket {
     pub(super) sending: Option<Key>,
     pub(super) send_error: Option<Errno>,
     pub(super) writer: TaskId,
+    /// There was no room for all of the last send: the next one waits for some.
+    pub(super) is_blocked: bool,
     /// Listed among the sockets to be served before the next turn.
     pub(super) dirty: bool,
     /// A FIN is due once everything has left.
@@ -170,6 +172,7 @@ impl Socket {
             sending: None,
             send_error: None,
             writer: TaskId::NONE,
+            is_blocked: false,
             dirty: false,
             shutdown_due: false,
             half_said: false,

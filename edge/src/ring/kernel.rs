@@ -151,6 +151,12 @@ impl Kernel {
         let want = usize::from(wait.is_some_and(|ns| ns > 0));
         self.enter(want, wait);
         self.reap(landed);
+        // The kernel may take part of a batch only, when it is short of memory: prompt sends
+        // promise that all of them have been submitted.
+        while !self.ring.submission().is_empty() {
+            self.enter(0, None);
+            self.reap(landed);
+        }
     }
 
     /// One system call: hands over submissions, runs deferred work, waits for `want` completions.
@@ -275,21 +281,26 @@ fn entry_of(op: &mut Op) -> squeue::Entry {
         Op::Recv { socket } => opcode::RecvMulti::new(RingFd(socket.0), GROUP).build(),
         Op::Send {
             socket,
-            data: Outgoing::One(buf),
+            data,
+            prompt,
         } => {
-            let len = u32::try_from(buf.len()).unwrap_or(u32::MAX);
-            opcode::Send::new(RingFd(socket.0), buf.as_ptr(), len)
-                .flags(SEND_FLAGS)
-                .build()
-        }
-        Op::Send {
-            socket,
-            data: Outgoing::Many(gather),
-        } => {
-            let header = gather.seal();
-            opcode::SendMsg::new(RingFd(socket.0), header)
-                .flags(SEND_FLAGS.unsigned_abs())
-                .build()
+            let flags = if *prompt { PROMPT_FLAGS } else { SEND_FLAGS };
+            let entry = match data {
+                Outgoing::One(buf) => {
+                    let len = u32::try_from(buf.len()).unwrap_or(u32::MAX);
+                    opcode::Send::new(RingFd(socket.0), buf.as_ptr(), len)
+                        .flags(flags)
+                        .build()
+                }
+                Outgoing::Many(gather) => opcode::SendMsg::new(RingFd(socket.0), gather.seal())
+                    .flags(flags.unsigned_abs())
+                    .build(),
+            };
+            if *prompt {
+                entry.flags(squeue::Flags::SKIP_SUCCESS)
+            } else {
+                entry
+            }
         }
         Op::Connect { socket, to } => {
             let address = (&raw const to.storage).cast::<libc::sockaddr>();
@@ -308,6 +319,9 @@ fn entry_of(op: &mut Op) -> squeue::Entry {
 
 /// Without `MSG_WAITALL`: a short send lands at once, which shows how fast the peer reads.
 const SEND_FLAGS: i32 = libc::MSG_NOSIGNAL;
+/// With `MSG_WAITALL` a part of the bytes counts as a failure, which is told; with `MSG_DONTWAIT`
+/// the kernel does not wait for room behind our back.
+const PROMPT_FLAGS: i32 = libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT | libc::MSG_WAITALL;
 
 fn clock_ns(clock: libc::clockid_t) -> u64 {
     let mut time = libc::timespec {

@@ -39,6 +39,8 @@ impl Errno {
     pub const RESET: Errno = Errno(libc::ECONNRESET);
     /// The peer broke the protocol.
     pub const PROTOCOL: Errno = Errno(libc::EPROTO);
+    /// There is no room now.
+    pub const TRY_AGAIN: Errno = Errno(libc::EAGAIN);
     /// The process has no descriptor left.
     pub const NO_FILES: Errno = Errno(libc::EMFILE);
 
@@ -127,7 +129,7 @@ impl Ring {
         }
     }
 
-    /// Hands over what was submitted, waits for a completion until `until` (`None`: does not
+    /// Hands over all that was submitted, waits for a completion until `until` (`None`: does not
     /// wait), and appends what landed.
     pub fn turn(&mut self, until: Option<Mono>, landed: &mut Vec<Landing>) {
         match self {

@@ -81,6 +81,10 @@ pub enum Op {
         socket: Fd,
         /// The bytes, kept until the landing.
         data: Outgoing,
+        /// Does not wait for room: while it is submitted it moves what fits. It lands, in the
+        /// same turn, only if that was not all (`EAGAIN`: nothing). What has not landed when the
+        /// turn is over has moved everything, and has ended.
+        prompt: bool,
     },
     /// Connects `socket`.
     Connect {

@@ -5,6 +5,8 @@
 //!  Free ─────────▶ Flying ─────▶ Awaited ───────────▶ Landed ─────▶ Free
 //!                    │  └────────────┬──────────────────▲
 //!                    └── orphan ─────┴▶ Orphaned ── land(last), discard ──▶ Free
+//!
+//!  a prompt send that moved everything:  Flying or Awaited ── settle ──▶ Free
 //! ```
 //!
 //! What it is: a fixed slab; an operation never moves while the kernel may touch it. Shape: a
@@ -183,6 +185,17 @@ impl Slots {
             unreachable!("taking an operation in flight")
         };
         (self.release(key.index), result)
+    }
+
+    /// Ends a prompt send that has not landed in its turn, and gives it back.
+    pub fn settle(&mut self, key: Key) -> Op {
+        let slot = self.slot(key);
+        let flies = matches!(slot.state, State::Flying | State::Awaited { .. });
+        assert!(
+            flies && matches!(slot.op, Op::Send { prompt: true, .. }),
+            "only a prompt send ends without a landing"
+        );
+        self.release(key.index)
     }
 
     /// Slots that are not free.

@@ -277,9 +277,7 @@ impl State {
 
     /// Sends one datagram whole, or loses it.
     pub(super) fn transmit_datagram(&mut self, flier: Flier, from: SocketId) {
-        let socket = self.socket_mut(from);
-        socket.sending = None;
-        let to = socket.peer;
+        let to = self.socket_mut(from).peer;
         let Some((_, sending)) = self.sending(flier) else {
             return;
         };
@@ -288,8 +286,9 @@ impl State {
             .iter()
             .flat_map(|piece| piece.to_vec())
             .collect();
+        sending.left_bytes = 0;
         let result = super::state::count_of(bytes.len());
-        self.land_last(flier, result);
+        self.end_send(flier, from, result);
         let lost = self.strikes(|faults| faults.datagram_loss);
         if let Some(to) = to.filter(|_| !lost) {
             let latency_ns = self.draw(|faults| faults.latency_ns);

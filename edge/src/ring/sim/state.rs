@@ -81,6 +81,8 @@ pub(super) struct Sending {
     pub(super) pieces: VecDeque<Buf>,
     pub(super) left_bytes: usize,
     pub(super) sent_bytes: usize,
+    /// Moves what fits at once, and lands only if that was not all.
+    pub(super) prompt: bool,
 }
 
 /// What will happen.
@@ -261,10 +263,15 @@ impl State {
                 assert!(armed.is_none(), "two receives on {fd:?}");
                 self.receive(socket);
             }
-            Flying::Send(fd, _) => {
+            Flying::Send(fd, ref sending) => {
+                let prompt = sending.prompt;
                 let socket = self.open_socket(fd);
                 let sending = self.socket_mut(socket).sending.replace(flier);
                 assert!(sending.is_none(), "two sends on {fd:?}");
+                if prompt {
+                    self.transmit(flier);
+                    return;
+                }
                 let delay_ns = self.draw(|faults| faults.start_delay_ns);
                 self.after(delay_ns, What::Transmit(flier));
             }
@@ -334,6 +341,21 @@ impl State {
     /// Completes an operation for the last time; its slot may be used again.
     pub(super) fn land_last(&mut self, flier: Flier, result: i32) {
         self.complete(flier, result, false, None);
+    }
+
+    /// Ends a prompt send in the turn that began it, without a landing if all of it left.
+    pub(super) fn end_prompt(&mut self, flier: Flier, result: i32, whole: bool) {
+        self.rings[flier.ring].flights[flier.key.index as usize] = None;
+        if whole {
+            return;
+        }
+        let landing = Landing {
+            key: flier.key,
+            result,
+            more: false,
+            buffer: None,
+        };
+        self.land(flier.ring, landing);
     }
 
     /// Completes an operation, for the last time unless `more`.
@@ -469,7 +491,11 @@ fn flying_of(op: &Op) -> Flying {
         Op::Nop => Flying::Nop,
         Op::Accept { listener } => Flying::Accept(*listener),
         Op::Recv { socket } => Flying::Recv(*socket),
-        Op::Send { socket, data } => {
+        Op::Send {
+            socket,
+            data,
+            prompt,
+        } => {
             let pieces = match data {
                 Outgoing::One(buf) => VecDeque::from([buf.clone()]),
                 Outgoing::Many(gather) => gather.bufs.iter().cloned().collect(),
@@ -478,6 +504,7 @@ fn flying_of(op: &Op) -> Flying {
                 pieces,
                 left_bytes: data.bytes_len(),
                 sent_bytes: 0,
+                prompt: *prompt,
             };
             Flying::Send(*socket, Box::new(sending))
         }

@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 
 use super::{
     socket::{End, Flier, Role, SocketId},
-    state::{State, What, count_of},
+    state::{State, What, count_of, result_of},
 };
 use crate::ring::{Errno, Fd};
 
@@ -54,6 +54,7 @@ impl State {
             return; // cancelled meanwhile
         };
         let (sent_bytes, left_bytes) = (sending.sent_bytes, sending.left_bytes);
+        let prompt = sending.prompt;
         let id = self.open_socket(fd);
         if matches!(self.socket_mut(id).role, Role::Datagram { .. }) {
             self.transmit_datagram(flier, id);
@@ -78,7 +79,7 @@ impl State {
         }
         let room = end.window_bytes.saturating_sub(end.unread_bytes);
         let mut count = left_bytes.min(usize::try_from(room).unwrap_or(usize::MAX));
-        if count == 0 && left_bytes > 0 {
+        if count == 0 && left_bytes > 0 && !prompt {
             return; // goes on when the peer has read
         }
         let short = count > 1 && self.strikes(|faults| faults.short_send);
@@ -92,15 +93,23 @@ impl State {
         sending.sent_bytes += count;
         sending.left_bytes -= count;
         let (sent_bytes, done) = (sending.sent_bytes, sending.left_bytes == 0 || short);
-        self.put_on_link(id, bytes);
-        if done {
-            self.end_send(flier, id, count_of(sent_bytes));
+        if !bytes.is_empty() {
+            self.put_on_link(id, bytes);
+        }
+        if done || prompt {
+            self.end_send(flier, id, result_of(sent_bytes, libc::EAGAIN));
         }
     }
 
-    fn end_send(&mut self, flier: Flier, id: SocketId, result: i32) {
+    pub(super) fn end_send(&mut self, flier: Flier, id: SocketId, result: i32) {
         self.socket_mut(id).sending = None;
-        self.land_last(flier, result);
+        match self.sending(flier) {
+            Some((_, sending)) if sending.prompt => {
+                let whole = result >= 0 && sending.left_bytes == 0;
+                self.end_prompt(flier, result, whole);
+            }
+            _ => self.land_last(flier, result),
+        }
     }
 
     fn put_on_link(&mut self, from: SocketId, bytes: Box<[u8]>) {
