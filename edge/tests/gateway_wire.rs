@@ -247,6 +247,7 @@ fn gateway_complaint(case: &Case, kind: Kind, piece: usize) -> Option<String> {
             bytes: case.bytes(name).unwrap_or_default(),
             early: case.arguments(name).contains(&"early"),
             close: case.arguments(name).contains(&"close"),
+            ..Answer::default()
         });
     let stage = Stage::new(kind, settings_of(case), answers.collect());
     let heard = stage.talk(Lines {

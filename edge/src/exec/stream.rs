@@ -105,6 +105,21 @@ impl Stream {
         polled
     }
 
+    /// How the peer's side ended, be everything before it read or not; else notes the running
+    /// task.
+    pub fn poll_end(&mut self) -> Poll<RecvEnd> {
+        let mut state = self.core.state.borrow_mut();
+        let socket = &mut state.sockets[self.index as usize];
+        match socket.receiving {
+            Receiving::Ended => Poll::Ready(RecvEnd::Closed),
+            Receiving::Failed(errno) => Poll::Ready(RecvEnd::Failed(errno)),
+            _ => {
+                socket.reader = self.core.current();
+                Poll::Pending
+            }
+        }
+    }
+
     /// Names the task to wake when something arrives, without taking it.
     pub fn watch(&mut self, task: TaskId) {
         self.core.state.borrow_mut().sockets[self.index as usize].reader = task;

@@ -261,6 +261,11 @@ impl Conn {
         tls_quiet && self.stream.is_quiet()
     }
 
+    /// How the peer's side ended, be everything before it read or not.
+    pub fn poll_end(&mut self) -> Poll<RecvEnd> {
+        self.stream.poll_end()
+    }
+
     /// Names the task to wake when something arrives.
     pub fn watch(&mut self, task: TaskId) {
         self.stream.watch(task);

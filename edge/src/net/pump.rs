@@ -101,6 +101,12 @@ impl Waiting {
     }
 }
 
+/// What has left of a body, framing included, kept so that it can be sent once more.
+struct Held {
+    bufs: Vec<Buf>,
+    bytes_left: usize,
+}
+
 /// One body.
 pub struct Pump {
     reader: BodyReader,
@@ -115,6 +121,9 @@ pub struct Pump {
     source_wait: Waiting,
     sink_wait: Waiting,
     sink_unsent: usize,
+    /// Something has left, be it framing alone.
+    begun: bool,
+    held: Option<Held>,
 }
 
 impl Pump {
@@ -134,6 +143,41 @@ impl Pump {
             source_wait: Waiting::default(),
             sink_wait: Waiting::default(),
             sink_unsent: 0,
+            begun: false,
+            held: None,
+        }
+    }
+
+    /// Keeps what leaves, up to `bytes_max`, so that [`Pump::replay`] can send it once more;
+    /// `bufs` is room for it.
+    #[must_use]
+    pub fn with_hold(mut self, bufs: Vec<Buf>, bytes_max: usize) -> Pump {
+        self.held = Some(Held {
+            bufs,
+            bytes_left: bytes_max,
+        });
+        self
+    }
+
+    /// Everything that has left is still held.
+    #[must_use]
+    pub fn can_replay(&self) -> bool {
+        !self.begun || self.held.is_some()
+    }
+
+    /// Sends to another sink what the one before got.
+    pub fn replay(&mut self, sink: &mut Conn) {
+        for buf in self.held.iter().flat_map(|held| &held.bufs) {
+            sink.send(buf.clone());
+        }
+        self.sink_unsent = sink.unsent_bytes();
+    }
+
+    /// Holds nothing from now on; gives the room back to where it came from.
+    pub fn let_go(&mut self, room: &mut Vec<Buf>) {
+        if let Some(held) = self.held.take() {
+            *room = held.bufs;
+            room.clear();
         }
     }
 
@@ -348,7 +392,7 @@ impl Pump {
         loop {
             match self.reader.read(&buf).map_err(PumpEnd::Fault)? {
                 Step::Need => {
-                    flush(line, sink);
+                    self.flush(line, sink);
                     return Ok(());
                 }
                 Step::Data { skip, len } => {
@@ -366,11 +410,11 @@ impl Pump {
                 }
             }
             if buf.is_empty() {
-                flush(line, sink);
+                self.flush(line, sink);
                 return Ok(());
             }
         }
-        flush(line, sink);
+        self.flush(line, sink);
         if !buf.is_empty() {
             self.carry = Some(buf);
         }
@@ -385,7 +429,7 @@ impl Pump {
     ) -> Result<(), PumpEnd> {
         match self.out {
             OutFraming::Nowhere => {}
-            OutFraming::Raw => sink.send(piece),
+            OutFraming::Raw => self.put(piece, sink),
             OutFraming::Chunked => {
                 let copied = piece.len() <= COPY_BYTES_MAX;
                 let needed = CHUNK_LINE_BYTES_MAX + 2 + if copied { piece.len() } else { 0 };
@@ -393,7 +437,7 @@ impl Pump {
                     .as_mut()
                     .is_some_and(|open| open.spare().len() < needed)
                 {
-                    flush(line.take(), sink);
+                    self.flush(line.take(), sink);
                 }
                 let fresh = || sink.stream().core().pool().take();
                 let mut out = line.take().or_else(fresh).ok_or(PumpEnd::Buffers)?;
@@ -406,8 +450,8 @@ impl Pump {
                     out.extend(&piece);
                     *line = Some(out);
                 } else {
-                    sink.send(out.freeze());
-                    sink.send(piece);
+                    self.put(out.freeze(), sink);
+                    self.put(piece, sink);
                 }
             }
         }
@@ -422,14 +466,29 @@ impl Pump {
                 end.extend(b"\r\n");
             }
             end.extend(LAST_CHUNK);
-            sink.send(end.freeze());
+            self.put(end.freeze(), sink);
         }
         Ok(())
     }
-}
 
-fn flush(line: Option<BufMut>, sink: &mut Conn) {
-    if let Some(line) = line {
-        sink.send(line.freeze());
+    fn flush(&mut self, line: Option<BufMut>, sink: &mut Conn) {
+        if let Some(line) = line {
+            self.put(line.freeze(), sink);
+        }
+    }
+
+    /// Hands `buf` on, and keeps it if a second try may need it and buffers are plenty.
+    fn put(&mut self, buf: Buf, sink: &mut Conn) {
+        self.begun = true;
+        if let Some(held) = &mut self.held {
+            match held.bytes_left.checked_sub(buf.len()) {
+                Some(left) if !buf.pool().is_scarce() => {
+                    held.bytes_left = left;
+                    held.bufs.push(buf.clone());
+                }
+                _ => self.held = None,
+            }
+        }
+        sink.send(buf);
     }
 }

@@ -163,8 +163,12 @@ pub struct Exchange {
     pub fault: Option<Fault>,
     /// The connection may not carry another request.
     pub last: bool,
+    /// The client has ended its side: until then it still gets an answer.
+    pub leaves_at: Option<Mono>,
     /// Room for a target on its way out.
     pub scratch: Vec<u8>,
+    /// Room for a body that may be sent once more.
+    pub held: Vec<Buf>,
 }
 
 /// Longest outgoing target.
@@ -192,17 +196,18 @@ impl Exchange {
             integration: Integration::default(),
             fault: None,
             last: false,
+            leaves_at: None,
             scratch: vec![0; SCRATCH_BYTES],
+            held: Vec::new(),
         })
     }
 
     /// Begins a request.
     pub fn begin(&mut self, now: Mono, wall: Wall, random: (u64, u64)) {
         self.head_bytes.clear();
-        self.head.method = Method::default(); // an answer before the head is whole looks at it
         self.answer_bytes.clear();
         self.params.clear();
-        // A head that is refused before it is parsed must not answer for the one before it.
+        // A head that is refused before it is parsed is answered too, and not as the one before.
         self.head.method = Method::default();
         self.head.method_name = Span::default();
         self.head.minor = 1;
@@ -217,6 +222,7 @@ impl Exchange {
         self.response_bytes = 0;
         self.integration = Integration::default();
         self.fault = None;
+        self.leaves_at = None;
     }
 
     /// Lets go of what it holds of the core's buffers.

@@ -82,16 +82,25 @@ pub(super) async fn forward(
     let started = core.now();
     let mut before = None;
     let mut upload = Pump::new(body, out, carry).with_source_pace(serving.pace);
+    if x.head.method.is_idempotent() && !upload.is_done() {
+        let bytes_max = serving.plan.limits.retry_body_bytes_max as usize;
+        upload = upload.with_hold(std::mem::take(&mut x.held), bytes_max);
+    }
     loop {
         x.integration.attempts += 1;
-        let mut lease = match group.acquire(core, deadline, before).await {
-            Ok(lease) => lease,
-            Err(fault) => return give_up(call, conn, x, Fault::Unreachable(fault), upload).await,
+        let acquired = unless_gone(call, conn, x, group.acquire(core, deadline, before));
+        let mut lease = match acquired.await {
+            Some(Ok(lease)) => lease,
+            Some(Err(fault)) => {
+                return give_up(call, conn, x, Fault::Unreachable(fault), upload).await;
+            }
+            None => return Next::Close,
         };
         x.integration.endpoint = Some(lease.endpoint());
         let fault = match rewrite::request(call, x, core.pool()) {
             Ok(head) => {
                 lease.conn().send(head);
+                upload.replay(lease.conn());
                 continue_upload(call, conn, x, &upload);
                 match await_answer(call, conn, lease.conn(), x, &mut upload, deadline).await {
                     Ok(carry) => {
@@ -122,9 +131,9 @@ pub(super) async fn forward(
 }
 
 /// One more try is allowed, and only one: no byte of an answer was seen, the method can be
-/// repeated, no byte of a body was taken from the client, and the budget of retries lasts.
+/// repeated, what was sent of the body is still held, and the budget of retries lasts.
 fn may_retry(group: &Group, x: &Exchange, upload: &Pump, fault: Fault) -> bool {
-    let repeatable = x.head.method.is_idempotent() && upload.moved_bytes() == 0;
+    let repeatable = x.head.method.is_idempotent() && upload.can_replay();
     let transient = matches!(fault, Fault::OriginGone);
     let unseen = !x.integration.answer_seen && x.integration.attempts == 1;
     repeatable && transient && unseen && group.spend_retry()
@@ -135,6 +144,39 @@ fn note_status(group: &Group, endpoint: usize, status: u16, now: Mono) {
         group.record_failure(endpoint, now);
     } else {
         group.record_success(endpoint);
+    }
+}
+
+/// Awaits `work` unless the client leaves first: nobody would want what comes of it.
+async fn unless_gone<T>(
+    call: &Call<'_>,
+    conn: &mut Conn,
+    x: &mut Exchange,
+    work: impl Future<Output = T>,
+) -> Option<T> {
+    let mut work = std::pin::pin!(work);
+    std::future::poll_fn(|context| {
+        if is_gone(call, conn, x) {
+            return Poll::Ready(None);
+        }
+        work.as_mut().poll(context).map(Some)
+    })
+    .await
+}
+
+/// The client has left: by a reset, or by an end that is as old as it may be. A client that only
+/// ends its side looks the same as one that leaves, until something is sent to it.
+fn is_gone(call: &Call<'_>, conn: &mut Conn, x: &mut Exchange) -> bool {
+    match conn.poll_end() {
+        Poll::Pending => false,
+        Poll::Ready(RecvEnd::Failed(_)) => true,
+        Poll::Ready(RecvEnd::Closed | RecvEnd::Timeout) => {
+            let core = &call.local.core;
+            let grace_ms = u64::from(call.serving.plan.limits.half_closed_ms);
+            let until = *(x.leaves_at).get_or_insert_with(|| core.now().plus_ms(grace_ms));
+            core.wake_at(until);
+            core.now() >= until
+        }
     }
 }
 
@@ -173,6 +215,10 @@ async fn await_answer(
                     {
                         return Poll::Ready(Err(NoAnswer::Client(end)));
                     }
+                    if upload.is_done() && is_gone(call, conn, x) {
+                        let end = PumpEnd::Source(RecvEnd::Closed);
+                        return Poll::Ready(Err(NoAnswer::Client(end)));
+                    }
                     origin.poll_recv_until(deadline).map_err(|end| {
                         NoAnswer::Origin(match end {
                             RecvEnd::Timeout => Fault::OriginTimeout,
@@ -183,7 +229,9 @@ async fn await_answer(
                 .await?
             }
         };
-        x.integration.answer_seen = true;
+        if !std::mem::replace(&mut x.integration.answer_seen, true) {
+            upload.let_go(&mut x.held);
+        }
         let Some(carry) = take_head(call, x, &mut finder, buf).map_err(NoAnswer::Origin)? else {
             continue;
         };
@@ -342,6 +390,12 @@ async fn move_bodies(
             return Poll::Ready(Err(end));
         }
         let polled = download.poll(origin, conn, deadline);
+        if polled.is_pending()
+            && upload.is_done()
+            && matches!(conn.poll_end(), Poll::Ready(RecvEnd::Failed(_)))
+        {
+            return Poll::Ready(Err(PumpEnd::Sink));
+        }
         if polled.is_pending() && download.moved_bytes() != moved_bytes {
             moved_bytes = download.moved_bytes();
             deadline = core.now().plus_ms(silence_ms);

@@ -38,6 +38,8 @@ pub(crate) struct Answer {
     pub(crate) early: bool,
     /// The connection ends behind it.
     pub(crate) close: bool,
+    /// How long the origin thinks about it.
+    pub(crate) delay_ms: u64,
 }
 
 /// What the client does.
@@ -84,6 +86,8 @@ struct Script {
     answers: Vec<Answer>,
     seen: Vec<Seen>,
     connections: usize,
+    /// Connections that have ended.
+    ended: usize,
     /// Bytes that are no request.
     broken: Option<String>,
 }
@@ -160,6 +164,38 @@ impl Stage {
             assert!(core.now() < until, "the conversation does not end");
         }
         heard.take().expect("just heard")
+    }
+
+    /// Turns until the origin has seen `count` connections end; the time that took.
+    pub(crate) fn until_ended(&self, count: usize) -> u64 {
+        let core = self.bed.core();
+        let from = core.now();
+        while self.script.borrow().ended < count {
+            core.turn(true);
+            assert!(core.now() < from.plus_ms(PATIENCE_MS), "none ends");
+        }
+        core.now().since_ns(from) / 1_000_000
+    }
+
+    /// A client with a connection of its own.
+    pub(crate) fn perform<F: Future<Output = ()> + 'static>(
+        &self,
+        client: impl FnOnce(Rc<Core>, Stream) -> F + 'static,
+    ) {
+        let (core, to) = (self.bed.core(), self.gateway);
+        let done = Rc::new(RefCell::new(false));
+        let out = Rc::clone(&done);
+        self.bed.spawn(async move {
+            let stream = bed::connect(&core, to).await;
+            client(core, stream).await;
+            *out.borrow_mut() = true;
+        });
+        let core = self.bed.core();
+        let until = core.now().plus_ms(PATIENCE_MS);
+        while !*done.borrow() {
+            core.turn(true);
+            assert!(core.now() < until, "the client does not end");
+        }
     }
 
     /// The requests that have reached the origin.
@@ -267,7 +303,10 @@ fn serve_origin(core: &Rc<Core>, script: &Rc<RefCell<Script>>) -> SocketAddr {
             script.borrow_mut().connections += 1;
             let number = script.borrow().connections;
             let script = Rc::clone(&script);
-            inner.spawn(async move { serve_connection(stream, script, number).await });
+            inner.spawn(async move {
+                serve_connection(stream, Rc::clone(&script), number).await;
+                script.borrow_mut().ended += 1;
+            });
         }
     });
     address
@@ -290,6 +329,15 @@ async fn serve_connection(mut stream: Stream, script: Rc<RefCell<Script>>, conne
             script.seen.push(Seen { connection, ..seen });
             answer
         };
+        if answer.delay_ms > 0 {
+            // Whoever leaves meanwhile is noticed.
+            let core = Rc::clone(stream.core());
+            match stream.recv(core.now().plus_ms(answer.delay_ms)).await {
+                Ok(buf) => input.extend_from_slice(&buf),
+                Err(RecvEnd::Timeout) => {}
+                Err(RecvEnd::Closed | RecvEnd::Failed(_)) => return,
+            }
+        }
         if !answer.early {
             send(&mut stream, &answer.bytes).await;
         }

@@ -45,6 +45,9 @@ pub struct Limits {
     pub idle_ms: u32,
     /// The same under pressure. 2,000 → close.
     pub idle_pressure_ms: u32,
+    /// How long a client that has ended its side still gets an answer that has not begun. 100 →
+    /// the origin's work is given up.
+    pub half_closed_ms: u32,
     /// Requests on one connection. 10,000 → close; 0: no limit.
     pub requests_per_connection_max: u32,
 
@@ -86,6 +89,7 @@ impl Default for Limits {
             still_ms: 20_000,
             idle_ms: 60_000,
             idle_pressure_ms: 2_000,
+            half_closed_ms: 100,
             requests_per_connection_max: 10_000,
             connections_max: 0,
             connections_per_address_max: 1_024,
@@ -153,6 +157,7 @@ impl Limits {
             row("still_ms", self.still_ms, 10, DAY_MS),
             row("idle_ms", self.idle_ms, 10, DAY_MS),
             row("idle_pressure_ms", self.idle_pressure_ms, 10, DAY_MS),
+            row("half_closed_ms", self.half_closed_ms, 0, DAY_MS),
             row(
                 "requests_per_connection_max",
                 self.requests_per_connection_max,
