@@ -77,6 +77,7 @@ export PATH=$PATH:/usr/sbin:/sbin # where nginx is
 
 step "format" cargo fmt --all --check
 step "lints" cargo clippy --workspace --all-targets --locked -- -D warnings
+step "documentation" env RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --quiet
 if cargo deny --version >/dev/null 2>&1; then
     step "licences, advisories, duplicates" cargo deny --all-features check
 else

@@ -1,7 +1,7 @@
 //! OpenAPI 3.0, 3.1 and Swagger 2 documents into the model.
 //!
-//! Shape: [`import`] walks the tree once; [`paths`] reads path items and methods,
-//! [`integration`] their integrations. The [`Document`] stays beside the [`Api`], so that
+//! Shape: [`import`] walks the tree once; `paths` reads path items and methods,
+//! `integration` their integrations. The [`Document`] stays beside the [`Api`], so that
 //! pointers of later problems become lines and columns.
 //! Units: none of its own.
 //! Errors: everything wrong at once. What changes behaviour and is not served yet is a warning

@@ -3,8 +3,8 @@
 //! What it is: a small server on the control core, so that it answers while workers are saturated.
 //! The socket has mode 0600 and takes every order; the loopback address has no password, so it
 //! only shows probes and metrics, and only to requests whose Host is a loopback name (a web page
-//! that resolves its name to 127.0.0.1 gets nothing). Shape: [`Admin`] holds the sockets, `routes`
-//! is the table of what can be asked. Units: milliseconds. Ranges: [`CONNECTIONS_MAX`] connections,
+//! that resolves its name to 127.0.0.1 gets nothing). Shape: `Admin` holds the sockets, `routes`
+//! is the table of what can be asked. Units: milliseconds. Ranges: `CONNECTIONS_MAX` connections,
 //! requests without bodies. Errors: [`AdminError`] at the start; later, statuses. Source: RFC 9112.
 
 mod routes;

@@ -1,7 +1,7 @@
 //! The half of the way that awaits an origin.
 //!
 //! What it is: sends the rebuilt request to an endpoint, waits for its answer's head, rebuilds
-//! that, and moves both bodies at the same time. Shape: [`forward`] is the order of events; the
+//! that, and moves both bodies at the same time. Shape: `forward` is the order of events; the
 //! bodies are two [`Pump`]s polled by one task. Units: bytes, [`Mono`]. Errors: before the answer's
 //! head they become a [`Fault`]; afterwards the client's connection is cut visibly.
 //! Source: RELIABILITY sections 1 and 4; RFC 9110 section 7.6; RFC 9112 section 6.

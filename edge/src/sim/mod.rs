@@ -1,8 +1,8 @@
 //! Level 11: simulated clients, origins, faults, checkers.
 //!
 //! What it is: [`simulate`] runs real workers in a simulated world for one seed and says what went
-//! wrong. [`scenario`] draws and drives a run, [`client`] and [`origin`] are its people, [`script`]
-//! what clients say, [`check`] the book that all of them keep, [`world`] the scheduler. Errors: a
+//! wrong. `scenario` draws and drives a run, `client` and `origin` are its people, `script`
+//! what clients say, `check` the book that all of them keep, `world` the scheduler. Errors: a
 //! [`Report`] with a violation. Source: RELIABILITY section 10.
 
 mod check;

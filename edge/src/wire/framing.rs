@@ -1,6 +1,6 @@
 //! Reads the fields of a head once and decides what they mean together.
 //!
-//! Shape: httparse's tokens in, [`Fields`] and [`Facts`] out; requests and responses share it.
+//! Shape: httparse's tokens in, [`Fields`] and `Facts` out; requests and responses share it.
 //! Units: bytes for lengths. Ranges: Content-Length up to 2^63 - 1. Errors: every doubt about
 //! where a message ends is a [`HeadFault`]; nothing is repaired.
 //! Source: RFC 9112 §6, §7.1, §9.3, §9.6; RFC 9110 §7.6.1, §7.8, §8.6, §10.1.1.
