@@ -6,7 +6,7 @@
 //! Source: the gateway's guide, "x-amazon-apigateway-integration object".
 
 use tidegate_edge::model::api::{
-    HttpProxy, Integration, Mock, MockResponse, ParameterMapping, ParameterSource, ParameterTarget,
+    CacheKeyPart, CacheKeySource, HttpProxy, Integration, Mock, MockResponse, ParameterMapping, ParameterSource, ParameterTarget,
     Passthrough, ResponseHeader, Template, Verb,
 };
 
@@ -37,16 +37,14 @@ const INTEGRATION: &[(&str, Fate)] = &[
     ("payloadFormatVersion", Fine),
     ("responseTransferMode", Fine),
     ("credentials", Unserved("the request is sent without them")),
-    ("cacheKeyParameters", Unserved(CACHE)),
-    ("cacheNamespace", Unserved(CACHE)),
+    ("cacheKeyParameters", Fine),
+    ("cacheNamespace", Fine),
     ("contentHandling", Unserved("bodies pass through unchanged")),
     (
         "tlsConfig",
         Unserved("set `[origins.NAME.tls]` in the settings file"),
     ),
 ];
-
-const CACHE: &str = "answers are not cached";
 
 /// Members of one entry of `responses`.
 const RESPONSE: &[(&str, Fate)] = &[
@@ -96,6 +94,8 @@ impl<'a> Reader<'a> {
         let http_method = self.http_method(at);
         let timeout_ms = self.timeout_ms(at);
         let request_parameters = self.request_parameters(at);
+        let cache_key = self.cache_key(at);
+        let cache_namespace = self.text_of(at, "cacheNamespace").map(str::to_owned);
         let uri = self.uri(at)?;
         Some(HttpProxy {
             pointer: at.pointer.clone(),
@@ -103,6 +103,8 @@ impl<'a> Reader<'a> {
             uri: uri.to_owned(),
             timeout_ms,
             request_parameters,
+            cache_key,
+            cache_namespace,
         })
     }
 
@@ -217,6 +219,36 @@ impl<'a> Reader<'a> {
             }
         }
         mappings
+    }
+
+    fn cache_key(&mut self, at: &Cursor<'a>) -> Vec<CacheKeyPart> {
+        const HINT: &str = "write a list of method.request.{path|querystring|header}.NAME";
+        let Some(list) = at.get("cacheKeyParameters") else {
+            return Vec::new();
+        };
+        if !matches!(list.node.value, Value::Sequence(_)) {
+            let message = format!(
+                "`cacheKeyParameters` must be a list, here it is {}",
+                list.node.kind()
+            );
+            self.error(&list, message, HINT);
+            return Vec::new();
+        }
+        let mut parts = Vec::new();
+        for entry in list.items() {
+            let text = entry.text().unwrap_or("");
+            match CacheKeySource::parse(text) {
+                Some(source) => parts.push(CacheKeyPart {
+                    source,
+                    pointer: entry.pointer,
+                }),
+                None => {
+                    let message = format!("`{text}` is no parameter of a cache key");
+                    self.error(&entry, message, HINT);
+                }
+            }
+        }
+        parts
     }
 
     fn parameter_source(&mut self, at: &Cursor<'a>) -> Option<ParameterSource> {

@@ -158,6 +158,10 @@ pub struct HttpProxy {
     /// 50 to 29,000; default 29,000.
     pub timeout_ms: u32,
     pub request_parameters: Vec<ParameterMapping>,
+    /// `cacheKeyParameters`, in document order.
+    pub cache_key: Vec<CacheKeyPart>,
+    /// `cacheNamespace`; methods that name the same one share their answers.
+    pub cache_namespace: Option<String>,
 }
 
 impl HttpProxy {
@@ -212,6 +216,33 @@ impl ParameterTarget {
     pub fn parse(text: &str) -> Option<ParameterTarget> {
         let (place, name) = place_and_name(text.strip_prefix("integration.request.")?)?;
         Some(ParameterTarget { place, name })
+    }
+}
+
+/// One entry of `cacheKeyParameters`: a value that tells one stored answer from another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CacheKeyPart {
+    pub source: CacheKeySource,
+    /// Pointer of the entry.
+    pub pointer: String,
+}
+
+/// Where a value of a stage cache's key comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CacheKeySource {
+    /// `method.request.{path|querystring|header}.NAME`.
+    Method { place: Place, name: String },
+    /// `integration.request.{path|querystring|header}.NAME`: whatever is mapped to it.
+    Integration(ParameterTarget),
+}
+
+impl CacheKeySource {
+    pub fn parse(text: &str) -> Option<CacheKeySource> {
+        if let Some(target) = ParameterTarget::parse(text) {
+            return Some(CacheKeySource::Integration(target));
+        }
+        let (place, name) = place_and_name(text.strip_prefix("method.request.")?)?;
+        Some(CacheKeySource::Method { place, name })
     }
 }
 
@@ -370,6 +401,8 @@ mod tests {
                 uri: given.to_owned(),
                 timeout_ms: HttpProxy::TIMEOUT_MS_DEFAULT,
                 request_parameters: Vec::new(),
+                cache_key: Vec::new(),
+                cache_namespace: None,
             };
             assert_eq!(proxy.uri_for_stage(&variables), expected, "{given}");
         }

@@ -10,10 +10,12 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use serde::Deserialize;
 
+pub mod cache;
 pub mod limits;
 pub mod origin;
 
 pub use self::{
+    cache::{Cache, CachePolicy, Choice, MethodCache, StageCache, Unauthorized},
     limits::Limits,
     origin::{Balance, Ejection, Endpoint, Health, Origin, OriginTls, Roots},
 };
@@ -30,6 +32,8 @@ pub struct Settings {
     /// By name; the name is what logs, metrics and `tidegate origins` show.
     pub origins: BTreeMap<String, Origin>,
     pub limits: Limits,
+    /// Absent: nothing is kept.
+    pub cache: Option<Cache>,
     pub trust: Trust,
     pub access_log: AccessLog,
     pub admin: Admin,
@@ -184,6 +188,12 @@ pub struct ApiSource {
     /// Stage variables.
     #[serde(default)]
     pub variables: BTreeMap<String, String>,
+    /// The `[cache.policies]` by which answers of its origins are kept.
+    #[serde(default)]
+    pub edge_cache: Option<String>,
+    /// A cache as API Gateway's stages have it; not together with `edge_cache`.
+    #[serde(default)]
+    pub stage_cache: Option<StageCache>,
 }
 
 impl ApiSource {
@@ -197,6 +207,8 @@ impl ApiSource {
             hosts: Vec::new(),
             host_stage: None,
             variables: BTreeMap::new(),
+            edge_cache: None,
+            stage_cache: None,
         }
     }
 

@@ -106,6 +106,8 @@ fn api() -> Api {
             uri: format!("http://{group}.test/{place}/{{proxy}}"),
             timeout_ms: INTEGRATION_MS,
             request_parameters: proxy_mapping().into_iter().collect(),
+            cache_key: Vec::new(),
+            cache_namespace: None,
         }))],
     };
     let mock = Resource {

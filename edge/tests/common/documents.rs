@@ -85,6 +85,8 @@ pub fn proxy(uri: &str, rows: &[(&str, &str)]) -> Integration {
         uri: uri.to_owned(),
         timeout_ms: HttpProxy::TIMEOUT_MS_DEFAULT,
         request_parameters: rows.iter().map(row).collect(),
+        cache_key: Vec::new(),
+        cache_namespace: None,
     })
 }
 
