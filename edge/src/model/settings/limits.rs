@@ -3,7 +3,7 @@
 //! Shape: one flat table of integers, each with a safe default.
 //! Units: in the names; `_max` is inclusive. Ranges: [`LimitRange`] rows in [`Limits::ranges`].
 //! Errors: none; `plan::compile` reports a value outside its range by pointer.
-//! Source: RELIABILITY section 2 (HTTP/1.1, TLS and connection rows), section 1 and 4.
+//! Source: RELIABILITY section 2 (HTTP/1.1, TLS and connection rows), sections 1, 3 and 4.
 
 use serde::Deserialize;
 
@@ -52,6 +52,8 @@ pub struct Limits {
     pub connections_max: u32,
     /// Connections of one client address. 1,024 → close at accept.
     pub connections_per_address_max: u32,
+    /// How late a core may be with its tasks. 500 → pressure.
+    pub lag_ms_max: u32,
 
     /// Connecting to an origin, its TLS handshake included. 3,000 → 504.
     pub connect_ms: u32,
@@ -89,6 +91,7 @@ impl Default for Limits {
             requests_per_connection_max: 10_000,
             connections_max: 0,
             connections_per_address_max: 1_024,
+            lag_ms_max: 500,
             connect_ms: 3_000,
             integration_ms: 29_000,
             retry_body_bytes_max: 65_536,
@@ -166,6 +169,7 @@ impl Limits {
                 1,
                 MANY,
             ),
+            row("lag_ms_max", self.lag_ms_max, 1, DAY_MS),
             row("connect_ms", self.connect_ms, 1, DAY_MS),
             row("integration_ms", self.integration_ms, 50, DAY_MS),
             row(
