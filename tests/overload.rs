@@ -102,3 +102,22 @@ fn many_connections_press_until_they_are_gone() {
     let counted = "tidegate_faults_total{type=\"OVERLOADED\"} 2\n";
     assert!(metrics.contains(counted), "{metrics}");
 }
+
+#[test]
+fn memory_presses_until_the_settings_grant_more() {
+    let origin = origin::start();
+    let gateway = Gateway::start(origin, "[limits]\nmemory_bytes_max = 4096\n");
+    await_step(&gateway, "it accepts nothing", |step| step == 5);
+    let mut waiting = connect(gateway.address);
+    assert_eq!(ask(&mut waiting, SILENCE), "", "nobody accepts it");
+    operators_are_answered(&gateway, "pressure: nothing is accepted");
+    let (_, metrics) = gateway.ask("GET", "/metrics");
+    let cause = "tidegate_pressure_percent{core=\"0\",cause=\"memory\"} 100\n";
+    assert!(metrics.contains(cause), "{metrics}");
+
+    gateway.configure(&running::gateway::settings(origin, "", "127.0.0.1:0"));
+    assert_eq!(gateway.ask("POST", "/reload").0, 200);
+    let heard = hear(&mut waiting, PATIENCE);
+    assert!(heard.starts_with("HTTP/1.1 200"), "{heard}");
+    await_step(&gateway, "all is calm", |step| step == 0);
+}

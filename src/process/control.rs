@@ -39,7 +39,7 @@ use super::{
     admin::{Admin, AdminError},
     ending,
     listeners::{ListenError, Open},
-    load,
+    load, memory,
     reload::{self, LastLoad},
     scrape::Scrape,
     upgrade::{self, Handover},
@@ -86,6 +86,7 @@ pub(super) struct Control {
     pub(super) keyring: Keyring,
     pub(super) blueprint: RefCell<Arc<Blueprint>>,
     pub(super) workers: RefCell<Option<Workers>>,
+    pub(super) admission: Arc<Admission>,
     pub(super) registry: RefCell<Registry>,
     pub(super) log: RefCell<Option<LogWriter>>,
     pub(super) open: RefCell<Open>,
@@ -166,6 +167,7 @@ pub fn serve(
     Admin::serve(&control);
     core.spawn(keep_clock(Rc::clone(&control)));
     core.spawn(watchdog::watch(Rc::clone(&control)));
+    core.spawn(memory::watch(Rc::clone(&control)));
     if !handover.ready(&core) {
         // A predecessor names this process as the main one itself; before that it has no say.
         tell_manager(&[NotifyState::Ready]);
@@ -243,6 +245,7 @@ fn start(
         keyring,
         blueprint: RefCell::new(blueprint),
         workers: RefCell::new(Some(workers)),
+        admission,
         registry: RefCell::new(registry),
         log: RefCell::new(log),
         open: RefCell::new(open),

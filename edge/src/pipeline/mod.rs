@@ -2,7 +2,8 @@
 //!
 //! What it is: [`request`] is the page to read first; [`exchange`] is all state of one request,
 //! [`fault`] what can go wrong and [`respond`] the only place that turns it into an answer;
-//! [`forward`] is the half that awaits an origin, [`pressure`] what an overloaded core grants. Errors: [`fault::Fault`].
+//! [`forward`] is the half that awaits an origin, [`pressure`] what an overloaded core grants.
+//! Errors: [`fault::Fault`].
 
 pub mod exchange;
 pub mod fault;

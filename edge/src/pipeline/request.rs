@@ -4,8 +4,8 @@
 //! Gateway guide; a stage is one line. The first half is plain functions that need nobody else
 //! (resolve, admit, a refusal, a mock); awaiting begins where bytes are missing or an origin must
 //! be asked. Shape: a stage takes the plan and the exchange and says what is [`Next`], or a
-//! [`Fault`], which `respond` turns into an answer; a pressed core refuses behind `receive`. Errors: never to the caller; the connection
-//! learns only whether it goes on.
+//! [`Fault`], which `respond` turns into an answer; a pressed core refuses behind `receive`.
+//! Errors: never to the caller; the connection learns only whether it goes on.
 //!
 //! ```text
 //! receive ─▶ resolve ─▶ admit ─▶ integrate ──▶ http: forward to an origin

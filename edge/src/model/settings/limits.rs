@@ -52,6 +52,8 @@ pub struct Limits {
     pub connections_max: u32,
     /// Connections of one client address. 1,024 → close at accept.
     pub connections_per_address_max: u32,
+    /// Memory of the process; 0: 80 % of what the host or its control group has. → pressure.
+    pub memory_bytes_max: u64,
     /// How late a core may be with its tasks. 500 → pressure.
     pub lag_ms_max: u32,
 
@@ -91,6 +93,7 @@ impl Default for Limits {
             requests_per_connection_max: 10_000,
             connections_max: 0,
             connections_per_address_max: 1_024,
+            memory_bytes_max: 0,
             lag_ms_max: 500,
             connect_ms: 3_000,
             integration_ms: 29_000,
@@ -169,6 +172,12 @@ impl Limits {
                 1,
                 MANY,
             ),
+            LimitRange {
+                key: "memory_bytes_max",
+                value: self.memory_bytes_max,
+                min: 0,
+                max: i64::MAX.unsigned_abs(),
+            },
             row("lag_ms_max", self.lag_ms_max, 1, DAY_MS),
             row("connect_ms", self.connect_ms, 1, DAY_MS),
             row("integration_ms", self.integration_ms, 50, DAY_MS),
