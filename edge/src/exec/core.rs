@@ -742,14 +742,13 @@ impl State {
             self.slots.take(landing.key);
         }
         let socket = &mut self.sockets[index as usize];
-        let stopping = matches!(socket.receiving, Receiving::Pausing(_)) || socket.closing;
+        let wanted = matches!(socket.receiving, Receiving::On(_)) && !socket.closing;
         if !landing.more {
-            socket.receiving = if stopping {
-                Receiving::Ended
-            } else if landing.result >= 0 {
-                Receiving::Off // it ended without a reason; it starts again
-            } else {
-                Receiving::Paused
+            socket.receiving = match socket.receiving {
+                Receiving::Stopping(_) => Receiving::Ended,
+                _ if socket.closing => Receiving::Ended,
+                Receiving::On(_) if landing.result >= 0 => Receiving::Off, // it starts again
+                _ => Receiving::Paused,
             };
         }
         let restart = socket.receiving == Receiving::Off;
@@ -766,7 +765,7 @@ impl State {
         }
         let reader = socket.reader;
         if let Inbox::Accepted(queue) = &mut socket.inbox
-            && (result.is_ok() || !stopping)
+            && (result.is_ok() || wanted)
         {
             queue.push_back(result);
         }

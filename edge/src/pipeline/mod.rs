@@ -2,12 +2,14 @@
 //!
 //! What it is: [`request`] is the page to read first; [`exchange`] is all state of one request,
 //! [`fault`] what can go wrong and [`respond`] the only place that turns it into an answer;
-//! [`forward`] is the half that awaits an origin. Errors: [`fault::Fault`].
+//! [`forward`] is the half that awaits an origin, [`pressure`] what an overloaded core grants.
+//! Errors: [`fault::Fault`].
 
 pub mod exchange;
 pub mod fault;
 pub mod forward;
 pub mod local;
+pub mod pressure;
 mod record;
 pub mod request;
 pub mod respond;
@@ -16,4 +18,5 @@ mod rewrite;
 pub use exchange::{AddressText, Exchange, Peer};
 pub use fault::Fault;
 pub use local::{Local, Serving};
+pub use pressure::Step;
 pub use request::{Next, serve};
