@@ -15,7 +15,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use common::{Client, End, Gateway, Origin, curl, settings, status};
+use common::{Client, End, Gateway, Origin, curl, settings, status, wait_for};
 
 const GET: &str = "GET /dev/x HTTP/1.1\r\nHost: a\r\n\r\n";
 
@@ -324,6 +324,109 @@ fn proxy_headers_count_from_listed_peers() {
             }
         }
     }
+}
+
+#[test]
+fn the_client_behind_listed_proxies_is_the_one_logged() {
+    let origin = Origin::ok();
+    let gateway = Gateway::start(&settings(
+        origin.address,
+        "[[listen]]\naddress = \"127.0.0.2:0\"\nproxy_protocol_from = [\"127.0.0.0/8\"]\n\
+         [trust]\nproxies = [\"127.0.0.1\", \"10.0.0.0/8\"]\n\
+         [access_log]\npath = \"access.log\"\n\
+         format = \"$context.requestId $context.identity.sourceIp $context.status\"\n",
+    ));
+    let direct = "";
+    let proxied = "PROXY TCP4 10.0.0.9 127.0.0.2 1234 80\r\n";
+    let stranger = "PROXY TCP4 192.0.2.9 127.0.0.2 1234 80\r\n";
+    // listener, PROXY header, path, fields, logged
+    let rows: &[(u8, &str, &str, &str, &str)] = &[
+        (1, direct, "x", "", "127.0.0.1 200"),
+        (
+            1,
+            direct,
+            "x",
+            "X-Forwarded-For: 6.6.6.6, 192.0.2.1, 10.0.0.2\r\n",
+            "192.0.2.1 200",
+        ),
+        (
+            1,
+            direct,
+            "mock",
+            "X-Forwarded-For: 192.0.2.2\r\n",
+            "192.0.2.2 200",
+        ),
+        (
+            1,
+            direct,
+            "x",
+            "Forwarded: for=\"[2001:db8::1]:7\"\r\n",
+            "2001:db8::1 200",
+        ),
+        (
+            1,
+            direct,
+            "x",
+            "X-Forwarded-For: \x1b[2J 6.6.6.6\u{202e}\r\n",
+            "127.0.0.1 400",
+        ),
+        (
+            1,
+            direct,
+            "x",
+            "X-Forwarded-For: <b>, 10.0.0.3\r\n",
+            "10.0.0.3 200",
+        ),
+        (
+            1,
+            direct,
+            "x",
+            "X-Forwarded-For: 6.6.6.6 200 oh\r\n",
+            "127.0.0.1 200",
+        ),
+        (
+            2,
+            proxied,
+            "x",
+            "X-Forwarded-For: 192.0.2.3\r\n",
+            "192.0.2.3 200",
+        ),
+        (
+            2,
+            stranger,
+            "x",
+            "X-Forwarded-For: 192.0.2.3\r\n",
+            "192.0.2.9 200",
+        ),
+    ];
+    for (listener, header, path, fields, _) in rows {
+        let mut client = Client::connect(gateway.at(*listener));
+        client.ask(&format!(
+            "{header}GET /dev/{path} HTTP/1.1\r\nHost: a\r\n{fields}\r\n"
+        ));
+    }
+    // One connection, two clients: the source belongs to the request.
+    let mut client = Client::connect(gateway.at(1));
+    for ip in ["192.0.2.7", "192.0.2.8"] {
+        client.ask(&GET.replace("\r\n\r\n", &format!("\r\nX-Forwarded-For: {ip}\r\n\r\n")));
+    }
+    client.ask(GET);
+    let expected = rows.iter().map(|row| row.4);
+    let expected = expected.chain(["192.0.2.7 200", "192.0.2.8 200", "127.0.0.1 200"]);
+    let expected: Vec<&str> = expected.collect();
+    assert_eq!(logged(&gateway, expected.len()), expected);
+}
+
+/// The access log without the request ids, once it has `count` lines.
+fn logged(gateway: &Gateway, count: usize) -> Vec<String> {
+    let path = gateway.dir.path().join("access.log");
+    let lines = || std::fs::read_to_string(&path).unwrap_or_default();
+    wait_for("the log", 10_000, || lines().lines().count() >= count);
+    let text = lines();
+    let lines = text
+        .lines()
+        .map(|line| line.split_once(' ').unwrap_or(("", line)).1);
+    lines.map(str::to_owned).collect()
 }
 
 #[test]

@@ -2,11 +2,13 @@
 //!
 //! What it is: [`request`] is the page to read first; [`exchange`] is all state of one request,
 //! [`fault`] what can go wrong and [`respond`] the only place that turns it into an answer;
+//! [`hops`] finds the client behind listed proxies;
 //! [`forward`] is the half that awaits an origin. Errors: [`fault::Fault`].
 
 pub mod exchange;
 pub mod fault;
 pub mod forward;
+pub mod hops;
 pub mod local;
 mod record;
 pub mod request;
@@ -15,5 +17,6 @@ mod rewrite;
 
 pub use exchange::{AddressText, Exchange, Peer};
 pub use fault::Fault;
+pub use hops::Told;
 pub use local::{Local, Serving};
 pub use request::{Next, serve};
