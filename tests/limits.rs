@@ -417,16 +417,80 @@ fn the_client_behind_listed_proxies_is_the_one_logged() {
     assert_eq!(logged(&gateway, expected.len()), expected);
 }
 
-/// The access log without the request ids, once it has `count` lines.
+#[test]
+fn a_log_field_is_escaped_and_cut() {
+    let origin = Origin::ok();
+    let us = |count: usize| "u".repeat(count);
+    let hostile = "a\tb\"c\\\u{202e}";
+    let plain = "u=$context.identity.userAgent; $context.requestId";
+    let json = r#"{ "u": "$context.identity.userAgent", "i": "$context.requestId" }"#;
+    // format, limit, what stands around the field; then User-Agent and the field
+    let rows = [
+        (
+            plain,
+            64,
+            ("u=", "; "),
+            vec![
+                (us(64), us(64)),
+                (us(65), us(64)),
+                (
+                    hostile.to_owned(),
+                    r"a\x09b\x22c\x5c\xe2\x80\xae".to_owned(),
+                ),
+                ("a; b".to_owned(), r"a\x3b b".to_owned()), // the field's end cannot be faked
+                (us(60) + "\"u", us(60) + r"\x22"),
+                (us(61) + "\"u", us(61)), // an escape is not cut in two
+            ],
+        ),
+        (
+            json,
+            64,
+            ("{ \"u\": \"", "\", \"i\": \""),
+            vec![
+                (hostile.to_owned(), r#"a\tb\"c\\\u202e"#.to_owned()),
+                (us(63) + "\"u", us(63)),
+                ("\u{e9}".repeat(40), "\u{e9}".repeat(32)),
+            ],
+        ),
+        (plain, 8192, ("u=", "; "), vec![(us(9000), us(8192))]),
+    ];
+    for (format, most, (before, behind), cases) in rows {
+        let gateway = Gateway::start(&settings(
+            origin.address,
+            &format!(
+                "[limits]\nlog_field_bytes_max = {most}\n\
+                 [access_log]\npath = \"access.log\"\nformat = '{format}'\n"
+            ),
+        ));
+        let mut client = Client::connect(gateway.address());
+        for (agent, _) in &cases {
+            let fields = format!("\r\nUser-Agent: {agent}\r\n\r\n");
+            assert_eq!(client.ask(&GET.replace("\r\n\r\n", &fields)), 200);
+        }
+        let lines = log_lines(&gateway, cases.len());
+        for (line, (_, field)) in lines.iter().zip(&cases) {
+            let rest = line.strip_prefix(&format!("{before}{field}{behind}"));
+            let is_id = |rest: &str| rest.trim_end_matches("\" }").len() == 36;
+            assert!(rest.is_some_and(is_id), "{most} {field}: {line}");
+        }
+        assert_eq!(lines.len(), cases.len(), "one line each");
+    }
+}
+
+/// The access log without the request ids, which begin its lines.
 fn logged(gateway: &Gateway, count: usize) -> Vec<String> {
+    let lines = log_lines(gateway, count).into_iter();
+    lines
+        .map(|line| line.split_once(' ').map_or("", |(_, rest)| rest).to_owned())
+        .collect()
+}
+
+/// The access log, once it has `count` lines.
+fn log_lines(gateway: &Gateway, count: usize) -> Vec<String> {
     let path = gateway.dir.path().join("access.log");
-    let lines = || std::fs::read_to_string(&path).unwrap_or_default();
-    wait_for("the log", 10_000, || lines().lines().count() >= count);
-    let text = lines();
-    let lines = text
-        .lines()
-        .map(|line| line.split_once(' ').unwrap_or(("", line)).1);
-    lines.map(str::to_owned).collect()
+    let read = || std::fs::read_to_string(&path).unwrap_or_default();
+    wait_for("the log", 10_000, || read().matches('\n').count() >= count);
+    read().lines().map(str::to_owned).collect()
 }
 
 #[test]
