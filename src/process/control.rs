@@ -159,6 +159,7 @@ pub fn serve(
         );
         Failure::Blueprint
     })?;
+    keyring.follow(&blueprint.plan);
     upstreams::drain_by_text(&blueprint, &handover.drained);
     let control = start(core, sources, keyring, blueprint)?;
     let core = Rc::clone(&control.core);

@@ -18,7 +18,7 @@ use std::rc::Rc;
 use super::{
     exchange::{Exchange, Peer},
     fault::Fault,
-    forward,
+    forward, hops,
     local::{Local, Serving},
     respond,
 };
@@ -60,7 +60,7 @@ pub async fn serve(local: &Rc<Local>, conn: &mut Conn, peer: Peer, last: bool, f
         (local.core.random(), local.core.random()),
     );
 
-    let next = match receive(local, &serving, conn, &mut x, first).await {
+    let next = match receive(local, &serving, conn, &peer, &mut x, first).await {
         Ok(carry) if pressure.refuses() => shed(local, conn, &mut x, carry),
         Ok(carry) => match resolve(&serving, conn, &mut x) {
             Ok(integration) => match admit(&serving, &x) {
@@ -108,11 +108,13 @@ pub async fn serve(local: &Rc<Local>, conn: &mut Conn, peer: Peer, last: bool, f
     next
 }
 
-/// Reads until the head is whole and parses it; gives what came behind it.
+/// Reads until the head is whole and parses it; gives what came behind it. A listed proxy's word
+/// about the client is taken here, before anybody asks who the client is.
 async fn receive(
     local: &Local,
     serving: &Serving,
     conn: &mut Conn,
+    peer: &Peer,
     x: &mut Exchange,
     first: Buf,
 ) -> Result<Option<Buf>, Option<Fault>> {
@@ -152,6 +154,7 @@ async fn receive(
         }
     };
     parse_request(x.head_bytes.bytes(), limits, &mut x.head).map_err(fault)?;
+    x.told = hops::told(&serving.plan.trusted_proxies, peer, x);
     Ok((!carry.is_empty()).then_some(carry))
 }
 

@@ -199,7 +199,7 @@ impl Limits {
                 16_777_216,
             ),
             row("drain_body_ms", self.drain_body_ms, 0, 60_000),
-            row("log_field_bytes_max", self.log_field_bytes_max, 64, HEAD),
+            row("log_field_bytes_max", self.log_field_bytes_max, 64, 8_192),
         ]
     }
 }
