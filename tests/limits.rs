@@ -15,7 +15,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use common::{Client, End, Gateway, Origin, curl, settings, status};
+use common::{Client, End, Gateway, Origin, curl, settings, status, wait_for};
 
 const GET: &str = "GET /dev/x HTTP/1.1\r\nHost: a\r\n\r\n";
 
@@ -324,6 +324,173 @@ fn proxy_headers_count_from_listed_peers() {
             }
         }
     }
+}
+
+#[test]
+fn the_client_behind_listed_proxies_is_the_one_logged() {
+    let origin = Origin::ok();
+    let gateway = Gateway::start(&settings(
+        origin.address,
+        "[[listen]]\naddress = \"127.0.0.2:0\"\nproxy_protocol_from = [\"127.0.0.0/8\"]\n\
+         [trust]\nproxies = [\"127.0.0.1\", \"10.0.0.0/8\"]\n\
+         [access_log]\npath = \"access.log\"\n\
+         format = \"$context.requestId $context.identity.sourceIp $context.status\"\n",
+    ));
+    let direct = "";
+    let proxied = "PROXY TCP4 10.0.0.9 127.0.0.2 1234 80\r\n";
+    let stranger = "PROXY TCP4 192.0.2.9 127.0.0.2 1234 80\r\n";
+    // listener, PROXY header, path, fields, logged
+    let rows: &[(u8, &str, &str, &str, &str)] = &[
+        (1, direct, "x", "", "127.0.0.1 200"),
+        (
+            1,
+            direct,
+            "x",
+            "X-Forwarded-For: 6.6.6.6, 192.0.2.1, 10.0.0.2\r\n",
+            "192.0.2.1 200",
+        ),
+        (
+            1,
+            direct,
+            "mock",
+            "X-Forwarded-For: 192.0.2.2\r\n",
+            "192.0.2.2 200",
+        ),
+        (
+            1,
+            direct,
+            "x",
+            "Forwarded: for=\"[2001:db8::1]:7\"\r\n",
+            "2001:db8::1 200",
+        ),
+        (
+            1,
+            direct,
+            "x",
+            "X-Forwarded-For: \x1b[2J 6.6.6.6\u{202e}\r\n",
+            "127.0.0.1 400",
+        ),
+        (
+            1,
+            direct,
+            "x",
+            "X-Forwarded-For: <b>, 10.0.0.3\r\n",
+            "10.0.0.3 200",
+        ),
+        (
+            1,
+            direct,
+            "x",
+            "X-Forwarded-For: 6.6.6.6 200 oh\r\n",
+            "127.0.0.1 200",
+        ),
+        (
+            2,
+            proxied,
+            "x",
+            "X-Forwarded-For: 192.0.2.3\r\n",
+            "192.0.2.3 200",
+        ),
+        (
+            2,
+            stranger,
+            "x",
+            "X-Forwarded-For: 192.0.2.3\r\n",
+            "192.0.2.9 200",
+        ),
+    ];
+    for (listener, header, path, fields, _) in rows {
+        let mut client = Client::connect(gateway.at(*listener));
+        client.ask(&format!(
+            "{header}GET /dev/{path} HTTP/1.1\r\nHost: a\r\n{fields}\r\n"
+        ));
+    }
+    // One connection, two clients: the source belongs to the request.
+    let mut client = Client::connect(gateway.at(1));
+    for ip in ["192.0.2.7", "192.0.2.8"] {
+        client.ask(&GET.replace("\r\n\r\n", &format!("\r\nX-Forwarded-For: {ip}\r\n\r\n")));
+    }
+    client.ask(GET);
+    let expected = rows.iter().map(|row| row.4);
+    let expected = expected.chain(["192.0.2.7 200", "192.0.2.8 200", "127.0.0.1 200"]);
+    let expected: Vec<&str> = expected.collect();
+    assert_eq!(logged(&gateway, expected.len()), expected);
+}
+
+#[test]
+fn a_log_field_is_escaped_and_cut() {
+    let origin = Origin::ok();
+    let us = |count: usize| "u".repeat(count);
+    let hostile = "a\tb\"c\\\u{202e}";
+    let plain = "u=$context.identity.userAgent; $context.requestId";
+    let json = r#"{ "u": "$context.identity.userAgent", "i": "$context.requestId" }"#;
+    // format, limit, what stands around the field; then User-Agent and the field
+    let rows = [
+        (
+            plain,
+            64,
+            ("u=", "; "),
+            vec![
+                (us(64), us(64)),
+                (us(65), us(64)),
+                (
+                    hostile.to_owned(),
+                    r"a\x09b\x22c\x5c\xe2\x80\xae".to_owned(),
+                ),
+                ("a; b".to_owned(), r"a\x3b b".to_owned()), // the field's end cannot be faked
+                (us(60) + "\"u", us(60) + r"\x22"),
+                (us(61) + "\"u", us(61)), // an escape is not cut in two
+            ],
+        ),
+        (
+            json,
+            64,
+            ("{ \"u\": \"", "\", \"i\": \""),
+            vec![
+                (hostile.to_owned(), r#"a\tb\"c\\\u202e"#.to_owned()),
+                (us(63) + "\"u", us(63)),
+                ("\u{e9}".repeat(40), "\u{e9}".repeat(32)),
+            ],
+        ),
+        (plain, 8192, ("u=", "; "), vec![(us(9000), us(8192))]),
+    ];
+    for (format, most, (before, behind), cases) in rows {
+        let gateway = Gateway::start(&settings(
+            origin.address,
+            &format!(
+                "[limits]\nlog_field_bytes_max = {most}\n\
+                 [access_log]\npath = \"access.log\"\nformat = '{format}'\n"
+            ),
+        ));
+        let mut client = Client::connect(gateway.address());
+        for (agent, _) in &cases {
+            let fields = format!("\r\nUser-Agent: {agent}\r\n\r\n");
+            assert_eq!(client.ask(&GET.replace("\r\n\r\n", &fields)), 200);
+        }
+        let lines = log_lines(&gateway, cases.len());
+        for (line, (_, field)) in lines.iter().zip(&cases) {
+            let rest = line.strip_prefix(&format!("{before}{field}{behind}"));
+            let is_id = |rest: &str| rest.trim_end_matches("\" }").len() == 36;
+            assert!(rest.is_some_and(is_id), "{most} {field}: {line}");
+        }
+        assert_eq!(lines.len(), cases.len(), "one line each");
+    }
+}
+
+/// The access log without the request ids, which begin its lines.
+fn logged(gateway: &Gateway, count: usize) -> Vec<String> {
+    let lines = log_lines(gateway, count).into_iter();
+    lines
+        .map(|line| line.split_once(' ').map_or("", |(_, rest)| rest).to_owned())
+        .collect()
+}
+
+/// The access log, once it has `count` lines.
+fn log_lines(gateway: &Gateway, count: usize) -> Vec<String> {
+    let path = gateway.dir.path().join("access.log");
+    let read = || std::fs::read_to_string(&path).unwrap_or_default();
+    wait_for("the log", 10_000, || read().matches('\n').count() >= count);
+    read().lines().map(str::to_owned).collect()
 }
 
 #[test]

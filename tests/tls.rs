@@ -16,6 +16,15 @@ use std::{
     time::Instant,
 };
 
+use tidegate_edge::{
+    base::time::Wall,
+    net::tls::{
+        TlsClock, TlsVersion,
+        client::{OriginTls, OriginTlsSettings, Verify, server_name},
+        provider,
+    },
+};
+
 use common::{
     Client, End, Gateway, Origin, authority::Authority, curl, origin_settings, run, signal, status,
     text, wait_for, write,
@@ -236,6 +245,79 @@ fn handshakes_have_their_time_and_number() {
     plain.send(REQUEST);
     assert_ne!(plain.hear(2_000), End::Open, "no TLS at all");
     assert_eq!(status(&plain.heard), 0, "{}", plain.text());
+}
+
+/// A client hello of exactly `bytes_len` bytes, its record headers included.
+fn hello(bytes_len: usize) -> Vec<u8> {
+    const RECORD_BYTES_MAX: usize = 1 << 14;
+    let now = Wall(1_781_481_600_000);
+    let settings = OriginTlsSettings {
+        verify: Verify::InsecureSkip,
+        identity: None,
+        version_min: TlsVersion::V12,
+    };
+    let tls = OriginTls::new(settings, &provider(), &TlsClock::new(now)).expect("a client");
+    let name = server_name("a.test").expect("a name");
+    let mut records = Vec::new();
+    tls.session(&name)
+        .expect("a session")
+        .take_output(&mut records);
+    // One record with one message: type, 24 bits of length, version, random, then three lists and
+    // the extensions, which a padding extension (RFC 7685) makes longer.
+    let mut message = records.split_off(5);
+    let count = bytes_len.div_ceil(RECORD_BYTES_MAX + 5);
+    let padding_len = bytes_len - count * 5 - message.len() - 4;
+    let mut extensions_at = 4 + 2 + 32;
+    extensions_at += 1 + usize::from(message[extensions_at]);
+    extensions_at += 2 + usize::from(u16::from_be_bytes([
+        message[extensions_at],
+        message[extensions_at + 1],
+    ]));
+    extensions_at += 1 + usize::from(message[extensions_at]);
+    message.extend_from_slice(&[0, 21]);
+    message.extend_from_slice(&u16::try_from(padding_len).expect("short").to_be_bytes());
+    message.resize(message.len() + padding_len, 0);
+    let length = u32::try_from(message.len() - 4).expect("short");
+    message[1..4].copy_from_slice(&length.to_be_bytes()[1..]);
+    let length = u16::try_from(message.len() - extensions_at - 2).expect("short");
+    message[extensions_at..extensions_at + 2].copy_from_slice(&length.to_be_bytes());
+    let mut hello = Vec::new();
+    for fragment in message.chunks(RECORD_BYTES_MAX) {
+        hello.extend_from_slice(&[0x16, 3, 1]);
+        hello.extend_from_slice(&u16::try_from(fragment.len()).expect("short").to_be_bytes());
+        hello.extend_from_slice(fragment);
+    }
+    assert_eq!(hello.len(), bytes_len);
+    hello
+}
+
+#[test]
+fn a_hello_has_a_size() {
+    let origin = Origin::ok();
+    for (limits, most) in [
+        ("", 16_384),
+        ("[limits]\ntls_hello_bytes_max = 3000\n", 3_000),
+        ("[limits]\ntls_hello_bytes_max = 40000\n", 40_000),
+    ] {
+        let gateway = gateway(origin.address, 1, limits);
+        for (bytes_len, served) in [(most - 1, true), (most, true), (most + 1, false)] {
+            let hello = hello(bytes_len);
+            for piece in [hello.len(), 1_000] {
+                let mut client = Client::connect(gateway.address());
+                for part in hello.chunks(piece) {
+                    client.send(part);
+                }
+                let end = client.hear_until(3_000, |heard| heard.starts_with(&[0x16, 3, 3]));
+                let heard = client.heard.get(..client.heard.len().min(8));
+                assert_eq!(end == End::Open, served, "{bytes_len} of {most}: {heard:?}");
+                assert_eq!(
+                    !client.heard.is_empty(),
+                    served,
+                    "{bytes_len} of {most}: {heard:?}"
+                );
+            }
+        }
+    }
 }
 
 #[test]

@@ -9,6 +9,8 @@ use std::{fs, path::Path};
 mod case;
 #[path = "../fuzz/bodies/chunked_body.rs"]
 mod chunked_body;
+#[path = "../fuzz/bodies/forwarded.rs"]
+mod forwarded;
 #[path = "../fuzz/bodies/request_head.rs"]
 mod request_head;
 #[path = "../fuzz/bodies/response_head.rs"]
@@ -51,6 +53,17 @@ fn response_heads() {
 #[test]
 fn chunked_bodies() {
     replay("chunked_body", chunked_body::check);
+}
+
+#[test]
+fn lists_of_hops() {
+    replay("forwarded", forwarded::check);
+    for case in case::load("wire/gateway") {
+        println!("{}", case.name);
+        for line in case.input().split(|byte| *byte == b'\n') {
+            forwarded::check(line);
+        }
+    }
 }
 
 #[test]

@@ -7,11 +7,14 @@ use documents::{api, findings_of, mock, ok_mock, plan_of, proxy, settings};
 use proptest::prelude::*;
 use serde_json::json;
 use tidegate_edge::{
+    base::time::Wall,
     integrate::{MockOutcome, RequestParts},
     model::api::{Integration, Passthrough, ResponseHeader},
+    net::tls::{TlsClock, ticket::TicketKeys},
     origin::EndpointHost,
     plan::{IntegrationPlan, Plan, Resolution, compile},
     route::{Params, Verb},
+    server::Keyring,
     wire::target::check_path,
 };
 
@@ -574,6 +577,30 @@ fn stage_variables_and_limits_reach_the_routes() {
             expected,
             "{ip}"
         );
+    }
+}
+
+#[test]
+fn ticket_keys_are_replaced_at_the_age_that_the_plan_says() {
+    const HOUR_MS: u64 = 3_600_000;
+    for (given, hours) in [
+        (json!({}), 12),
+        (json!({ "tls": { "ticket_rotation_hours": 1 } }), 1),
+        (json!({ "tls": { "ticket_rotation_hours": 168 } }), 168),
+    ] {
+        let plan = plan_of(&settings(given), &[api("a1", vec![("GET /", ok_mock())])]);
+        let keyring = Keyring {
+            tickets: TicketKeys::new(Wall(1)).expect("randomness"),
+            clock: TlsClock::new(Wall(1)),
+        };
+        keyring.follow(&plan);
+        for (now_ms, changed) in [(hours * HOUR_MS, false), (hours * HOUR_MS + 1, true)] {
+            assert_eq!(
+                keyring.tickets.rotate(Wall(now_ms)),
+                Ok(changed),
+                "{hours} {now_ms}"
+            );
+        }
     }
 }
 

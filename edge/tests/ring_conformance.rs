@@ -25,6 +25,7 @@ macro_rules! rows {
 rows! {
     accept_gives_each_client_a_socket_of_its_own on super::ONE;
     accept_stops_and_keeps_what_came on super::ONE;
+    accept_pauses_and_goes_on on super::ONE;
     accepts_nobody_took_are_closed on super::ONE;
     listeners_share_an_address on super::TWO;
     an_address_that_is_not_shared_is_taken on super::ONE;
@@ -100,6 +101,46 @@ fn accept_stops_and_keeps_what_came(bed: &Bed) {
         let second = accept(&core, &mut listener).await;
         assert!(listener.accept().await.is_none(), "stopped and empty");
         drop((served, second));
+    });
+    bed.drive();
+}
+
+fn accept_pauses_and_goes_on(bed: &Bed) {
+    let core = bed.core();
+    let (mut listener, address) = bind(&core);
+    bed.spawn(async move {
+        let first = (
+            connect(&core, address).await,
+            accept(&core, &mut listener).await,
+        );
+        listener.pause();
+        core.sleep_until(core.now().plus_ms(5)).await;
+        let waiting = connect(&core, address).await; // the kernel takes it
+        let soon = core.now().plus_ms(20);
+        let polled = core
+            .wait_for(soon, || match listener.poll_accept() {
+                std::task::Poll::Ready(accepted) => Some(accepted),
+                std::task::Poll::Pending => None,
+            })
+            .await;
+        assert_eq!(polled, None, "it rests");
+        listener.resume();
+        let second = (waiting, accept(&core, &mut listener).await);
+
+        listener.pause();
+        listener.resume(); // too soon: the pause is still under way
+        let client = connect(&core, address).await;
+        let fd = std::future::poll_fn(|_| {
+            listener.resume();
+            listener.poll_accept()
+        });
+        let fd = fd.await.expect("not stopped").expect("accepted");
+        let third = (client, Stream::new(&core, fd));
+
+        listener.pause();
+        listener.stop();
+        assert!(listener.accept().await.is_none(), "stopped and empty");
+        drop((first, second, third));
     });
     bed.drive();
 }

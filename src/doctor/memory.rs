@@ -10,6 +10,21 @@ const MEMORY_MIN_BYTES: u64 = 64 << 20;
 /// Below this a body buffer for every connection of a busy core does not.
 const MEMORY_FAIR_BYTES: u64 = 256 << 20;
 
+/// Bytes that this process may have: the host's, or less if a control group says so.
+#[must_use]
+pub fn granted_bytes(host: &Host) -> Option<u64> {
+    let total = host.memory_bytes("MemTotal");
+    total.into_iter().chain(cgroup::memory_bytes(host)).min()
+}
+
+/// Bytes that this process has in RAM.
+#[must_use]
+pub fn resident_bytes(host: &Host) -> Option<u64> {
+    let value = host.field("/proc/self/status", "VmRSS")?;
+    let kib: u64 = value.split_whitespace().next()?.parse().ok()?;
+    Some(kib.saturating_mul(1024))
+}
+
 /// Amount, swap and huge pages.
 pub(super) fn findings(host: &Host) -> Vec<Finding> {
     vec![amount(host), swap(host), huge_pages(host)]
@@ -78,6 +93,50 @@ fn huge_pages(host: &Host) -> Finding {
 mod tests {
     use super::super::host::tests::host_of;
     use super::*;
+
+    #[test]
+    fn the_process_has_and_may_have() {
+        const GROUP: &[(&str, &str)] = &[
+            ("/proc/self/cgroup", "0::/"),
+            (
+                "/proc/self/mountinfo",
+                "30 24 0:26 / /cg rw - cgroup2 cgroup2 rw",
+            ),
+        ];
+        let info = ("/proc/meminfo", "MemTotal: 1024 kB");
+        let status = (
+            "/proc/self/status",
+            "Name: x\nVmRSS:\t     12 kB\nVmPeak: 9 kB",
+        );
+        // name, files, granted, resident
+        let rows = [
+            ("unknown", vec![], None, None),
+            ("host", vec![info, status], Some(1 << 20), Some(12 << 10)),
+            (
+                "tighter",
+                vec![info, ("/cg/memory.max", "4096")],
+                Some(4096),
+                None,
+            ),
+            (
+                "wider",
+                vec![info, ("/cg/memory.max", "4194304")],
+                Some(1 << 20),
+                None,
+            ),
+            (
+                "group alone",
+                vec![("/cg/memory.max", "4096")],
+                Some(4096),
+                None,
+            ),
+        ];
+        for (name, files, granted, resident) in rows {
+            let (_dir, host) = host_of(&[GROUP, &files].concat());
+            assert_eq!(granted_bytes(&host), granted, "{name}");
+            assert_eq!(resident_bytes(&host), resident, "{name}");
+        }
+    }
 
     #[test]
     fn memory_rows() {

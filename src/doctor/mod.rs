@@ -16,6 +16,7 @@ mod network;
 
 pub use finding::{Finding, Level, Report, Style};
 pub use host::Host;
+pub use memory::{granted_bytes, resident_bytes};
 
 use std::net::{Ipv4Addr, SocketAddr};
 use tidegate_edge::ring::probe::{RingSize, probe};

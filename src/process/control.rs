@@ -20,6 +20,7 @@ use tidegate_edge::{
     base::time::{Mono, Wall},
     exec::{Core, Stream},
     net::tls::{TlsClock, ticket::TicketKeys},
+    pipeline::Step,
     plan::{LogSink as LogTargetPlan, Plan},
     ring::{
         Fd, Ring,
@@ -28,7 +29,7 @@ use tidegate_edge::{
     server::{Admission, Blueprint, Gauges, Keyring},
     telemetry::{
         histograms::CoreHistograms,
-        metrics::{Registry, StageName},
+        metrics::{Metric, Registry, StageName},
         writer::{LogTarget, LogWriter},
     },
 };
@@ -38,7 +39,7 @@ use super::{
     admin::{Admin, AdminError},
     ending,
     listeners::{ListenError, Open},
-    load,
+    load, memory,
     reload::{self, LastLoad},
     scrape::Scrape,
     upgrade::{self, Handover},
@@ -85,6 +86,7 @@ pub(super) struct Control {
     pub(super) keyring: Keyring,
     pub(super) blueprint: RefCell<Arc<Blueprint>>,
     pub(super) workers: RefCell<Option<Workers>>,
+    pub(super) admission: Arc<Admission>,
     pub(super) registry: RefCell<Registry>,
     pub(super) log: RefCell<Option<LogWriter>>,
     pub(super) open: RefCell<Open>,
@@ -100,6 +102,19 @@ pub(super) struct Control {
     pub(super) phase: Cell<Phase>,
     /// A reload or an upgrade is under way.
     pub(super) changing: Cell<bool>,
+}
+
+impl Control {
+    /// The step of the worker that is pressed most.
+    pub(super) fn pressure(&self) -> Step {
+        let (registry, workers) = (self.registry.borrow(), self.workers.borrow());
+        let count = workers.as_ref().map_or(0, |workers| workers.posts().len());
+        let steps = (0..count).filter_map(|index| {
+            let step = registry.core(index)?.cell(Metric::PressureStep).get();
+            Step::ALL.get(usize::try_from(step).ok()?).copied()
+        });
+        steps.max().unwrap_or_default()
+    }
 }
 
 /// Where the process is in its life.
@@ -144,6 +159,7 @@ pub fn serve(
         );
         Failure::Blueprint
     })?;
+    keyring.follow(&blueprint.plan);
     upstreams::drain_by_text(&blueprint, &handover.drained);
     let control = start(core, sources, keyring, blueprint)?;
     let core = Rc::clone(&control.core);
@@ -152,6 +168,7 @@ pub fn serve(
     Admin::serve(&control);
     core.spawn(keep_clock(Rc::clone(&control)));
     core.spawn(watchdog::watch(Rc::clone(&control)));
+    core.spawn(memory::watch(Rc::clone(&control)));
     if !handover.ready(&core) {
         // A predecessor names this process as the main one itself; before that it has no say.
         tell_manager(&[NotifyState::Ready]);
@@ -197,6 +214,7 @@ fn start(
     let mut registry = Registry::new(cpus.len());
     let ids = registry.stages(&stage_names(plan));
     let admission = Admission::new(std::array::from_fn(|_| core.random()));
+    admission.load().set_files_max(open_files_max());
     let mut seeds = Vec::new();
     for index in 0..cpus.len() {
         let metrics = registry.core(index).unwrap_or_default();
@@ -228,6 +246,7 @@ fn start(
         keyring,
         blueprint: RefCell::new(blueprint),
         workers: RefCell::new(Some(workers)),
+        admission,
         registry: RefCell::new(registry),
         log: RefCell::new(log),
         open: RefCell::new(open),
@@ -260,10 +279,15 @@ fn keyring(now: Wall, handover: &Handover) -> Result<Keyring, String> {
 /// Connections are bounded by descriptors where the settings leave it open (45 %).
 pub(super) fn with_limits(mut plan: Plan) -> Plan {
     if plan.limits.connections_max == 0 {
-        let files = rlimit::getrlimit(rlimit::Resource::NOFILE).map_or(1024, |(soft, _)| soft);
-        plan.limits.connections_max = u32::try_from(files * 45 / 100).unwrap_or(u32::MAX);
+        let connections = open_files_max().saturating_mul(45) / 100;
+        plan.limits.connections_max = u32::try_from(connections).unwrap_or(u32::MAX);
     }
     plan
+}
+
+/// Descriptors that this process may have.
+fn open_files_max() -> u64 {
+    rlimit::getrlimit(rlimit::Resource::NOFILE).map_or(1024, |(soft, _)| soft)
 }
 
 fn raise_open_files() {

@@ -3,14 +3,16 @@
 //! What it is: everything around the cores. [`load`] turns documents into a plan, [`listeners`]
 //! opens or inherits sockets, [`workers`] puts cores on threads, [`control`] is the thread that
 //! takes signals and orders: `reload`, `ending` and `upgrade` are what it can be told,
-//! [`admin`] is where operators and their tools ask it. Shape: [`run`] lives until the process ends. Errors: an [`Exit`] with
-//! its reason on standard error. Source: RELIABILITY section 9.
+//! `memory` and `watchdog` what it looks after, [`admin`] is where operators and their tools
+//! ask it. Shape: [`run`] lives until the process ends. Errors: an [`Exit`] with its reason on
+//! standard error. Source: RELIABILITY section 9.
 
 pub mod admin;
 pub mod control;
 mod ending;
 pub mod listeners;
 pub mod load;
+mod memory;
 mod reload;
 mod scrape;
 mod upgrade;

@@ -161,6 +161,7 @@ fn serve(control: &Control, next: Arc<Blueprint>, open: Open) {
             }
         }
     }
+    control.keyring.follow(&next.plan);
     control.upstreams.watch(&control.core, &next);
     *control.open.borrow_mut() = open;
     *control.blueprint.borrow_mut() = next;

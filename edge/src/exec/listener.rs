@@ -2,8 +2,9 @@
 //!
 //! What it is: a multishot accept whose arrivals queue until the task takes them. Shape: a handle;
 //! [`Listener::stop`] cancels the accept and lets what was already accepted be served, which is
-//! what a drain needs: connections accepted and unreaped would die with the process. Errors: an
-//! errno such as `EMFILE`, after which [`Listener::resume`] starts accepting again.
+//! what a drain needs: connections accepted and unreaped would die with the process.
+//! [`Listener::pause`] does the same for a while. Errors: an errno such as `EMFILE`, after which
+//! [`Listener::resume`] starts accepting again.
 //! Source: io_uring_prep_multishot_accept(3); RELIABILITY section 7.
 
 use std::{rc::Rc, task::Poll};
@@ -80,7 +81,19 @@ impl Listener {
         }
     }
 
-    /// Accepts again after an error.
+    /// Accepts no more for a while; what has arrived can still be taken, and who connects waits in
+    /// the kernel's queue.
+    pub fn pause(&mut self) {
+        let mut state = self.core.state.borrow_mut();
+        let socket = &mut state.sockets[self.index as usize];
+        if let Receiving::On(key) = socket.receiving {
+            socket.receiving = Receiving::Pausing(key);
+            state.ring.cancel(key);
+        }
+    }
+
+    /// Accepts again after an error or a pause. One that is still on its way to rest is not held
+    /// up: its landing wakes the task that accepts, which may ask again.
     pub fn resume(&mut self) {
         let mut state = self.core.state.borrow_mut();
         if state.sockets[self.index as usize].receiving == Receiving::Paused {
@@ -94,10 +107,11 @@ impl Listener {
         let socket = &mut state.sockets[self.index as usize];
         match socket.receiving {
             Receiving::On(key) => {
-                socket.receiving = Receiving::Pausing(key);
+                socket.receiving = Receiving::Stopping(key);
                 state.ring.cancel(key);
             }
-            Receiving::Pausing(_) => {}
+            Receiving::Pausing(key) => socket.receiving = Receiving::Stopping(key),
+            Receiving::Stopping(_) => {}
             _ => socket.receiving = Receiving::Ended,
         }
     }

@@ -10,6 +10,7 @@ mod listener;
 mod mail;
 mod pooled;
 mod sockets;
+mod state;
 mod stream;
 mod tasks;
 mod timer;

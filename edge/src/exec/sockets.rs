@@ -40,10 +40,12 @@ pub(super) enum Receiving {
     Off,
     /// Armed: the kernel delivers.
     On(Key),
-    /// A cancel is under way because the inbox is full.
+    /// A cancel is under way: the inbox is full, or the owner wants a rest.
     Pausing(Key),
-    /// Full; a reader that makes room starts it again.
+    /// At rest; a reader that makes room, or the owner, starts it again.
     Paused,
+    /// A cancel is under way after which a listener has ended.
+    Stopping(Key),
     /// The buffer ring was empty; it starts again when buffers are back.
     Starved,
     /// The peer closed its side.
@@ -189,7 +191,11 @@ impl Socket {
 
     /// Something of the kernel's still refers to it.
     pub(super) fn is_flying(&self) -> bool {
-        self.sending.is_some() || matches!(self.receiving, Receiving::On(_) | Receiving::Pausing(_))
+        let receives = matches!(
+            self.receiving,
+            Receiving::On(_) | Receiving::Pausing(_) | Receiving::Stopping(_)
+        );
+        self.sending.is_some() || receives
     }
 }
 

@@ -235,7 +235,7 @@ impl ApiSource {
 #[derive(Clone, Debug, PartialEq, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Trust {
-    /// CIDRs of proxies whose `X-Forwarded-*` and `Forwarded` are believed. None.
+    /// CIDRs of proxies whose `X-Forwarded-*` and `Forwarded` tell of the client. None.
     pub proxies: Vec<String>,
 }
 

@@ -7,7 +7,7 @@
 
 use std::net::IpAddr;
 
-use super::fault::Fault;
+use super::{fault::Fault, hops::Told};
 use crate::{
     base::time::{Mono, Wall},
     ring::Buf,
@@ -57,7 +57,8 @@ impl HeadBytes {
 /// Who is at the other end.
 #[derive(Clone, Copy, Debug)]
 pub struct Peer {
-    /// The client's address, after a PROXY header if the listener has one.
+    /// The peer's address, after a PROXY header if the listener has one. It is the client's,
+    /// unless a listed proxy tells of another: see [`Exchange::source_ip`].
     pub ip: IpAddr,
     /// The same as text.
     pub ip_text: AddressText,
@@ -137,6 +138,8 @@ pub struct Exchange {
     pub answer: ResponseHead,
     /// What `answer` points into.
     pub answer_bytes: HeadBytes,
+    /// What listed proxies say of the client; `None`: the peer is none, it is the client.
+    pub told: Option<Told>,
     /// Path parameters.
     pub params: Params,
     /// Which stage serves it.
@@ -183,6 +186,7 @@ impl Exchange {
             head_bytes: HeadBytes::default(),
             answer: ResponseHead::new(),
             answer_bytes: HeadBytes::default(),
+            told: None,
             params: Params::new(),
             stage: None,
             route: None,
@@ -206,6 +210,7 @@ impl Exchange {
     pub fn begin(&mut self, now: Mono, wall: Wall, random: (u64, u64)) {
         self.head_bytes.clear();
         self.answer_bytes.clear();
+        self.told = None;
         self.params.clear();
         // A head that is refused before it is parsed is answered too, and not as the one before.
         self.head.method = Method::default();
@@ -229,6 +234,13 @@ impl Exchange {
     pub fn end(&mut self) {
         self.head_bytes.clear();
         self.answer_bytes.clear();
+    }
+
+    /// The client's address as text; `peer` is the connection's.
+    #[must_use]
+    pub fn source_ip<'a>(&'a self, peer: &'a Peer) -> &'a [u8] {
+        let told = self.told.as_ref();
+        told.map_or(&peer.ip_text, |told| &told.ip_text).as_bytes()
     }
 
     /// A part of the request head.

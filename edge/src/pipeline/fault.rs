@@ -55,6 +55,8 @@ pub enum Fault {
     OriginAnswer(HeadFault),
     /// Nothing is left to serve it with.
     Overload,
+    /// The core is pressed: refused before its body was read.
+    Shed,
 }
 
 impl Fault {
@@ -70,7 +72,7 @@ impl Fault {
             Fault::Configuration => 500,
             Fault::UnsupportedMediaType => 415,
             Fault::Target => 400,
-            Fault::Unreachable(AcquireFault::Overloaded) | Fault::Overload => 503,
+            Fault::Unreachable(AcquireFault::Overloaded) | Fault::Overload | Fault::Shed => 503,
             Fault::Unreachable(_) | Fault::OriginTimeout => 504,
             Fault::OriginGone | Fault::OriginAnswer(_) => 502,
         }
@@ -88,7 +90,9 @@ impl Fault {
             Fault::Configuration | Fault::OriginGone | Fault::OriginAnswer(_) => {
                 "Internal server error"
             }
-            Fault::Unreachable(AcquireFault::Overloaded) | Fault::Overload => "Service Unavailable",
+            Fault::Unreachable(AcquireFault::Overloaded) | Fault::Overload | Fault::Shed => {
+                "Service Unavailable"
+            }
             Fault::Unreachable(AcquireFault::Timeout) | Fault::OriginTimeout => {
                 "Endpoint request timed out"
             }
@@ -126,6 +130,7 @@ impl Fault {
             Fault::OriginTimeout => "the endpoint did not answer in time",
             Fault::OriginAnswer(_) => "the endpoint's answer breaks a rule",
             Fault::Overload => "no buffer or slot is free",
+            Fault::Shed => "refused under pressure, before its body",
         }
     }
 
@@ -144,7 +149,7 @@ impl Fault {
                 "INTEGRATION_FAILURE"
             }
             Fault::Body(BodyFault::TooLarge) => "REQUEST_TOO_LARGE",
-            Fault::Overload => "DEFAULT_5XX",
+            Fault::Overload | Fault::Shed => "DEFAULT_5XX",
             _ => "DEFAULT_4XX",
         }
     }
@@ -157,7 +162,9 @@ impl Fault {
             Fault::NoStage => FaultKind::AccessDenied,
             Fault::Configuration => FaultKind::ApiConfigurationError,
             Fault::UnsupportedMediaType => FaultKind::UnsupportedMediaType,
-            Fault::Overload | Fault::Unreachable(AcquireFault::Overloaded) => FaultKind::Overloaded,
+            Fault::Overload | Fault::Shed | Fault::Unreachable(AcquireFault::Overloaded) => {
+                FaultKind::Overloaded
+            }
             Fault::Unreachable(AcquireFault::Timeout) | Fault::OriginTimeout => {
                 FaultKind::IntegrationTimeout
             }
@@ -191,7 +198,7 @@ impl Fault {
             | Fault::OriginGone
             | Fault::OriginTimeout
             | Fault::OriginAnswer(_) => Some("InternalServerErrorException"),
-            Fault::Overload => Some("ServiceUnavailableException"),
+            Fault::Overload | Fault::Shed => Some("ServiceUnavailableException"),
             Fault::Head(_)
             | Fault::Body(_)
             | Fault::HeadTimeout
@@ -211,6 +218,7 @@ impl Fault {
                 | Fault::BodyTimeout
                 | Fault::Misdirected
                 | Fault::Overload
+                | Fault::Shed
         )
     }
 
@@ -222,7 +230,7 @@ impl Fault {
             | Fault::OriginGone
             | Fault::OriginTimeout
             | Fault::OriginAnswer(_) => Blame::Origin,
-            Fault::Configuration | Fault::Overload => Blame::Gateway,
+            Fault::Configuration | Fault::Overload | Fault::Shed => Blame::Gateway,
             _ => Blame::Client,
         }
     }

@@ -10,7 +10,7 @@ use std::{
     sync::Arc,
 };
 
-use super::exchange::Exchange;
+use super::{exchange::Exchange, pressure::Step};
 use crossbeam::utils::CachePadded;
 
 use crate::{
@@ -122,6 +122,8 @@ pub struct Local {
     pub histograms: RefCell<CoreHistograms>,
     /// Where access records go.
     pub log: RefCell<Option<LogSink>>,
+    /// How pressed the core is.
+    pub pressure: Cell<Step>,
     /// Requests end their connection: the process is draining.
     pub draining: Cell<bool>,
     /// How long a drain waits for requests on idle connections; far while there is none.
@@ -156,6 +158,7 @@ impl Local {
             metrics,
             histograms: RefCell::new(histograms),
             log: RefCell::new(log),
+            pressure: Cell::new(Step::Calm),
             draining: Cell::new(false),
             drain_idle_until: Cell::new(Mono::FAR),
             finished: Cell::new(false),
@@ -193,13 +196,17 @@ impl Local {
         }
     }
 
-    /// Longest time a connection may idle.
+    /// Longest time a connection may idle, as pressed as the core is now.
     #[must_use]
     pub fn idle_ms(&self) -> u64 {
-        u64::from(self.serving.borrow().plan.limits.idle_ms)
+        let idle_ms = u64::from(self.serving.borrow().plan.limits.idle_ms);
+        if self.pressure.get().shortens_idle() {
+            return idle_ms.min(self.idle_pressure_ms());
+        }
+        idle_ms
     }
 
-    /// The same under pressure and during a drain.
+    /// The same during a drain, and at most so long under pressure.
     #[must_use]
     pub fn idle_pressure_ms(&self) -> u64 {
         u64::from(self.serving.borrow().plan.limits.idle_pressure_ms)

@@ -2,12 +2,15 @@
 //!
 //! What it is: [`request`] is the page to read first; [`exchange`] is all state of one request,
 //! [`fault`] what can go wrong and [`respond`] the only place that turns it into an answer;
-//! [`forward`] is the half that awaits an origin. Errors: [`fault::Fault`].
+//! [`forward`] is the half that awaits an origin, [`hops`] finds the client behind listed proxies,
+//! [`pressure`] is what an overloaded core grants. Errors: [`fault::Fault`].
 
 pub mod exchange;
 pub mod fault;
 pub mod forward;
+pub mod hops;
 pub mod local;
+pub mod pressure;
 mod record;
 pub mod request;
 pub mod respond;
@@ -15,5 +18,7 @@ mod rewrite;
 
 pub use exchange::{AddressText, Exchange, Peer};
 pub use fault::Fault;
+pub use hops::Told;
 pub use local::{Local, Serving};
+pub use pressure::Step;
 pub use request::{Next, serve};

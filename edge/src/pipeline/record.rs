@@ -68,7 +68,7 @@ pub(super) fn record(local: &Local, serving: &Serving, peer: Peer, conn: &Conn, 
     let record = AccessRecord {
         request_id: &x.request_id,
         received: x.received_wall,
-        source_ip: peer.ip_text.as_bytes(),
+        source_ip: x.source_ip(&peer),
         user_agent: &user_agent[..text(user_agent)],
         method: &method[..text(method)],
         path: &path[..text(path)],

@@ -4,8 +4,8 @@
 //! Gateway guide; a stage is one line. The first half is plain functions that need nobody else
 //! (resolve, admit, a refusal, a mock); awaiting begins where bytes are missing or an origin must
 //! be asked. Shape: a stage takes the plan and the exchange and says what is [`Next`], or a
-//! [`Fault`], which `respond` turns into an answer. Errors: never to the caller; the connection
-//! learns only whether it goes on.
+//! [`Fault`], which `respond` turns into an answer; a pressed core refuses behind `receive`.
+//! Errors: never to the caller; the connection learns only whether it goes on.
 //!
 //! ```text
 //! receive ─▶ resolve ─▶ admit ─▶ integrate ──▶ http: forward to an origin
@@ -18,7 +18,7 @@ use std::rc::Rc;
 use super::{
     exchange::{Exchange, Peer},
     fault::Fault,
-    forward,
+    forward, hops,
     local::{Local, Serving},
     respond,
 };
@@ -51,15 +51,17 @@ pub enum Next {
 /// Serves one request whose first bytes are `first`; the connection ends behind the `last`.
 pub async fn serve(local: &Rc<Local>, conn: &mut Conn, peer: Peer, last: bool, first: Buf) -> Next {
     let serving = local.serving();
+    let pressure = local.pressure.get();
     let mut x = local.take_exchange();
-    x.last = last;
+    x.last = last || pressure.ends_keep_alive();
     x.begin(
         local.core.now(),
         local.core.wall(),
         (local.core.random(), local.core.random()),
     );
 
-    let next = match receive(local, &serving, conn, &mut x, first).await {
+    let next = match receive(local, &serving, conn, &peer, &mut x, first).await {
+        Ok(carry) if pressure.refuses() => shed(local, conn, &mut x, carry),
         Ok(carry) => match resolve(&serving, conn, &mut x) {
             Ok(integration) => match admit(&serving, &x) {
                 Ok(body) => match integration {
@@ -106,11 +108,13 @@ pub async fn serve(local: &Rc<Local>, conn: &mut Conn, peer: Peer, last: bool, f
     next
 }
 
-/// Reads until the head is whole and parses it; gives what came behind it.
+/// Reads until the head is whole and parses it; gives what came behind it. A listed proxy's word
+/// about the client is taken here, before anybody asks who the client is.
 async fn receive(
     local: &Local,
     serving: &Serving,
     conn: &mut Conn,
+    peer: &Peer,
     x: &mut Exchange,
     first: Buf,
 ) -> Result<Option<Buf>, Option<Fault>> {
@@ -150,6 +154,7 @@ async fn receive(
         }
     };
     parse_request(x.head_bytes.bytes(), limits, &mut x.head).map_err(fault)?;
+    x.told = hops::told(&serving.plan.trusted_proxies, peer, x);
     Ok((!carry.is_empty()).then_some(carry))
 }
 
@@ -242,6 +247,14 @@ fn mock(
 async fn refuse(local: &Rc<Local>, conn: &mut Conn, x: &mut Exchange, fault: Fault) -> Next {
     respond::fault(local, x, conn, fault, false);
     linger(local, conn).await;
+    Next::Close
+}
+
+/// Answers that there is no room for the request now. The connection lingers where it costs
+/// least: behind the exchange, in the task that holds no buffer.
+fn shed(local: &Local, conn: &mut Conn, x: &mut Exchange, carry: Option<Buf>) -> Next {
+    drop(carry);
+    respond::fault(local, x, conn, Fault::Shed, false);
     Next::Close
 }
 

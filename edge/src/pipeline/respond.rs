@@ -58,21 +58,25 @@ pub(super) fn fault(
         b"application/json"
     };
     let error_type = fault.error_type().unwrap_or("");
-    let retry_after: &[u8] = if fault.status() == 503 {
-        RETRY_AFTER
-    } else {
-        b""
-    };
+    let retry_after_s = (fault.status() == 503).then(|| retry_after_s(local.core.random()));
     write(local, x, conn, fault.status(), keep_alive, body, |head| {
         head.field_verified(b"Content-Type", media_type);
         if !error_type.is_empty() {
             head.field_verified(b"x-amzn-ErrorType", error_type.as_bytes());
         }
-        head.lines(retry_after);
+        if let Some(seconds) = retry_after_s {
+            head.field_decimal(b"Retry-After", seconds);
+        }
     })
 }
 
-const RETRY_AFTER: &[u8] = b"Retry-After: 1\r\n";
+/// When a refused client may come back, in seconds: drawn, so that those refused together do not
+/// come back together.
+fn retry_after_s(random: u64) -> u64 {
+    1 + random % RETRY_AFTER_S_MAX
+}
+
+const RETRY_AFTER_S_MAX: u64 = 5;
 const FAULT_BODY_BYTES: usize = 128;
 
 /// `{"message":…}`, but the recorded plain text where the body was too large.

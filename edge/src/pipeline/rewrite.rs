@@ -5,21 +5,23 @@
 //! bytes. Errors: a head that does not fit its buffer.
 //! Source: RFC 9110 section 7.6; RELIABILITY section 1, last paragraph.
 
-use std::rc::Rc;
+use std::{net::IpAddr, rc::Rc};
 
 use super::{
     exchange::{Exchange, Peer},
     fault::Fault,
     forward::Call,
+    hops::Told,
     respond::Common,
 };
 use crate::{
-    integrate::{RequestParts, TargetFault},
+    integrate::{RequestParts, TargetFault, encode::Cursor},
     net::pump::OutFraming,
     ring::{Buf, BufMut, Pool},
     wire::{
         fault::{HeadFault, WriteFault},
         fields::Field,
+        forwarded::Scheme,
         framing::Framing,
         known::Known,
         method::Method,
@@ -147,16 +149,12 @@ fn is_mapped(call: &Call<'_>, name: &[u8]) -> bool {
         .any(|mapped| mapped.name.as_bytes().eq_ignore_ascii_case(name))
 }
 
+/// What the request says about its way. Our own word names the peer, as RFC 7239 section 5.2 has
+/// it, behind what a listed proxy said. Where the proxy keeps only one of the two lists, what it
+/// told of the client begins the other, so that an origin may read either (section 7.4).
 fn write_forwarding(head: &mut HeadWriter<'_>, call: &Call<'_>, x: &Exchange, bytes: &[u8]) {
     let forwarding = &call.serving.plan.forwarding;
-    let Peer {
-        tls,
-        local_port,
-        trusted,
-        ..
-    } = call.peer;
-    let proto: &[u8] = if tls { b"https" } else { b"http" };
-    let client = call.peer.ip_text.as_bytes();
+    let trusted = x.told.is_some();
     let value_of = |known| {
         x.head
             .fields
@@ -174,38 +172,93 @@ fn write_forwarding(head: &mut HeadWriter<'_>, call: &Call<'_>, x: &Exchange, by
         let own = [version, via.as_bytes()];
         head.field_list(b"Via", list_of(Known::Via, true), &own);
     }
+    let host = value_of(Known::Host).unwrap_or(b"");
     if forwarding.x_forwarded {
         let before = list_of(Known::XForwardedFor, trusted);
-        head.field_list(b"X-Forwarded-For", before, &[client]);
-        let told = value_of(Known::XForwardedProto).filter(|_| trusted);
-        head.field_verified(b"X-Forwarded-Proto", told.unwrap_or(proto));
+        let told = x.told.as_ref();
+        let told = told.filter(|_| !x.head.fields.has(Known::XForwardedFor));
+        let client = told.filter(|told| told.ip != call.peer.ip);
+        let client = client.map(|told| told.ip_text.as_bytes());
+        let own = [call.peer.ip_text.as_bytes()];
+        head.field_list(b"X-Forwarded-For", before.chain(client), &own);
+        let told = x.told.and_then(|told| told.scheme);
+        let scheme = told.unwrap_or(scheme_of(call.peer));
+        head.field_verified(b"X-Forwarded-Proto", scheme.as_bytes());
         match value_of(Known::XForwardedPort).filter(|_| trusted) {
             Some(port) => head.field_verified(b"X-Forwarded-Port", port),
-            None => head.field_decimal(b"X-Forwarded-Port", u64::from(local_port)),
+            None => head.field_decimal(b"X-Forwarded-Port", u64::from(call.peer.local_port)),
         };
         let told = value_of(Known::XForwardedHost).filter(|_| trusted);
-        let host = value_of(Known::Host).unwrap_or(b"");
         head.field_verified(b"X-Forwarded-Host", told.unwrap_or(host));
     }
     if forwarding.forwarded {
-        let host = value_of(Known::Host).unwrap_or(b"");
-        let quote: &[u8] = if call.peer.ip.is_ipv6() { b"\"[" } else { b"" };
-        let unquote: &[u8] = if call.peer.ip.is_ipv6() { b"]\"" } else { b"" };
-        head.field_list(
-            b"Forwarded",
-            list_of(Known::Forwarded, trusted),
-            &[
-                b"for=",
-                quote,
-                client,
-                unquote,
-                b";proto=",
-                proto,
-                b";host=\"",
-                host,
-                b"\"",
-            ],
-        );
+        write_forwarded(head, call.peer, x, bytes);
+    }
+}
+
+fn write_forwarded(head: &mut HeadWriter<'_>, peer: Peer, x: &Exchange, bytes: &[u8]) {
+    let fields = &x.head.fields;
+    let lines = fields.all(Known::Forwarded).filter(|_| x.told.is_some());
+    let before = lines.map(|field| field.value.of(bytes));
+    let host = fields.all(Known::Host).last();
+    let host = host.map_or(&b""[..], |field| field.value.of(bytes));
+    let told = x.told.filter(|_| !fields.has(Known::Forwarded));
+    let told = told.filter(|told| told.ip != peer.ip || told.scheme.is_some());
+    let mut room = [0; TOLD_BYTES_MAX];
+    let client = told.map(|told| told_element(&told, peer.ip, &mut room));
+    let (open, close) = quotes_of(peer.ip);
+    let own = [
+        b"for=",
+        open,
+        peer.ip_text.as_bytes(),
+        close,
+        b";proto=",
+        scheme_of(peer).as_bytes(),
+        b";host=\"",
+        host,
+        b"\"",
+    ];
+    head.field_list(b"Forwarded", before.chain(client), &own);
+}
+
+/// The client as an element of `Forwarded`: `unknown` when the peer told its scheme alone.
+fn told_element<'r>(told: &Told, peer: IpAddr, room: &'r mut [u8; TOLD_BYTES_MAX]) -> &'r [u8] {
+    let (open, close) = quotes_of(told.ip);
+    let parts: [&[u8]; 3] = if told.ip == peer {
+        [b"", b"unknown", b""]
+    } else {
+        [open, told.ip_text.as_bytes(), close]
+    };
+    let proto: [&[u8]; 2] = match told.scheme {
+        Some(scheme) => [b";proto=", scheme.as_bytes()],
+        None => [b"", b""],
+    };
+    let mut cursor = Cursor::new(room);
+    let mut parts = [&b"for="[..]].into_iter().chain(parts).chain(proto);
+    let put = parts.try_for_each(|part| cursor.put(part));
+    debug_assert_eq!(put, Ok(()), "an element fits");
+    let len = cursor.len();
+    room.get(..len).unwrap_or(b"")
+}
+
+/// `for=`, an IPv6 address in brackets and quotes, `;proto=https`.
+const TOLD_BYTES_MAX: usize = 72;
+
+/// What stands around an address in `Forwarded`.
+fn quotes_of(ip: IpAddr) -> (&'static [u8], &'static [u8]) {
+    if ip.is_ipv6() {
+        (b"\"[", b"]\"")
+    } else {
+        (b"", b"")
+    }
+}
+
+/// How the peer speaks to us.
+fn scheme_of(peer: Peer) -> Scheme {
+    if peer.tls {
+        Scheme::Https
+    } else {
+        Scheme::Http
     }
 }
 

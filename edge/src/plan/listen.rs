@@ -36,7 +36,8 @@ pub struct ListenTlsPlan {
     /// Chain and key files; the first serves unknown names.
     pub certificates: Box<[(PathBuf, PathBuf)]>,
     pub version_min: TlsVersion,
-    pub ticket_rotation_hours: u32,
+    /// Age at which the session ticket key is replaced.
+    pub ticket_rotation_ms: u64,
 }
 
 /// Cores and the end of the process.

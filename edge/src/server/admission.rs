@@ -16,9 +16,12 @@ use std::{
 
 use ahash::RandomState;
 
-/// Counts of open connections.
+use super::pressure::HostLoad;
+
+/// Counts of open connections, and what else the cores of a host share of their load.
 pub struct Admission {
     open: AtomicU32,
+    load: HostLoad,
     hasher: RandomState,
     by_address: [Mutex<HashMap<IpAddr, u32, RandomState>>; SHARDS],
 }
@@ -39,6 +42,7 @@ impl Admission {
         let by_address = std::array::from_fn(|_| Mutex::new(HashMap::with_hasher(hasher.clone())));
         Arc::new(Admission {
             open: AtomicU32::new(0),
+            load: HostLoad::default(),
             hasher,
             by_address,
         })
@@ -74,6 +78,12 @@ impl Admission {
     #[must_use]
     pub fn open(&self) -> u32 {
         self.open.load(Ordering::Relaxed)
+    }
+
+    /// What presses the host besides connections.
+    #[must_use]
+    pub fn load(&self) -> &HostLoad {
+        &self.load
     }
 
     fn shard(&self, ip: IpAddr) -> MutexGuard<'_, HashMap<IpAddr, u32, RandomState>> {

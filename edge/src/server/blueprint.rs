@@ -56,6 +56,14 @@ pub struct Keyring {
     pub clock: Arc<TlsClock>,
 }
 
+impl Keyring {
+    /// Takes over what `plan`, which serves from now on, says about keys.
+    pub fn follow(&self, plan: &Plan) {
+        self.tickets
+            .set_rotate_ms(plan.listen_tls.ticket_rotation_ms);
+    }
+}
+
 impl Blueprint {
     /// Reads what `plan` names. Groups that `before` also has keep their health.
     ///

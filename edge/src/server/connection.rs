@@ -202,22 +202,34 @@ fn requests(
         let deadline = local.core.now().plus_ms(local.still_ms());
         conn.shutdown_send();
         let _ = conn.sent(0, deadline).await; // a drop would take back what has not left
-        if local.draining.get() {
+        if local.draining.get() || local.pressure.get().shortens_idle() {
             // A request that crosses our goodbye must meet an end, not a reset.
             let deadline = local.core.now().plus_ms(GOODBYE_MS);
-            while conn.recv(deadline).await.is_ok() {}
+            let mut bytes_left = GOODBYE_BYTES_MAX;
+            while let Ok(buf) = conn.recv(deadline).await
+                && buf.len() <= bytes_left
+            {
+                bytes_left -= buf.len();
+            }
         }
     }
 }
 
-/// How long a drain waits for a client to take note of an end.
+/// How long a drain, or a pressed core, waits for a client to take note of an end.
 const GOODBYE_MS: u64 = 250;
+/// What a client may send meanwhile.
+const GOODBYE_BYTES_MAX: usize = 1 << 20;
 
 /// Waits for the next request. A drain shortens the wait, but does not end it at once: what is on
-/// its way then finds an open connection and is answered with `Connection: close`.
+/// its way then finds an open connection and is answered with `Connection: close`. Pressure that
+/// begins meanwhile shortens it too.
 async fn idle(local: &Rc<Local>, conn: &mut Conn) -> Result<Buf, RecvEnd> {
-    let deadline = local.core.now().plus_ms(local.idle_ms());
-    std::future::poll_fn(|_| conn.poll_recv_until(deadline.min(local.drain_idle_until.get()))).await
+    let since = local.core.now();
+    std::future::poll_fn(|_| {
+        let deadline = since.plus_ms(local.idle_ms());
+        conn.poll_recv_until(deadline.min(local.drain_idle_until.get()))
+    })
+    .await
 }
 
 #[cfg(test)]

@@ -1,14 +1,17 @@
 //! Level 10: accept, connection, worker, plan swap, drain.
 //!
 //! What it is: what a core does all day. [`worker`] is one core's tasks, [`connection`] one
-//! client's life, [`admission`] who may connect, [`blueprint`] a plan with all that needs files,
-//! ready to be put on cores. Errors: per connection, they end it.
+//! client's life, [`admission`] who may connect, [`pressure`] how much a core can bear,
+//! [`blueprint`] a plan with all that needs files, ready to be put on cores. Errors: per
+//! connection, they end it.
 
 pub mod admission;
 pub mod blueprint;
 pub mod connection;
+pub mod pressure;
 pub mod worker;
 
 pub use admission::Admission;
 pub use blueprint::{Blueprint, BlueprintError, Keyring};
+pub use pressure::HostLoad;
 pub use worker::{Gauges, Leftover, Order, Worker};

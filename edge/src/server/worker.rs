@@ -13,10 +13,10 @@ use std::{
 
 use crossbeam::utils::CachePadded;
 
-use super::{admission::Admission, blueprint::Blueprint, connection::connection};
+use super::{admission::Admission, blueprint::Blueprint, connection::connection, pressure};
 use crate::{
     base::time::Mono,
-    exec::{Core, Inbox, Listener, Post},
+    exec::{Core, Inbox, Listener, Post, TaskId},
     pipeline::Local,
     ring::{Errno, Fd},
     telemetry::{
@@ -82,6 +82,8 @@ pub struct Worker {
 struct Ear {
     fd: Fd,
     listener: Rc<RefCell<Listener>>,
+    /// The task that accepts from it.
+    task: TaskId,
     /// Its position in the listeners of the plan that serves; a reload may move it.
     index: Rc<Cell<usize>>,
 }
@@ -120,6 +122,7 @@ impl Worker {
         }
         core.spawn(Rc::clone(&worker).follow_orders(inbox));
         core.spawn(keep_tidy(Rc::clone(&worker.local)));
+        core.spawn(pressure::watch(Rc::clone(&worker)));
         worker
     }
 
@@ -129,18 +132,31 @@ impl Worker {
         &self.local
     }
 
+    /// Who may connect, and what presses the host.
+    pub(super) fn admission(&self) -> &Admission {
+        &self.admission
+    }
+
+    /// Lets the tasks that accept see whether they still should.
+    pub(super) fn wake_listeners(&self) {
+        for ear in &*self.ears.borrow() {
+            self.local.core.wake(ear.task);
+        }
+    }
+
     fn listen(self: &Rc<Worker>, fd: Fd, index: usize) {
-        let ear = Ear {
-            fd,
-            listener: Rc::new(RefCell::new(Listener::new(&self.local.core, fd))),
-            index: Rc::new(Cell::new(index)),
-        };
-        let (listener, index) = (Rc::clone(&ear.listener), Rc::clone(&ear.index));
-        self.ears.borrow_mut().push(ear);
+        let core = &self.local.core;
+        let listener = Rc::new(RefCell::new(Listener::new(core, fd)));
+        let index = Rc::new(Cell::new(index));
+        let accept = Rc::clone(self).accept(Rc::clone(&listener), Rc::clone(&index));
         self.accepting.set(self.accepting.get() + 1);
-        self.local
-            .core
-            .spawn(Rc::clone(self).accept(listener, index));
+        let task = core.spawn(accept);
+        self.ears.borrow_mut().push(Ear {
+            fd,
+            listener,
+            task,
+            index,
+        });
     }
 
     /// Accepts from `wanted` from now on, and from nothing else.
@@ -166,8 +182,17 @@ impl Worker {
     async fn accept(self: Rc<Worker>, listener: Rc<RefCell<Listener>>, index: Rc<Cell<usize>>) {
         let core = Rc::clone(&self.local.core);
         loop {
-            let next = std::future::poll_fn(|_| listener.borrow_mut().poll_accept()).await;
-            match next {
+            let next = std::future::poll_fn(|_| {
+                let mut listener = listener.borrow_mut();
+                let polled = listener.poll_accept();
+                if polled.is_pending() && self.local.pressure.get().stops_accepting() {
+                    listener.pause();
+                } else if polled.is_pending() {
+                    listener.resume();
+                }
+                polled
+            });
+            match next.await {
                 Some(Ok(fd)) => {
                     let admission = Arc::clone(&self.admission);
                     let (local, index) = (Rc::clone(&self.local), Rc::clone(&index));
@@ -175,7 +200,6 @@ impl Worker {
                 }
                 Some(Err(errno)) => {
                     core.sleep_until(core.now().plus_ms(pause_ms(errno))).await;
-                    listener.borrow_mut().resume();
                 }
                 None => break,
             }

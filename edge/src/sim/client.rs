@@ -361,7 +361,7 @@ impl Session<'_> {
             (Kind::Garbage, 400..=499 | 501 | 505) => true,
             (Kind::Mock, 200) | (Kind::Unknown, 403) => true,
             (Kind::TooLarge, 413) => true,
-            (Kind::Garbage, _) => false,
+            (Kind::Garbage, _) => status == 503 && !calm,
             (_, 408 | 400) => !whole,
             (Kind::Mock | Kind::Unknown, _) => status == 503,
             (Kind::Forwarded | Kind::TooLarge, 502..=504) => !calm,

@@ -60,7 +60,10 @@ pub fn simulate(seed: u64, verbose: bool) -> Report {
     ledger.pieces_whole = faults.short_recv == 0 && faults.short_send == 0;
     let ledger = Rc::new(RefCell::new(ledger));
     let ended = match Scenario::new(&mut prng, &world, &ledger) {
-        Ok(scenario) => scenario.play(&mut prng, &faults),
+        Ok(scenario) => {
+            scenario.press(Prng::new(!seed));
+            scenario.play(&mut prng, &faults)
+        }
         Err(what) => Err(what),
     };
     let mut ledger = ledger.borrow_mut();
@@ -187,6 +190,25 @@ impl Scenario {
                 let pause_ms = prng.below(60);
                 core.sleep_until(core.now().plus_ms(pause_ms)).await;
             }
+        });
+    }
+
+    /// In some seeds the host is short of memory, now more and now less, for a second at most.
+    fn press(&self, mut prng: Prng) {
+        if !prng.chance(300) {
+            return;
+        }
+        let (core, admission) = (
+            Rc::clone(&self.clients),
+            Arc::clone(&self.gateway.admission),
+        );
+        self.clients.spawn(async move {
+            for _ in 0..1 + prng.below(5) {
+                core.sleep_until(core.now().plus_ms(prng.below(200))).await;
+                let row = usize::try_from(prng.below(PRESSURES.len() as u64)).unwrap_or(0);
+                admission.load().set_memory_percent(PRESSURES[row]);
+            }
+            admission.load().set_memory_percent(0);
         });
     }
 
@@ -409,6 +431,8 @@ const ROOMY: SimOptions = SimOptions {
     buffer_bytes: 4_096,
     stock: 128,
 };
+/// One for each step of overload.
+const PRESSURES: [u8; 6] = [0, 72, 82, 87, 93, 97];
 const SLOTS: u32 = 512;
 const ORDERS: usize = 8;
 /// By then every client has ended: it waits at most two minutes a connection.

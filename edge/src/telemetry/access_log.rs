@@ -91,7 +91,8 @@ impl LogSink {
         let mut print =
             |field_bytes_max| chunk.print(format, record, &mut self.stamp, field_bytes_max);
         // A line too long for a whole chunk is printed with its fields cut short, not lost.
-        let fits = print(format.field_bytes_max()) || print(FIELD_BYTES_MIN);
+        let most = format.field_bytes_max();
+        let fits = print(most) || print(most.min(FIELD_BYTES_MIN));
         debug_assert!(fits, "LINE_BYTES_MIN fits a chunk");
         self.first_line_at = now;
         self.active = Some(chunk);

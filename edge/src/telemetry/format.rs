@@ -116,7 +116,7 @@ impl LogFormat {
     #[must_use]
     pub fn with_field_bytes_max(self, bytes: usize) -> LogFormat {
         LogFormat {
-            field_bytes_max: bytes.clamp(FIELD_BYTES_MIN, FIELD_BYTES_MAX),
+            field_bytes_max: bytes.min(FIELD_BYTES_MAX),
             ..self
         }
     }

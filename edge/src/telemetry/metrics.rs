@@ -76,11 +76,15 @@ pub enum Metric {
     RingNoBuffers,
     RingSlotsUsed,
     RingBuffersFree,
+    PressureMemory,
+    PressureFiles,
+    PressureLag,
+    PressureStep,
 }
 
 impl Metric {
     /// How many there are.
-    pub const COUNT: usize = Metric::RingBuffersFree as usize + 1;
+    pub const COUNT: usize = Metric::PressureStep as usize + 1;
 }
 
 /// Everything one core counts, but for its stages.

@@ -221,7 +221,10 @@ fn render_cores(out: &mut String, registry: &Registry) {
             let values = registry.cores().iter().map(|core| core.cell(*metric).get());
             if row.per_core {
                 for (core, value) in values.enumerate() {
-                    print(&[("core", &core.to_string())], value);
+                    let core = core.to_string();
+                    let mut labels = vec![("core", core.as_str())];
+                    labels.extend(label);
+                    print(&labels, value);
                 }
             } else {
                 print(label.as_slice(), values.fold(0, u64::wrapping_add));
@@ -463,6 +466,24 @@ const CORE_FAMILIES: &[CoreFamily] = &[
             "Buffers free in a core's pool.",
         ),
         &[(Metric::RingBuffersFree, None)],
+    ),
+    each(
+        Family::gauge(
+            "tidegate_pressure_percent",
+            "How near a core is to its limits, by cause; the worst one counts.",
+        ),
+        &[
+            (Metric::PressureMemory, Some(("cause", "memory"))),
+            (Metric::PressureFiles, Some(("cause", "files"))),
+            (Metric::PressureLag, Some(("cause", "lag"))),
+        ],
+    ),
+    each(
+        Family::gauge(
+            "tidegate_pressure_step",
+            "0 calm, 1 short idle, 2 no keep-alive, 3 no streams, 4 refuses, 5 accepts nothing.",
+        ),
+        &[(Metric::PressureStep, None)],
     ),
 ];
 

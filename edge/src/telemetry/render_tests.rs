@@ -28,6 +28,7 @@ fn text() -> String {
         cells.cell(Metric::BytesIn).add(100);
         cells.cell(Metric::RingTurns).add(7);
         cells.cell(Metric::TlsResumed).add(2);
+        cells.cell(Metric::PressureLag).set(90 + core as u64);
         cells.fault(FaultKind::Throttled).add(1);
     }
     let log = WriterTotals::default();
@@ -66,6 +67,8 @@ fn samples_print_as_expected() {
         "tidegate_received_bytes_total 200",
         "tidegate_tls_handshakes_total{result=\"resumed\"} 4",
         "tidegate_ring_turns_total{core=\"1\"} 7",
+        "tidegate_pressure_percent{core=\"1\",cause=\"lag\"} 91",
+        "tidegate_pressure_step{core=\"0\"} 0",
         "tidegate_faults_total{type=\"THROTTLED\"} 2",
     ];
     for row in rows {

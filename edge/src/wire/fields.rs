@@ -70,7 +70,7 @@ impl Fields {
     }
 
     /// All fields of this name.
-    pub fn all(&self, known: Known) -> impl Iterator<Item = &Field> {
+    pub fn all(&self, known: Known) -> impl DoubleEndedIterator<Item = &Field> {
         let list = if self.has(known) {
             self.list.as_slice()
         } else {

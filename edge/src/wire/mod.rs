@@ -12,6 +12,7 @@ pub mod date;
 pub mod fault;
 pub mod fields;
 pub mod finder;
+pub mod forwarded;
 pub mod framing;
 pub mod head;
 pub mod host;

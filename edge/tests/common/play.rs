@@ -7,7 +7,7 @@
 
 #![allow(dead_code)]
 
-use std::{cell::RefCell, net::SocketAddr, rc::Rc};
+use std::{cell::RefCell, net::SocketAddr, rc::Rc, sync::Arc};
 
 use serde_json::{Value, json};
 use tidegate_edge::{
@@ -94,8 +94,9 @@ struct Script {
 
 /// A gateway with its surroundings.
 pub(crate) struct Stage {
-    bed: Bed,
-    worker: Rc<Worker>,
+    pub(crate) bed: Bed,
+    pub(crate) worker: Rc<Worker>,
+    pub(crate) admission: Arc<Admission>,
     script: Rc<RefCell<Script>>,
     pub(crate) gateway: SocketAddr,
 }
@@ -144,6 +145,7 @@ impl Stage {
         Stage {
             bed,
             worker,
+            admission,
             script,
             gateway,
         }
@@ -151,19 +153,25 @@ impl Stage {
 
     /// One client's whole conversation.
     pub(crate) fn talk(&self, lines: Lines) -> Heard {
-        let heard = Rc::new(RefCell::new(None));
-        let (core, to, out) = (self.bed.core(), self.gateway, Rc::clone(&heard));
+        let (core, to) = (self.bed.core(), self.gateway);
+        self.run(async move { converse(&core, to, &lines).await })
+    }
+
+    /// Lets everything happen until `task` has ended.
+    pub(crate) fn run<T: 'static>(&self, task: impl Future<Output = T> + 'static) -> T {
+        let told = Rc::new(RefCell::new(None));
+        let out = Rc::clone(&told);
         self.bed.spawn(async move {
-            let result = converse(&core, to, &lines).await;
+            let result = task.await;
             *out.borrow_mut() = Some(result);
         });
         let core = self.bed.core();
         let until = core.now().plus_ms(PATIENCE_MS);
-        while heard.borrow().is_none() {
+        while told.borrow().is_none() {
             core.turn(true);
             assert!(core.now() < until, "the conversation does not end");
         }
-        heard.take().expect("just heard")
+        told.take().expect("just told")
     }
 
     /// Turns until the origin has seen `count` connections end; the time that took.

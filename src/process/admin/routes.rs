@@ -211,9 +211,10 @@ fn readyz(control: &Control, verbose: bool) -> Answer {
         "the newest one was refused, see /config"
     };
     let revision = control.revision.get();
+    let pressure = control.pressure().name();
     Answer::text(
         status,
-        format!("{word}\nrevision: {revision}\nconfiguration: {config}\n"),
+        format!("{word}\nrevision: {revision}\nconfiguration: {config}\npressure: {pressure}\n"),
     )
 }
 

@@ -3,7 +3,7 @@
 //! Shape: one flat table of integers, each with a safe default.
 //! Units: in the names; `_max` is inclusive. Ranges: [`LimitRange`] rows in [`Limits::ranges`].
 //! Errors: none; `plan::compile` reports a value outside its range by pointer.
-//! Source: RELIABILITY section 2 (HTTP/1.1, TLS and connection rows), section 1 and 4.
+//! Source: RELIABILITY section 2 (HTTP/1.1, TLS and connection rows), sections 1, 3 and 4.
 
 use serde::Deserialize;
 
@@ -55,6 +55,10 @@ pub struct Limits {
     pub connections_max: u32,
     /// Connections of one client address. 1,024 → close at accept.
     pub connections_per_address_max: u32,
+    /// Memory of the process; 0: 80 % of what the host or its control group has. → pressure.
+    pub memory_bytes_max: u64,
+    /// How late a core may be with its tasks. 500 → pressure.
+    pub lag_ms_max: u32,
 
     /// Connecting to an origin, its TLS handshake included. 3,000 → 504.
     pub connect_ms: u32,
@@ -93,6 +97,8 @@ impl Default for Limits {
             requests_per_connection_max: 10_000,
             connections_max: 0,
             connections_per_address_max: 1_024,
+            memory_bytes_max: 0,
+            lag_ms_max: 500,
             connect_ms: 3_000,
             integration_ms: 29_000,
             retry_body_bytes_max: 65_536,
@@ -171,6 +177,13 @@ impl Limits {
                 1,
                 MANY,
             ),
+            LimitRange {
+                key: "memory_bytes_max",
+                value: self.memory_bytes_max,
+                min: 0,
+                max: i64::MAX.unsigned_abs(),
+            },
+            row("lag_ms_max", self.lag_ms_max, 1, DAY_MS),
             row("connect_ms", self.connect_ms, 1, DAY_MS),
             row("integration_ms", self.integration_ms, 50, DAY_MS),
             row(
@@ -186,7 +199,7 @@ impl Limits {
                 16_777_216,
             ),
             row("drain_body_ms", self.drain_body_ms, 0, 60_000),
-            row("log_field_bytes_max", self.log_field_bytes_max, 64, HEAD),
+            row("log_field_bytes_max", self.log_field_bytes_max, 64, 8_192),
         ]
     }
 }

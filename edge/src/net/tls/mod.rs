@@ -3,7 +3,7 @@
 //! Shape: [`session::TlsSession`] turns bytes into bytes; [`server::ServerTls`] and
 //! [`client::OriginTls`] make sessions; [`ticket::TicketKeys`] is shared by all cores; [`load`]
 //! reads files on the control thread.
-//! Units and ranges: TLS 1.2 and 1.3 only; a client hello has at most 16 KiB.
+//! Units and ranges: TLS 1.2 and 1.3 only; a client hello has at most 16 KiB, or what is set.
 //! Errors: [`TlsError`] for a session, [`TlsConfigError`] for settings.
 //! Source: RFC 8446, RFC 5246, RFC 6066 section 3 (SNI), RFC 7301 (ALPN).
 
@@ -76,8 +76,8 @@ impl Clone for Identity {
 /// Why a session ended or a handshake failed.
 #[derive(Clone, PartialEq, Debug, thiserror::Error)]
 pub enum TlsError {
-    /// The client hello exceeds [`session::HELLO_BYTES_MAX`].
-    #[error("client hello is larger than 16 KiB")]
+    /// The client hello exceeds `tls_hello_bytes_max`.
+    #[error("the client hello is larger than allowed")]
     HelloTooLarge,
     /// The first bytes are no TLS record: usually plain HTTP to a TLS port.
     #[error("the peer does not speak TLS")]

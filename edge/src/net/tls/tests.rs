@@ -156,17 +156,23 @@ fn sessions_resume_on_every_core_until_keys_are_over() {
         assert!(!visit(&origin, &stranger), "{version:?} other keys");
         let origin = origin_tls(client_of(authority.roots()));
         assert!(!visit(&origin, &here), "{version:?} new client");
-        keys.rotate(Wall(NOW.0 + ROTATE_MS)).expect("randomness");
+        keys.set_rotate_ms(HOUR_MS);
+        keys.rotate(Wall(NOW.0 + HOUR_MS)).expect("randomness");
         assert!(visit(&origin, &there), "{version:?} after one rotation");
         let heir = TicketKeys::import(&keys.export()).expect("our bytes");
         assert!(visit(&origin, &core(&heir)), "{version:?} after an upgrade");
-        for hours in [2, 3, 4] {
-            keys.rotate(Wall(NOW.0 + hours * ROTATE_MS))
+        // The visits renewed the ticket, with the second key, which is over an hour after the third.
+        keys.rotate(Wall(NOW.0 + 2 * HOUR_MS)).expect("randomness");
+        assert!(visit(&origin, &here), "{version:?} by the key before");
+        for hours in [3, 4] {
+            keys.rotate(Wall(NOW.0 + hours * HOUR_MS))
                 .expect("randomness");
         }
         assert!(!visit(&origin, &here), "{version:?} after its life");
     }
 }
+
+const HOUR_MS: u64 = 3_600_000;
 
 fn server_12(identity: &Identity, keys: &Arc<TicketKeys>) -> Arc<ServerTls> {
     let mut old = (*provider()).clone();

@@ -3,7 +3,9 @@
 //! Shape: [`TicketKeys`] is a short list of keys behind one lock, newest first; a
 //! [`Ticketer`] is what one TLS configuration sees of it, bound to that configuration's rules for
 //! client certificates. A ticket is key id (16) | nonce (12) | sealed state | tag (16).
-//! Units and ranges: wall time; a key seals for [`ROTATE_MS`] and opens for [`LIFETIME_MS`].
+//! Units and ranges: wall time; a key seals for one period, of [`ROTATE_MS_DEFAULT`] unless the
+//! settings say otherwise, and goes on opening for one more. A ticket thus lives for a period at
+//! least, and that is what clients are told.
 //! Errors: a ticket that does not open is no error: the handshake is a full one. [`TicketFault`]
 //! for exported bytes that are not ours.
 //! Source: RFC 5077 section 4 (construction), RFC 8446 section 4.6.1 (at most 7 days).
@@ -16,13 +18,18 @@ use aws_lc_rs::{
 use rustls::server::ProducesTickets;
 use std::{
     fmt,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 use zeroize::Zeroizing;
 
 /// The keys of one process, shared by its cores and handed to its successor.
 pub struct TicketKeys {
     keys: RwLock<Vec<TicketKey>>,
+    /// How long a key seals.
+    rotate_ms: AtomicU64,
 }
 
 /// Why keys could not be made or read.
@@ -42,9 +49,27 @@ impl TicketKeys {
     /// # Errors
     /// Without randomness.
     pub fn new(now: Wall) -> Result<Arc<TicketKeys>, TicketFault> {
-        Ok(Arc::new(TicketKeys {
-            keys: RwLock::new(vec![TicketKey::fresh(now)?]),
-        }))
+        Ok(TicketKeys::of(vec![TicketKey::fresh(now)?]))
+    }
+
+    fn of(keys: Vec<TicketKey>) -> Arc<TicketKeys> {
+        Arc::new(TicketKeys {
+            keys: RwLock::new(keys),
+            rotate_ms: AtomicU64::new(ROTATE_MS_DEFAULT),
+        })
+    }
+
+    /// Replaces keys of this age from now on, at most [`ROTATE_MS_MAX`]. The next
+    /// [`TicketKeys::rotate`] judges those there are by it.
+    pub fn set_rotate_ms(&self, rotate_ms: u64) {
+        debug_assert!((1..=ROTATE_MS_MAX).contains(&rotate_ms));
+        let rotate_ms = rotate_ms.clamp(1, ROTATE_MS_MAX);
+        // Relaxed: a handshake that sees the old number tells a client the old one.
+        self.rotate_ms.store(rotate_ms, Ordering::Relaxed);
+    }
+
+    fn rotate_ms(&self) -> u64 {
+        self.rotate_ms.load(Ordering::Relaxed)
     }
 
     /// Makes a new key when the newest is due, and forgets those whose time is over. Call it
@@ -55,8 +80,10 @@ impl TicketKeys {
     /// # Errors
     /// Without randomness; the keys stay as they are.
     pub fn rotate(&self, now: Wall) -> Result<bool, TicketFault> {
-        let due = |key: &TicketKey| now.0.abs_diff(key.made.0) >= ROTATE_MS;
-        let over = |key: &TicketKey| now.0.abs_diff(key.made.0) >= LIFETIME_MS;
+        let rotate_ms = self.rotate_ms();
+        let life_ms = rotate_ms.saturating_mul(KEYS_MAX as u64);
+        let due = |key: &TicketKey| now.0.abs_diff(key.made.0) >= rotate_ms;
+        let over = |key: &TicketKey| now.0.abs_diff(key.made.0) >= life_ms;
         let (is_due, is_over) = {
             let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
             (keys.first().is_none_or(due), keys.iter().any(over))
@@ -116,9 +143,7 @@ impl TicketKeys {
             own.copy_from_slice(secret);
             keys.push(TicketKey::new(*id, own, Wall(u64::from_be_bytes(*made)))?);
         }
-        Ok(Arc::new(TicketKeys {
-            keys: RwLock::new(keys),
-        }))
+        Ok(TicketKeys::of(keys))
     }
 
     /// How many keys open tickets now.
@@ -203,7 +228,8 @@ impl ProducesTickets for Ticketer {
     }
 
     fn lifetime(&self) -> u32 {
-        TICKET_LIFETIME_S
+        // Sealed in its key's last moment, a ticket still has the period behind it.
+        u32::try_from(self.keys.rotate_ms() / 1_000).unwrap_or(u32::MAX)
     }
 
     fn encrypt(&self, plain: &[u8]) -> Option<Vec<u8>> {
@@ -248,13 +274,12 @@ impl TicketKey {
     }
 }
 
-/// How long a key seals.
-pub const ROTATE_MS: u64 = 6 * 3600 * 1000;
-/// How long a key opens: tickets live at least `LIFETIME_MS - ROTATE_MS`.
-pub const LIFETIME_MS: u64 = 18 * 3600 * 1000;
-/// What clients are told.
-pub const TICKET_LIFETIME_S: u32 = 12 * 3600;
-const KEYS_MAX: usize = 3;
+/// How long a key seals where the settings do not say.
+pub const ROTATE_MS_DEFAULT: u64 = 12 * 3600 * 1000;
+/// The most that settings may say: no TLS 1.3 ticket lives longer than that.
+pub const ROTATE_MS_MAX: u64 = 7 * 24 * 3600 * 1000;
+/// The one that seals, and the one before it.
+const KEYS_MAX: usize = 2;
 const ID_BYTES: usize = 16;
 const NONCE_BYTES: usize = 12;
 const HEAD_BYTES: usize = ID_BYTES + NONCE_BYTES;
@@ -263,42 +288,93 @@ const SECRET_BYTES: usize = 32;
 const EXPORT_MAGIC: &[u8] = b"tidegate ticket keys 1\n";
 const EXPORT_KEY_BYTES: usize = ID_BYTES + 8 + SECRET_BYTES;
 
-const _: () = assert!(LIFETIME_MS == ROTATE_MS * KEYS_MAX as u64);
-const _: () = assert!(TICKET_LIFETIME_S as u64 * 1000 == LIFETIME_MS - ROTATE_MS);
-const _: () = assert!(TICKET_LIFETIME_S <= 7 * 24 * 3600);
+const _: () = assert!(ROTATE_MS_DEFAULT <= ROTATE_MS_MAX);
+const _: () = assert!(ROTATE_MS_MAX / 1000 <= u32::MAX as u64);
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const HOUR_MS: u64 = 3_600_000;
+
+    fn sealed(keys: &TicketKeys) -> Vec<u8> {
+        keys.seal(b"state", b"a").expect("a ticket")
+    }
+
+    fn opens(keys: &TicketKeys, ticket: &[u8]) -> bool {
+        keys.open(ticket, b"a").is_some()
+    }
+
     #[test]
-    fn a_ticket_opens_until_its_key_is_over_and_only_in_its_context() {
-        let keys = TicketKeys::new(Wall(1)).expect("keys");
-        let ticket = keys.seal(b"state", b"a").expect("a ticket");
-        assert_eq!(
-            keys.open(&ticket, b"a").as_deref(),
-            Some(b"state".as_slice())
-        );
-        assert_eq!(keys.open(&ticket, b"b"), None, "another context");
-        let rows = [
-            (ROTATE_MS - 1, false, true),
-            (ROTATE_MS + 1, true, true),
-            (2 * ROTATE_MS + 1, true, true),
-            (3 * ROTATE_MS + 1, true, false),
-        ];
-        for (now_ms, changed, opens) in rows {
-            assert_eq!(keys.rotate(Wall(now_ms)), Ok(changed), "{now_ms}");
-            assert_eq!(keys.open(&ticket, b"a").is_some(), opens, "{now_ms}");
-            assert!(keys.len() <= KEYS_MAX && !keys.is_empty());
+    fn a_key_seals_for_a_period_and_opens_for_one_more() {
+        for period_ms in [HOUR_MS, ROTATE_MS_DEFAULT, ROTATE_MS_MAX] {
+            let keys = TicketKeys::new(Wall(1)).expect("keys");
+            keys.set_rotate_ms(period_ms);
+            let first = sealed(&keys);
+            assert_eq!(keys.open(&first, b"b"), None, "another context");
+            let told_s = u64::from(Ticketer::new(Arc::clone(&keys), [0; 32]).lifetime());
+            assert_eq!(told_s * 1_000, period_ms, "what clients are told");
+            // when, did a key change, does the first ticket open, how many keys
+            let rows = [
+                (period_ms, false, true, 1),
+                (period_ms + 1, true, true, 2),
+                (period_ms + 2, false, true, 2),
+                (2 * period_ms, false, true, 2),
+                (2 * period_ms + 1, true, false, 2),
+            ];
+            for (now_ms, changed, opened, count) in rows {
+                assert_eq!(
+                    keys.rotate(Wall(now_ms)),
+                    Ok(changed),
+                    "{period_ms} {now_ms}"
+                );
+                assert_eq!(opens(&keys, &first), opened, "{period_ms} {now_ms}");
+                assert_eq!(keys.len(), count, "{period_ms} {now_ms}");
+            }
         }
     }
 
     #[test]
-    fn a_long_sleep_forgets_every_old_key() {
+    fn a_new_period_counts_for_the_keys_there_are() {
         let keys = TicketKeys::new(Wall(1)).expect("keys");
-        let ticket = keys.seal(b"state", b"").expect("a ticket");
-        assert_eq!(keys.rotate(Wall(10 * LIFETIME_MS)), Ok(true));
-        assert_eq!((keys.len(), keys.open(&ticket, b"")), (1, None));
+        let first = sealed(&keys);
+        // when, the period from then on, did a key change, does the first ticket open
+        let rows = [
+            (3 * HOUR_MS, 12 * HOUR_MS, false, true),
+            (3 * HOUR_MS, 2 * HOUR_MS, true, true),
+            (4 * HOUR_MS, 12 * HOUR_MS, false, true),
+            (14 * HOUR_MS, 12 * HOUR_MS, false, true),
+            (14 * HOUR_MS, HOUR_MS, true, false),
+        ];
+        for (now_ms, period_ms, changed, opened) in rows {
+            keys.set_rotate_ms(period_ms);
+            assert_eq!(
+                keys.rotate(Wall(now_ms)),
+                Ok(changed),
+                "{now_ms} {period_ms}"
+            );
+            assert_eq!(opens(&keys, &first), opened, "{now_ms} {period_ms}");
+        }
+    }
+
+    #[test]
+    fn a_clock_set_back_or_asleep_forgets_keys_of_two_periods() {
+        const MADE_MS: u64 = 10 * ROTATE_MS_DEFAULT;
+        // when a key is looked at again, does its ticket open
+        let rows = [
+            (MADE_MS + 2 * ROTATE_MS_DEFAULT - 1, true),
+            (MADE_MS + 2 * ROTATE_MS_DEFAULT, false),
+            (MADE_MS - 2 * ROTATE_MS_DEFAULT + 1, true),
+            (MADE_MS - 2 * ROTATE_MS_DEFAULT, false),
+            (0, false),
+        ];
+        for (now_ms, opened) in rows {
+            let keys = TicketKeys::new(Wall(MADE_MS)).expect("keys");
+            let ticket = sealed(&keys);
+            assert_eq!(keys.rotate(Wall(now_ms)), Ok(true), "{now_ms}");
+            assert_eq!(opens(&keys, &ticket), opened, "{now_ms}");
+            assert_eq!(keys.len(), 1 + usize::from(opened), "{now_ms}");
+        }
     }
 
     #[test]
@@ -323,7 +399,8 @@ mod tests {
     fn keys_survive_export_and_import() {
         let keys = TicketKeys::new(Wall(1)).expect("keys");
         let old = keys.seal(b"old", b"").expect("a ticket");
-        keys.rotate(Wall(ROTATE_MS + 1)).expect("randomness");
+        keys.rotate(Wall(ROTATE_MS_DEFAULT + 1))
+            .expect("randomness");
         let new = keys.seal(b"new", b"").expect("a ticket");
         let bytes = keys.export();
         let heir = TicketKeys::import(&bytes).expect("our own bytes");

@@ -15,7 +15,7 @@ use super::super::{
 };
 use crate::{
     model::settings::{LISTEN_ADDRESS_DEFAULT, Limits, Listen, Settings, Workers},
-    net::address::Network,
+    net::{address::Network, tls::ticket::ROTATE_MS_MAX},
 };
 
 pub(super) fn limits(settings: &Settings, reporter: &mut Reporter<'_>) -> Limits {
@@ -84,9 +84,11 @@ pub(super) fn listeners(settings: &Settings, reporter: &mut Reporter<'_>) -> Box
 }
 
 pub(super) fn tls(settings: &Settings, reporter: &mut Reporter<'_>) -> ListenTlsPlan {
-    const HOURS_MAX: u32 = 7 * 24;
+    const HOUR_MS: u64 = 3_600_000;
+    const HOURS_MAX: u64 = ROTATE_MS_MAX / HOUR_MS;
     let tls = &settings.tls;
-    if !(1..=HOURS_MAX).contains(&tls.ticket_rotation_hours) {
+    let hours = u64::from(tls.ticket_rotation_hours);
+    if !(1..=HOURS_MAX).contains(&hours) {
         reporter.error(
             "/tls/ticket_rotation_hours",
             format!("ticket_rotation_hours is outside 1 to {HOURS_MAX}"),
@@ -98,7 +100,7 @@ pub(super) fn tls(settings: &Settings, reporter: &mut Reporter<'_>) -> ListenTls
     ListenTlsPlan {
         certificates: tls.certificates.iter().map(pair).collect(),
         version_min: tls.min_version,
-        ticket_rotation_hours: tls.ticket_rotation_hours,
+        ticket_rotation_ms: hours.saturating_mul(HOUR_MS),
     }
 }
 
