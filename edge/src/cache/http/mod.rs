@@ -1,0 +1,9 @@
+//! HTTP caching as RFC 9111 has it, for a cache that many share: decisions without I/O.
+//!
+//! Shape: borrowed heads and `now` in, plain values out. The way of a hit (1 to 4) allocates
+//! nothing. Units: milliseconds for the clock, seconds for what peers say. Errors: none that reach a
+//! client; every doubt is a miss. Source: RFC 9111, 9110, 5861, 8246, 9211, 9213.
+
+pub mod date;
+pub mod directives;
+pub mod targeted;
