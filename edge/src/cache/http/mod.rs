@@ -6,4 +6,8 @@
 
 pub mod date;
 pub mod directives;
+pub mod facts;
+pub mod freshness;
+pub mod reason;
+pub mod rules;
 pub mod targeted;
