@@ -6,8 +6,16 @@
 
 pub mod date;
 pub mod directives;
+pub mod encode;
 pub mod facts;
 pub mod freshness;
+pub mod hash;
+pub mod key;
+pub mod policy;
 pub mod reason;
+pub mod record;
 pub mod rules;
+pub mod select;
+pub mod storable;
 pub mod targeted;
+pub mod vary;
