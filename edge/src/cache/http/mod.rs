@@ -4,6 +4,7 @@
 //! nothing. Units: milliseconds for the clock, seconds for what peers say. Errors: none that reach a
 //! client; every doubt is a miss. Source: RFC 9111, 9110, 5861, 8246, 9211, 9213.
 
+pub mod condition;
 pub mod date;
 pub mod directives;
 pub mod encode;
@@ -16,6 +17,7 @@ pub mod reason;
 pub mod record;
 pub mod rules;
 pub mod select;
+pub mod serve;
 pub mod storable;
 pub mod targeted;
 pub mod vary;
