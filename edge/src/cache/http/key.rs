@@ -1,0 +1,262 @@
+//! Keys: the bytes under which an answer is stored, whole and compared whole.
+//!
+//! What it is: every part has its length in front, parts stand in one order, and the policy's text
+//! is one of them; so two requests have one key exactly when all parts are equal. Who asks, and
+//! every field or cookie that says it, is there as SHA-256. Shape: written into a caller's buffer;
+//! a variant's key is the primary key, the nonce of the list of variants, and the values selected.
+//!
+//! ```text
+//! version kind method | scope | policy | scheme | host | port | path | query | headers | cookies
+//! | caller ... | nonce | names and values
+//! ```
+//!
+//! Units: bytes. Ranges: parts of up to 65,535 bytes. Errors: [`KeyFault`]; the request is then
+//! not answered from the store. Where a query's reading is in doubt (a malformed escape, `;`, `[`,
+//! a listed name in other letters), all of it counts.
+//! Source: RFC 9111 sections 2 and 4.1; the key rules of the reliability table.
+
+use super::{
+    hash::Uri,
+    policy::{KeyPolicy, Names},
+    record::Variants,
+    select::{self, Out, Sink},
+    vary::read_sized,
+};
+use crate::wire::{Fields, Known, query::decode_query, token};
+
+/// What a key is made of.
+#[derive(Clone, Copy, Debug)]
+pub struct KeySource<'a> {
+    /// Deployment, API and stage, as the plan writes them.
+    pub scope: &'a [u8],
+    /// What the request is for.
+    pub uri: Uri<'a>,
+    /// Its fields.
+    pub fields: &'a Fields,
+    /// The bytes of its head.
+    pub bytes: &'a [u8],
+    /// Whom the gateway knows to ask; without one the credentials of the request stand in.
+    pub principal: Option<&'a [u8]>,
+}
+
+/// Why there is no key.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum KeyFault {
+    /// It does not fit its buffer, or a part its length.
+    #[error("the key is too long")]
+    TooLong,
+}
+
+impl KeyPolicy {
+    /// Writes the primary key of `source` to `out` and gives its length.
+    pub fn write(&self, source: &KeySource<'_>, out: &mut [u8]) -> Result<usize, KeyFault> {
+        let mut out = Out::new(out);
+        let uri = &source.uri;
+        out.put(&[VERSION, PRIMARY, RETRIEVAL]);
+        out.sized(|out| out.put(source.scope));
+        out.sized(|out| out.put(self.text()));
+        out.put(&[u8::from(uri.is_https)]);
+        out.sized(|out| {
+            for byte in uri.host {
+                out.put(&[byte.to_ascii_lowercase()]);
+            }
+        });
+        out.put(&uri.port_number().to_le_bytes());
+        out.sized(|out| out.put(if uri.path.is_empty() { b"/" } else { uri.path }));
+        out.sized(|out| write_query(self.query(), uri.query, out));
+        for header in self.headers() {
+            let normalise = self.normalise();
+            out.sized(|out| select::value(source.fields, source.bytes, header, normalise, out));
+        }
+        write_cookies(self.cookies(), source, &mut out);
+        if self.partitions() {
+            write_caller(source, &mut out);
+        }
+        out.end().ok_or(KeyFault::TooLong)
+    }
+
+    /// Turns the primary key in the first `primary_bytes` of `out` into that of the variant that
+    /// `source` selects, and gives its length.
+    pub fn write_variant(
+        &self,
+        source: &KeySource<'_>,
+        variants: &Variants<'_>,
+        primary_bytes: usize,
+        out: &mut [u8],
+    ) -> Result<usize, KeyFault> {
+        let mut out = Out::behind(out, primary_bytes);
+        out.patch(1, &[VARIANT]);
+        out.put(&variants.nonce.to_le_bytes());
+        let normalise = self.normalise();
+        let names = &variants.names;
+        names.write_values(source.fields, source.bytes, normalise, &mut out);
+        out.end().ok_or(KeyFault::TooLong)
+    }
+}
+
+/// What a key says of its URI, for explanations and for purges by prefix.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct KeyView<'a> {
+    /// Deployment, API and stage.
+    pub scope: &'a [u8],
+    /// `https` or `http`.
+    pub is_https: bool,
+    /// Host in lower case.
+    pub host: &'a [u8],
+    /// Port.
+    pub port: u16,
+    /// Path, raw.
+    pub path: &'a [u8],
+    /// Whether it is a variant's.
+    pub is_variant: bool,
+}
+
+impl<'a> KeyView<'a> {
+    /// Reads `key`; `None` when it is none.
+    #[must_use]
+    pub fn decode(key: &'a [u8]) -> Option<KeyView<'a>> {
+        let &[VERSION, kind, RETRIEVAL, ref rest @ ..] = key else {
+            return None;
+        };
+        let mut rest = rest;
+        let scope = read_sized(&mut rest)?;
+        let _policy = read_sized(&mut rest)?;
+        let (&scheme, mut rest) = rest.split_first()?;
+        let host = read_sized(&mut rest)?;
+        let (port, mut rest) = rest.split_first_chunk::<2>()?;
+        let path = read_sized(&mut rest)?;
+        (kind <= VARIANT && scheme <= 1).then_some(KeyView {
+            scope,
+            is_https: scheme == 1,
+            host,
+            port: u16::from_le_bytes(*port),
+            path,
+            is_variant: kind == VARIANT,
+        })
+    }
+}
+
+fn write_query(names: &Names, query: Option<&[u8]>, out: &mut Out<'_>) {
+    let list = match names {
+        Names::None => return,
+        Names::All => &[][..],
+        Names::Listed(list) | Names::AllExcept(list) => list,
+    };
+    let Some(query) = query else {
+        return out.put(&[QUERY_ABSENT]);
+    };
+    if *names == Names::All || is_doubtful(list, query) {
+        out.put(&[QUERY_WHOLE]);
+        return out.put(query);
+    }
+    out.put(&[QUERY_CHOSEN]);
+    match names {
+        Names::AllExcept(_) => {
+            let counts = |pair: &&[u8]| !list.iter().any(|name| is_named(pair, name));
+            for (nth, pair) in pairs(query).filter(counts).enumerate() {
+                out.put(if nth > 0 { b"&" } else { b"" });
+                out.put(pair);
+            }
+        }
+        _ => {
+            for name in list {
+                // An empty part ends each name's pairs: no pair is empty.
+                for pair in pairs(query).filter(|pair| is_named(pair, name)) {
+                    out.sized(|out| out.put(pair));
+                }
+                out.sized(|_| {});
+            }
+        }
+    }
+}
+
+fn pairs(query: &[u8]) -> impl Iterator<Item = &[u8]> {
+    query
+        .split(|byte| *byte == b'&')
+        .filter(|pair| !pair.is_empty())
+}
+
+fn raw_name(pair: &[u8]) -> &[u8] {
+    pair.split(|byte| *byte == b'=').next().unwrap_or(&[])
+}
+
+fn is_named(pair: &[u8], name: &[u8]) -> bool {
+    let raw = raw_name(pair);
+    raw == name || decode_query(raw, &mut [0; DECODED_BYTES]).is_some_and(|decoded| decoded == name)
+}
+
+/// Whether an origin may read the query otherwise than we do.
+fn is_doubtful(list: &[Vec<u8>], query: &[u8]) -> bool {
+    if memchr::memchr(b';', query).is_some() {
+        return true;
+    }
+    pairs(query).map(raw_name).any(|raw| {
+        let mut decoded = [0; DECODED_BYTES];
+        let name = decode_query(raw, &mut decoded).unwrap_or(raw);
+        // `%zz` stays as it is, `a[]` is `a` to some, `A` is `a` to others, NUL ends a name.
+        let is_odd = |byte: &u8| matches!(byte, b'%' | b'[' | b']' | 0);
+        name.iter().any(is_odd)
+            || list
+                .iter()
+                .any(|known| known.eq_ignore_ascii_case(name) && known != name)
+    })
+}
+
+fn write_cookies(names: &Names, source: &KeySource<'_>, out: &mut Out<'_>) {
+    let lines = || {
+        let fields = source.fields.all(Known::Cookie);
+        fields.map(|field| field.value.of(source.bytes))
+    };
+    let cookies = || {
+        lines()
+            .flat_map(|line| line.split(|byte| *byte == b';'))
+            .map(token::trim)
+            .filter(|cookie| !cookie.is_empty())
+    };
+    let named = |cookie: &[u8], name: &[u8]| token::trim(raw_name(cookie)) == name;
+    match names {
+        Names::None => {}
+        Names::All => out.put(&select::secret(lines())),
+        Names::AllExcept(list) => {
+            let counts = |cookie: &&[u8]| !list.iter().any(|name| named(cookie, name));
+            out.put(&select::secret(cookies().filter(counts)));
+        }
+        Names::Listed(list) => {
+            for name in list {
+                let own = cookies().filter(|cookie| named(cookie, name));
+                out.put(&select::secret(own));
+            }
+        }
+    }
+}
+
+fn write_caller(source: &KeySource<'_>, out: &mut Out<'_>) {
+    let lines = |known| {
+        let fields = source.fields.all(known);
+        fields.map(|field| field.value.of(source.bytes))
+    };
+    match source.principal {
+        Some(principal) => {
+            out.put(&[CALLER_PRINCIPAL]);
+            out.put(&select::secret(std::iter::once(principal)));
+        }
+        None => {
+            out.put(&[CALLER_CREDENTIALS]);
+            out.put(&select::secret(lines(Known::Authorization)));
+            out.put(&select::secret(lines(Known::XApiKey)));
+        }
+    }
+}
+
+const VERSION: u8 = 1;
+const PRIMARY: u8 = 0;
+const VARIANT: u8 = 1;
+/// GET, and HEAD from it: no other method's answer is stored.
+const RETRIEVAL: u8 = b'G';
+const QUERY_ABSENT: u8 = 0;
+const QUERY_WHOLE: u8 = 1;
+const QUERY_CHOSEN: u8 = 2;
+const CALLER_CREDENTIALS: u8 = 0;
+const CALLER_PRINCIPAL: u8 = 1;
+/// Names in a policy are shorter; a longer decoded name is none of them.
+const DECODED_BYTES: usize = 256;

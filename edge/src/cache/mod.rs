@@ -1,0 +1,3 @@
+//! Level 3: the response cache.
+
+pub mod http;
