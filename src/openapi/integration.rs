@@ -6,8 +6,8 @@
 //! Source: the gateway's guide, "x-amazon-apigateway-integration object".
 
 use tidegate_edge::model::api::{
-    CacheKeyPart, CacheKeySource, HttpProxy, Integration, Mock, MockResponse, ParameterMapping, ParameterSource, ParameterTarget,
-    Passthrough, ResponseHeader, Template, Verb,
+    CacheKeyPart, CacheKeySource, HttpProxy, Integration, Mock, MockResponse, ParameterMapping,
+    ParameterSource, ParameterTarget, Passthrough, ResponseHeader, Template, Verb,
 };
 
 use super::{

@@ -5,6 +5,7 @@
 //! [`Findings`] with at least one error. Source: `model` for the documents, `configs/full.toml`.
 
 mod apis;
+mod cache;
 mod http_proxy;
 mod listen;
 mod mock;
@@ -45,6 +46,8 @@ pub fn compile(settings: &Settings, apis: &[Api], revision: u64) -> Result<Compi
     let access_log = listen::access_log(settings, &mut reporter);
     let admin = listen::admin(settings, &mut reporter);
     let dns = listen::dns(settings, &mut reporter);
+    let cache = cache::region(settings, &mut reporter);
+    let policies = cache::policies(settings, &mut reporter);
     let mut origins = OriginTable::new(settings, &mut reporter);
     let mut served = apis::Served::default();
     for (index, (api, source)) in apis.iter().zip(&settings.apis).enumerate() {
@@ -54,6 +57,7 @@ pub fn compile(settings: &Settings, apis: &[Api], revision: u64) -> Result<Compi
             source,
             settings,
             &mut origins,
+            &policies,
             &mut served,
             &mut findings,
         );
@@ -79,6 +83,7 @@ pub fn compile(settings: &Settings, apis: &[Api], revision: u64) -> Result<Compi
             server,
             admin,
             dns,
+            cache,
             hosts,
         },
         warnings: findings.warnings,

@@ -5,6 +5,7 @@
 //! the names. Ranges: indices are `u32`. Errors: a plan has none; [`Findings`] say why there is
 //! no plan, or what is odd about it. Source: the documents' own formats, see `model`.
 
+pub mod cache;
 pub mod compile;
 pub mod fault;
 mod lenient;
@@ -19,6 +20,7 @@ use crate::{
     route::{HostMap, Params, RouteIndex, StageIndex, Verb},
 };
 
+pub use cache::{CachePlan, EdgeCachePlan, RouteCache, SealPlan, StageCachePlan};
 pub use compile::{Compiled, compile};
 pub use fault::{Document, Findings, PlanFault};
 pub use listen::{
@@ -44,6 +46,8 @@ pub struct Plan {
     pub server: ServerPlan,
     pub admin: AdminPlan,
     pub dns: DnsPlan,
+    /// Where answers are kept, if anywhere.
+    pub cache: Option<CachePlan>,
     hosts: HostMap,
 }
 

@@ -4,7 +4,7 @@
 //! method of one resource there. Units: none. Ranges: indices below `u32::MAX`. Errors: none here.
 //! Source: Amazon API Gateway developer guide, "stages" and "method requests".
 
-use super::fault::Document;
+use super::{cache::RouteCache, fault::Document};
 use crate::{
     integrate::{HttpProxyPlan, MockPlan},
     model::settings::Limits,
@@ -40,6 +40,8 @@ pub struct RoutePlan {
     /// Where the API's document defines it.
     pub pointer: Box<str>,
     pub integration: IntegrationPlan,
+    /// How its answers are kept; `None`: not at all.
+    pub cache: Option<RouteCache>,
 }
 
 /// Who answers.

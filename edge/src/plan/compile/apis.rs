@@ -13,6 +13,7 @@ use super::{
         fault::{Document, Findings, Reporter, pointer_part},
         stage::{IntegrationPlan, RoutePlan, StagePlan},
     },
+    cache::{self, Policies},
     http_proxy, mock,
     origins::OriginTable,
 };
@@ -49,17 +50,21 @@ pub(super) fn compile(
     source: &ApiSource,
     settings: &Settings,
     origins: &mut OriginTable,
+    policies: &Policies,
     served: &mut Served,
     findings: &mut Findings,
 ) {
     check_source(index, api, source, served, findings);
+    cache::check_source(index, source, settings, policies, &api.resources, findings);
     for (nth, name) in source.stage_names().iter().enumerate() {
         let mut repeated = Findings::default();
         let mut stage = StageBuilder {
             document: Document::Api(index),
+            name,
             api,
             source,
             limits: &settings.limits,
+            policies,
             origins: &mut *origins,
             findings: if nth == 0 {
                 &mut *findings
@@ -72,7 +77,7 @@ pub(super) fn compile(
             tree: TreeBuilder::new(),
         };
         stage.resources();
-        if let Some(plan) = stage.finish(name) {
+        if let Some(plan) = stage.finish() {
             served.stages.push(plan);
         }
     }
@@ -162,9 +167,11 @@ fn check_source(
 
 struct StageBuilder<'b> {
     document: Document,
+    name: &'b str,
     api: &'b Api,
     source: &'b ApiSource,
     limits: &'b Limits,
+    policies: &'b Policies,
     origins: &'b mut OriginTable,
     findings: &'b mut Findings,
     index: StageIndex,
@@ -239,6 +246,17 @@ impl<'b> StageBuilder<'b> {
             }
             Integration::Mock(mock) => mock::compile(mock, &mut scope).map(IntegrationPlan::Mock),
         };
+        let cache = match &method.integration {
+            Integration::HttpProxy(proxy) => cache::route(
+                self.source,
+                self.name,
+                &resource.path,
+                proxy,
+                self.policies,
+                &mut scope,
+            ),
+            Integration::Mock(_) => None, // it costs nothing to make anew
+        };
         // Without an integration there is an error, so no plan will use the indices.
         let Some(integration) = integration else {
             return;
@@ -250,6 +268,7 @@ impl<'b> StageBuilder<'b> {
             variables: variables.iter().map(|name| (*name).into()).collect(),
             pointer: method.pointer.as_str().into(),
             integration,
+            cache,
         });
     }
 
@@ -270,7 +289,8 @@ impl<'b> StageBuilder<'b> {
         self.reporter().error(pointer, fault, hint);
     }
 
-    fn finish(mut self, name: &str) -> Option<StagePlan> {
+    fn finish(mut self) -> Option<StagePlan> {
+        let name = self.name;
         let tree = match std::mem::take(&mut self.tree).finish() {
             Ok(tree) => tree,
             Err(fault) => {

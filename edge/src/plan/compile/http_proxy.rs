@@ -86,18 +86,29 @@ fn mappings<'p>(proxy: &'p HttpProxy, scope: &mut MethodScope<'_, '_>) -> Mappin
     mappings
 }
 
-fn source(row: &ParameterMapping, scope: &mut MethodScope<'_, '_>) -> Option<Source> {
-    let (place, name) = match &row.source {
-        ParameterSource::Static(text) => return Some(Source::Static(text.as_bytes().into())),
-        ParameterSource::Request { place, name } => (*place, name),
-    };
+pub(super) fn source(row: &ParameterMapping, scope: &mut MethodScope<'_, '_>) -> Option<Source> {
+    match &row.source {
+        ParameterSource::Static(text) => Some(Source::Static(text.as_bytes().into())),
+        ParameterSource::Request { place, name } => {
+            request_source(*place, name, &row.pointer, scope)
+        }
+    }
+}
+
+/// `method.request.PLACE.NAME`, if the method has such a parameter.
+pub(super) fn request_source(
+    place: Place,
+    name: &str,
+    pointer: &str,
+    scope: &mut MethodScope<'_, '_>,
+) -> Option<Source> {
     let declared = |same: &dyn Fn(&str) -> bool| {
         let mut parameters = scope.method.parameters.iter();
         parameters.any(|parameter| parameter.place == place && same(&parameter.name))
     };
     let (found, hint) = match place {
         Place::Path => {
-            let ordinal = scope.variables.iter().position(|known| known == name);
+            let ordinal = scope.variables.iter().position(|known| *known == name);
             let ordinal = ordinal.and_then(|ordinal| u8::try_from(ordinal).ok());
             let hint = match scope.variables {
                 [] => "the resource path has no variables".to_owned(),
@@ -111,7 +122,7 @@ fn source(row: &ParameterMapping, scope: &mut MethodScope<'_, '_>) -> Option<Sou
         ),
         Place::Header => (
             declared(&|known| known.eq_ignore_ascii_case(name))
-                .then(|| Source::Header(name.as_str().into())),
+                .then(|| Source::Header(name.into())),
             "declare it in the operation's `parameters` with `in: header`".to_owned(),
         ),
     };
@@ -120,7 +131,7 @@ fn source(row: &ParameterMapping, scope: &mut MethodScope<'_, '_>) -> Option<Sou
             "`method.request.{}.{name}` names an undeclared parameter",
             place.as_str()
         );
-        scope.reporter.error(&*row.pointer, message, hint);
+        scope.reporter.error(pointer, message, hint);
     }
     found
 }

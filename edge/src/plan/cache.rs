@@ -1,0 +1,72 @@
+//! What a plan says about keeping answers.
+//!
+//! Shape: [`CachePlan`] is the region, one for all; a route has at most one [`RouteCache`], by the
+//! edge policy of its API or as its stage's cache. Units: in the names. Ranges: as the compiler
+//! checks them. Errors: none here. Source: RFC 9111; the API Gateway developer guide, "cache
+//! settings".
+
+use std::{path::PathBuf, sync::Arc};
+
+use crate::{
+    cache::http::{policy::KeyPolicy, rules::HttpCacheRules},
+    integrate::Source,
+    model::settings::Unauthorized,
+};
+
+/// The region that all answers are kept in.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CachePlan {
+    /// The mapped file; `None`: in the runtime directory.
+    pub path: Option<PathBuf>,
+    pub capacity_bytes: u64,
+    /// Largest body.
+    pub object_bytes_max: u32,
+    pub seal: SealPlan,
+    /// Longest wait for another request that fetches the same.
+    pub collapse_ms: u32,
+    /// `X-Cache` and `Cache-Status` are sent.
+    pub headers: bool,
+}
+
+/// How the region is sealed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum SealPlan {
+    /// Not at all.
+    None,
+    /// By a key that nobody knows after this boot.
+    Boot,
+    /// By the key in this file.
+    File(PathBuf),
+}
+
+/// How a route's answers are kept.
+#[derive(Clone, Debug)]
+pub enum RouteCache {
+    /// As the origin's fields and a policy say.
+    Edge(Arc<EdgeCachePlan>),
+    /// As the stage says, whatever the origin's fields are.
+    Stage(StageCachePlan),
+}
+
+/// An edge policy.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct EdgeCachePlan {
+    pub name: Box<str>,
+    pub rules: HttpCacheRules,
+    pub key: KeyPolicy,
+}
+
+/// A stage's cache for one method.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct StageCachePlan {
+    /// 1 to 3,600.
+    pub ttl_s: u32,
+    /// What groups its answers: the resource path, or a name that methods share.
+    pub namespace: Box<str>,
+    /// Values that tell one answer from another.
+    pub key: Box<[Source]>,
+    /// Who asks for a fresh answer must be allowed to.
+    pub require_authorization: bool,
+    /// What one who is not allowed gets.
+    pub unauthorized: Unauthorized,
+}
