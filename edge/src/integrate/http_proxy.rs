@@ -165,7 +165,7 @@ impl Source {
 
 impl<'r> RequestParts<'r> {
     /// The raw value of `source`; absent and empty are the same.
-    fn value<'v>(&self, source: &'v Source) -> Option<&'v [u8]>
+    pub fn value<'v>(&self, source: &'v Source) -> Option<&'v [u8]>
     where
         'r: 'v,
     {

@@ -101,6 +101,64 @@ impl Waiting {
     }
 }
 
+/// Room at a sink: how much it may hold unsent, and how slowly it may take it.
+#[derive(Default)]
+pub struct Room {
+    pace: Option<Pace>,
+    wait: Waiting,
+    unsent: usize,
+}
+
+impl Room {
+    /// Room at a sink that may take no slower than `pace`.
+    #[must_use]
+    pub fn with_pace(pace: Pace) -> Room {
+        Room {
+            pace: Some(pace),
+            ..Room::default()
+        }
+    }
+
+    /// Ready when something more may be queued.
+    pub fn poll(&mut self, sink: &mut Conn) -> Poll<Result<(), PumpEnd>> {
+        let scarce = sink.stream().core().pool().is_scarce();
+        let polled = sink.poll_sent(if scarce {
+            SINK_HIGH_SCARCE_BYTES
+        } else {
+            SINK_HIGH_BYTES
+        });
+        let now = sink.stream().core().now();
+        let unsent = sink.unsent_bytes();
+        if unsent < self.unsent {
+            self.wait.moved((self.unsent - unsent) as u64, now);
+        }
+        self.unsent = unsent;
+        match polled {
+            Poll::Ready(Ok(())) => Poll::Ready(Ok(())),
+            Poll::Ready(Err(SendEnd::Failed(_) | SendEnd::Timeout)) => {
+                Poll::Ready(Err(PumpEnd::Sink))
+            }
+            Poll::Pending => {
+                let Some(pace) = self.pace else {
+                    return Poll::Pending;
+                };
+                match self.wait.wait(pace, now) {
+                    Some(look) => {
+                        sink.stream().core().wake_at(look);
+                        Poll::Pending
+                    }
+                    None => Poll::Ready(Err(PumpEnd::SinkSlow)),
+                }
+            }
+        }
+    }
+
+    /// Books what was queued since.
+    pub fn note(&mut self, sink: &Conn) {
+        self.unsent = sink.unsent_bytes();
+    }
+}
+
 /// What has left of a body, framing included, kept so that it can be sent once more.
 struct Held {
     bufs: Vec<Buf>,
@@ -117,13 +175,13 @@ pub struct Pump {
     done: bool,
     moved_bytes: u64,
     source_pace: Option<Pace>,
-    sink_pace: Option<Pace>,
     source_wait: Waiting,
-    sink_wait: Waiting,
-    sink_unsent: usize,
+    room: Room,
     /// Something has left, be it framing alone.
     begun: bool,
     held: Option<Held>,
+    /// The body's bytes once more, for whoever keeps them.
+    copy: Option<Vec<u8>>,
 }
 
 impl Pump {
@@ -139,12 +197,11 @@ impl Pump {
             done,
             moved_bytes: 0,
             source_pace: None,
-            sink_pace: None,
             source_wait: Waiting::default(),
-            sink_wait: Waiting::default(),
-            sink_unsent: 0,
+            room: Room::default(),
             begun: false,
             held: None,
+            copy: None,
         }
     }
 
@@ -170,7 +227,7 @@ impl Pump {
         for buf in self.held.iter().flat_map(|held| &held.bufs) {
             sink.send(buf.clone());
         }
-        self.sink_unsent = sink.unsent_bytes();
+        self.room.note(sink);
     }
 
     /// Holds nothing from now on; gives the room back to where it came from.
@@ -191,8 +248,18 @@ impl Pump {
     /// Bounds how slowly the sink may take.
     #[must_use]
     pub fn with_sink_pace(mut self, pace: Pace) -> Pump {
-        self.sink_pace = Some(pace);
+        self.room.pace = Some(pace);
         self
+    }
+
+    /// Copies the body's bytes as they pass to `room`; see [`Pump::copied`].
+    pub fn begin_copy(&mut self, room: Vec<u8>) {
+        self.copy = Some(room);
+    }
+
+    /// What has been copied and not been taken yet; `None` when nothing is copied.
+    pub fn copied(&mut self) -> &mut Option<Vec<u8>> {
+        &mut self.copy
     }
 
     /// Everything was read and handed on.
@@ -245,6 +312,9 @@ impl Pump {
                     Ok(Step::Need) => break,
                     Ok(Step::Data { skip, len }) => {
                         self.moved_bytes += len as u64;
+                        if let Some(copy) = &mut self.copy {
+                            copy.extend_from_slice(buf.get(skip..skip + len).unwrap_or(&[]));
+                        }
                         buf.advance(skip + len);
                         self.done = self.reader.is_done();
                     }
@@ -272,7 +342,11 @@ impl Pump {
             return;
         }
         if let Ok(Step::Data { len, .. }) = self.reader.read(carry) {
-            head.extend(carry.get(..len).unwrap_or(&[]));
+            let bytes = carry.get(..len).unwrap_or(&[]);
+            head.extend(bytes);
+            if let Some(copy) = &mut self.copy {
+                copy.extend_from_slice(bytes);
+            }
             self.moved_bytes += len as u64;
             carry.advance(len);
             if carry.is_empty() {
@@ -295,7 +369,7 @@ impl Pump {
                 return Poll::Ready(Ok(()));
             }
             if self.out != OutFraming::Nowhere {
-                match self.poll_sink(sink) {
+                match self.room.poll(sink) {
                     Poll::Pending => return Poll::Pending,
                     Poll::Ready(Err(end)) => return Poll::Ready(Err(end)),
                     Poll::Ready(Ok(())) => {}
@@ -315,41 +389,7 @@ impl Pump {
             if let Err(end) = self.hand_on(buf, sink) {
                 return Poll::Ready(Err(end));
             }
-            self.sink_unsent = sink.unsent_bytes();
-        }
-    }
-
-    fn poll_sink(&mut self, sink: &mut Conn) -> Poll<Result<(), PumpEnd>> {
-        let scarce = sink.stream().core().pool().is_scarce();
-        let polled = sink.poll_sent(if scarce {
-            SINK_HIGH_SCARCE_BYTES
-        } else {
-            SINK_HIGH_BYTES
-        });
-        let now = sink.stream().core().now();
-        let unsent = sink.unsent_bytes();
-        if unsent < self.sink_unsent {
-            self.sink_wait
-                .moved((self.sink_unsent - unsent) as u64, now);
-        }
-        self.sink_unsent = unsent;
-        match polled {
-            Poll::Ready(Ok(())) => Poll::Ready(Ok(())),
-            Poll::Ready(Err(SendEnd::Failed(_) | SendEnd::Timeout)) => {
-                Poll::Ready(Err(PumpEnd::Sink))
-            }
-            Poll::Pending => {
-                let Some(pace) = self.sink_pace else {
-                    return Poll::Pending;
-                };
-                match self.sink_wait.wait(pace, now) {
-                    Some(look) => {
-                        sink.stream().core().wake_at(look);
-                        Poll::Pending
-                    }
-                    None => Poll::Ready(Err(PumpEnd::SinkSlow)),
-                }
-            }
+            self.room.note(sink);
         }
     }
 
@@ -427,6 +467,9 @@ impl Pump {
         line: &mut Option<BufMut>,
         sink: &mut Conn,
     ) -> Result<(), PumpEnd> {
+        if let Some(copy) = &mut self.copy {
+            copy.extend_from_slice(&piece);
+        }
         match self.out {
             OutFraming::Nowhere => {}
             OutFraming::Raw => self.put(piece, sink),

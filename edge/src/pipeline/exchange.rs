@@ -7,7 +7,7 @@
 
 use std::net::IpAddr;
 
-use super::{fault::Fault, hops::Told};
+use super::{cache::CacheUse, fault::Fault, hops::Told};
 use crate::{
     base::time::{Mono, Wall},
     ring::Buf,
@@ -168,6 +168,10 @@ pub struct Exchange {
     pub last: bool,
     /// The client has ended its side: until then it still gets an answer.
     pub leaves_at: Option<Mono>,
+    /// What it has to do with the response cache.
+    pub cache: CacheUse,
+    /// The answer says that the client's wish for a fresh one was ignored.
+    pub warns: bool,
     /// Room for a target on its way out.
     pub scratch: Vec<u8>,
     /// Room for a body that may be sent once more.
@@ -201,6 +205,8 @@ impl Exchange {
             fault: None,
             last: false,
             leaves_at: None,
+            cache: CacheUse::default(),
+            warns: false,
             scratch: vec![0; SCRATCH_BYTES],
             held: Vec::new(),
         })
@@ -228,10 +234,12 @@ impl Exchange {
         self.integration = Integration::default();
         self.fault = None;
         self.leaves_at = None;
+        self.warns = false;
     }
 
     /// Lets go of what it holds of the core's buffers.
     pub fn end(&mut self) {
+        self.cache.clear();
         self.head_bytes.clear();
         self.answer_bytes.clear();
     }

@@ -57,6 +57,10 @@ pub enum Fault {
     Overload,
     /// The core is pressed: refused before its body was read.
     Shed,
+    /// Only a stored answer was wanted, and there is none.
+    NotStored,
+    /// A fresh answer was asked for by somebody who may not.
+    InvalidationDenied,
 }
 
 impl Fault {
@@ -64,7 +68,7 @@ impl Fault {
     #[must_use]
     pub fn status(self) -> u16 {
         match self {
-            Fault::NoRoute | Fault::NoStage => 403,
+            Fault::NoRoute | Fault::NoStage | Fault::InvalidationDenied => 403,
             Fault::Head(fault) => fault.status(),
             Fault::Body(fault) => fault.status(),
             Fault::HeadTimeout | Fault::BodyTimeout => 408,
@@ -73,7 +77,7 @@ impl Fault {
             Fault::UnsupportedMediaType => 415,
             Fault::Target => 400,
             Fault::Unreachable(AcquireFault::Overloaded) | Fault::Overload | Fault::Shed => 503,
-            Fault::Unreachable(_) | Fault::OriginTimeout => 504,
+            Fault::Unreachable(_) | Fault::OriginTimeout | Fault::NotStored => 504,
             Fault::OriginGone | Fault::OriginAnswer(_) => 502,
         }
     }
@@ -98,6 +102,8 @@ impl Fault {
             }
             Fault::Unreachable(_) => "Network error communicating with endpoint",
             Fault::Target => "Bad Request",
+            Fault::NotStored => "Gateway Timeout",
+            Fault::InvalidationDenied => "User is not authorized to access this resource",
             Fault::Head(fault) => crate::wire::status::reason(fault.status()),
             Fault::Body(fault) => crate::wire::status::reason(fault.status()),
         }
@@ -131,6 +137,8 @@ impl Fault {
             Fault::OriginAnswer(_) => "the endpoint's answer breaks a rule",
             Fault::Overload => "no buffer or slot is free",
             Fault::Shed => "refused under pressure, before its body",
+            Fault::NotStored => "only a stored answer was wanted, and there is none",
+            Fault::InvalidationDenied => "a fresh answer was asked for without permission",
         }
     }
 
@@ -139,7 +147,7 @@ impl Fault {
     pub fn response_type(self) -> &'static str {
         match self {
             Fault::NoRoute => "MISSING_AUTHENTICATION_TOKEN",
-            Fault::NoStage => "ACCESS_DENIED",
+            Fault::NoStage | Fault::InvalidationDenied => "ACCESS_DENIED",
             Fault::Configuration => "API_CONFIGURATION_ERROR",
             Fault::UnsupportedMediaType => "UNSUPPORTED_MEDIA_TYPE",
             Fault::Unreachable(AcquireFault::Timeout) | Fault::OriginTimeout => {
@@ -149,7 +157,7 @@ impl Fault {
                 "INTEGRATION_FAILURE"
             }
             Fault::Body(BodyFault::TooLarge) => "REQUEST_TOO_LARGE",
-            Fault::Overload | Fault::Shed => "DEFAULT_5XX",
+            Fault::Overload | Fault::Shed | Fault::NotStored => "DEFAULT_5XX",
             _ => "DEFAULT_4XX",
         }
     }
@@ -159,7 +167,7 @@ impl Fault {
     pub fn kind(self) -> FaultKind {
         match self {
             Fault::NoRoute => FaultKind::MissingAuthenticationToken,
-            Fault::NoStage => FaultKind::AccessDenied,
+            Fault::NoStage | Fault::InvalidationDenied => FaultKind::AccessDenied,
             Fault::Configuration => FaultKind::ApiConfigurationError,
             Fault::UnsupportedMediaType => FaultKind::UnsupportedMediaType,
             Fault::Overload | Fault::Shed | Fault::Unreachable(AcquireFault::Overloaded) => {
@@ -168,6 +176,7 @@ impl Fault {
             Fault::Unreachable(AcquireFault::Timeout) | Fault::OriginTimeout => {
                 FaultKind::IntegrationTimeout
             }
+            Fault::NotStored => FaultKind::IntegrationTimeout,
             Fault::Unreachable(_) | Fault::OriginGone => FaultKind::IntegrationFailure,
             Fault::OriginAnswer(_) => FaultKind::BadGateway,
             Fault::HeadTimeout | Fault::BodyTimeout => FaultKind::RequestTimeout,
@@ -192,6 +201,7 @@ impl Fault {
         match self {
             Fault::NoRoute => Some("MissingAuthenticationTokenException"),
             Fault::NoStage => Some("ForbiddenException"),
+            Fault::InvalidationDenied => Some("AccessDeniedException"),
             Fault::UnsupportedMediaType | Fault::Target => Some("BadRequestException"),
             Fault::Configuration
             | Fault::Unreachable(_)
@@ -203,7 +213,8 @@ impl Fault {
             | Fault::Body(_)
             | Fault::HeadTimeout
             | Fault::BodyTimeout
-            | Fault::Misdirected => None,
+            | Fault::Misdirected
+            | Fault::NotStored => None,
         }
     }
 

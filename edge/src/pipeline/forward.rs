@@ -9,15 +9,20 @@
 use std::{rc::Rc, task::Poll};
 
 use super::{
+    cache::{
+        give,
+        keep::{self, Came},
+    },
     exchange::{Exchange, Peer},
     fault::Fault,
     local::{Local, Serving},
-    request::{Next, finish_early, keeps_alive_early, linger, wants_keep_alive},
+    request::{Next, finish_early, finish_given, keeps_alive_early, linger, wants_keep_alive},
     respond::{self, Common},
     rewrite,
 };
 use crate::{
     base::time::Mono,
+    cache::{Hit, Owner},
     exec::RecvEnd,
     integrate::HttpProxyPlan,
     net::{
@@ -25,6 +30,7 @@ use crate::{
         pump::{OutFraming, Pump, PumpEnd},
     },
     origin::{Group, Lease},
+    plan::{RouteCache, StagePlan},
     ring::Buf,
     wire::{
         body::BodyReader,
@@ -45,6 +51,16 @@ pub(super) struct Call<'a> {
     pub(super) serving: &'a Rc<Serving>,
     pub(super) peer: Peer,
     pub(super) proxy: &'a HttpProxyPlan,
+    /// Where answers of its route are kept, if anywhere.
+    pub(super) cache: Option<RouteStore<'a>>,
+}
+
+/// The store as one route uses it.
+#[derive(Clone, Copy)]
+pub(super) struct RouteStore<'a> {
+    pub(super) plan: &'a RouteCache,
+    pub(super) stage: &'a StagePlan,
+    pub(super) owner: &'a Owner,
 }
 
 /// Why there is no answer.
@@ -92,13 +108,15 @@ pub(super) async fn forward(
         let mut lease = match acquired.await {
             Some(Ok(lease)) => lease,
             Some(Err(fault)) => {
-                return give_up(call, conn, x, Fault::Unreachable(fault), upload).await;
+                let fault = Fault::Unreachable(fault);
+                return origin_failed(call, conn, x, fault, upload).await;
             }
             None => return Next::Close,
         };
         x.integration.endpoint = Some(lease.endpoint());
         let fault = match rewrite::request(call, x, core.pool()) {
             Ok(head) => {
+                x.cache.asked_at = core.wall();
                 lease.conn().send(head);
                 upload.replay(lease.conn());
                 continue_upload(call, conn, x, &upload);
@@ -107,7 +125,16 @@ pub(super) async fn forward(
                         x.integration.status = x.answer.status;
                         x.integration.latency_ns = core.now().since_ns(started);
                         note_status(group, lease.endpoint(), x.answer.status, core.now());
-                        return relay(call, conn, lease, x, upload, carry).await;
+                        return match keep::answer_came(call, x) {
+                            Came::Pass => relay(call, conn, lease, x, upload, carry).await,
+                            Came::Held { hit, age_s } => {
+                                let bare = x.answer.framing == Framing::None && carry.is_none();
+                                if bare && x.answer.keep_alive && upload.is_done() {
+                                    lease.keep();
+                                }
+                                give_held(call, conn, x, (hit, age_s), upload).await
+                            }
+                        };
                     }
                     Err(NoAnswer::Client(end)) => {
                         return client_failed(call, conn, x, end).await;
@@ -124,7 +151,7 @@ pub(super) async fn forward(
         };
         if !may_retry(group, x, &upload, fault) {
             x.integration.latency_ns = core.now().since_ns(started);
-            return give_up(call, conn, x, fault, upload).await;
+            return origin_failed(call, conn, x, fault, upload).await;
         }
         before = Some(lease.failed());
     }
@@ -249,7 +276,7 @@ async fn await_answer(
 }
 
 /// Adds received bytes to the answer's head; when it is whole, parses it and gives the rest.
-fn take_head(
+pub(super) fn take_head(
     call: &Call<'_>,
     x: &mut Exchange,
     finder: &mut HeadFinder,
@@ -311,18 +338,27 @@ async fn relay(
         return Next::Reset;
     };
     let mut download = Pump::new(reader, out, carry).with_sink_pace(serving.pace);
-    match send_head(local, conn, x, &mut download, out, keep_alive) {
+    if x.cache.fill.is_some() {
+        download.begin_copy(std::mem::take(&mut x.cache.room));
+    }
+    match send_head(call, conn, x, &mut download, out, keep_alive) {
         Ok(()) => {}
         Err(fault) => return give_up(call, conn, x, fault, upload).await,
     }
     if ends {
         conn.begin_saying();
     }
-    let moved = move_bodies(call, conn, lease.conn(), &mut upload, &mut download).await;
+    let copy_bytes_max = x.cache.fill.as_ref().map_or(0, keep::Fill::body_bytes_max);
+    let ways = (&mut upload, &mut download, copy_bytes_max);
+    let moved = move_bodies(call, conn, lease.conn(), ways).await;
     x.request_bytes = upload.moved_bytes();
     x.response_bytes = download.moved_bytes();
     if moved.is_err() {
         return Next::Reset;
+    }
+    if let Some(body) = download.copied().take() {
+        keep::finish(call, x, &body);
+        x.cache.room = body;
     }
     let surplus = download.take_carry().is_some();
     if upload.is_done() && x.answer.keep_alive && framed && !surplus {
@@ -338,7 +374,7 @@ async fn relay(
 }
 
 /// Bodies of answers have no bound: they pass in constant memory.
-const UNLIMITED: BodyLimits = BodyLimits {
+pub(super) const UNLIMITED: BodyLimits = BodyLimits {
     body_bytes_max: u64::MAX,
     extension_bytes_max: 4_096,
     trailer_bytes_max: 10_240,
@@ -347,13 +383,14 @@ const UNLIMITED: BodyLimits = BodyLimits {
 
 /// Sends the rebuilt head, together with a small body that is here already.
 fn send_head(
-    local: &Local,
+    call: &Call<'_>,
     conn: &mut Conn,
     x: &mut Exchange,
     download: &mut Pump,
     out: OutFraming,
     keep_alive: bool,
 ) -> Result<(), Fault> {
+    let Call { local, serving, .. } = *call;
     let mut dates = local.dates.borrow_mut();
     let common = Common {
         date: dates.at(local.core.wall()),
@@ -361,7 +398,7 @@ fn send_head(
         keep_alive,
     };
     let mut head = local.core.pool().take().ok_or(Fault::Overload)?;
-    rewrite::answer(x, common, out, &mut head)
+    rewrite::answer(serving, x, common, out, &mut head)
         .map_err(|_| Fault::OriginAnswer(HeadFault::HeadTooLarge))?;
     x.status = x.answer.status;
     download.prefill(&mut head);
@@ -375,8 +412,7 @@ async fn move_bodies(
     call: &Call<'_>,
     conn: &mut Conn,
     origin: &mut Conn,
-    upload: &mut Pump,
-    download: &mut Pump,
+    (upload, download, copy_bytes_max): (&mut Pump, &mut Pump, usize),
 ) -> Result<(), PumpEnd> {
     let core = &call.local.core;
     let silence_ms = u64::from(call.proxy.timeout_ms);
@@ -390,6 +426,9 @@ async fn move_bodies(
             return Poll::Ready(Err(end));
         }
         let polled = download.poll(origin, conn, deadline);
+        if (download.copied().as_ref()).is_some_and(|copy| copy.len() > copy_bytes_max) {
+            *download.copied() = None; // too long to be kept
+        }
         if polled.is_pending()
             && upload.is_done()
             && matches!(conn.poll_end(), Poll::Ready(RecvEnd::Failed(_)))
@@ -410,6 +449,35 @@ fn framed(framing: Framing) -> bool {
     framing != Framing::UntilClose
 }
 
+/// No answer came from the origin: what is held may stand in for it.
+async fn origin_failed(
+    call: &Call<'_>,
+    conn: &mut Conn,
+    x: &mut Exchange,
+    fault: Fault,
+    upload: Pump,
+) -> Next {
+    match keep::origin_failed(call, x) {
+        Some((hit, age_s)) => give_held(call, conn, x, (hit, Some(age_s)), upload).await,
+        None => give_up(call, conn, x, fault, upload).await,
+    }
+}
+
+/// Answers with what is held.
+async fn give_held(
+    call: &Call<'_>,
+    conn: &mut Conn,
+    x: &mut Exchange,
+    held: (Hit, Option<u64>),
+    upload: Pump,
+) -> Next {
+    let Call { local, serving, .. } = *call;
+    let (body, carry) = upload.into_rest();
+    let keep = keeps_alive_early(local, serving, x, &body);
+    let given = give::held(local, serving, conn, x, held, keep);
+    finish_given(local, serving, conn, x, (body, carry), given, keep).await
+}
+
 /// Answers with a fault instead of the origin.
 async fn give_up(
     call: &Call<'_>,
@@ -423,7 +491,7 @@ async fn give_up(
     early(call, conn, x, fault, body, carry).await
 }
 
-async fn early(
+pub(super) async fn early(
     call: &Call<'_>,
     conn: &mut Conn,
     x: &mut Exchange,

@@ -6,6 +6,7 @@
 
 use std::{
     cell::{Cell, RefCell},
+    collections::BTreeSet,
     rc::Rc,
     sync::Arc,
 };
@@ -15,6 +16,7 @@ use crossbeam::utils::CachePadded;
 
 use crate::{
     base::time::Mono,
+    cache::Owner,
     exec::{Core, Spares},
     net::{pump::Pace, tls::server::ServerTls},
     origin::{Group, OriginIndex},
@@ -51,6 +53,8 @@ pub struct Serving {
     pub pace: Pace,
     /// This core's counters for the plan's stages.
     pub stage_cells: StageCells,
+    /// This core's handle to the response cache, if there is one.
+    pub cache: Option<Rc<Owner>>,
 }
 
 impl Serving {
@@ -62,6 +66,7 @@ impl Serving {
         tls: Option<Arc<ServerTls>>,
         log_format: Option<Arc<LogFormat>>,
         stage_cells: StageCells,
+        cache: Option<Rc<Owner>>,
     ) -> Rc<Serving> {
         let limits = &plan.limits;
         let head_limits = HeadLimits {
@@ -95,6 +100,7 @@ impl Serving {
             answer_limits,
             pace,
             stage_cells,
+            cache,
         })
     }
 
@@ -130,6 +136,8 @@ pub struct Local {
     pub drain_idle_until: Cell<Mono>,
     /// The drain is over; nothing is served any more.
     pub finished: Cell<bool>,
+    /// Keys of stale answers whose origin is being asked.
+    pub refreshing: RefCell<BTreeSet<u64>>,
     handshakes: Cell<u32>,
     connections: Cell<u32>,
 }
@@ -162,6 +170,7 @@ impl Local {
             draining: Cell::new(false),
             drain_idle_until: Cell::new(Mono::FAR),
             finished: Cell::new(false),
+            refreshing: RefCell::new(BTreeSet::new()),
             handshakes: Cell::new(0),
             connections: Cell::new(0),
         })

@@ -5,6 +5,7 @@
 //! [`forward`] is the half that awaits an origin, [`hops`] finds the client behind listed proxies,
 //! [`pressure`] is what an overloaded core grants. Errors: [`fault::Fault`].
 
+pub mod cache;
 pub mod exchange;
 pub mod fault;
 pub mod forward;

@@ -16,6 +16,11 @@
 use std::rc::Rc;
 
 use super::{
+    cache::{
+        give::Given,
+        look_up::{Looked, look_up},
+        refresh::refresh_later,
+    },
     exchange::{Exchange, Peer},
     fault::Fault,
     forward, hops,
@@ -71,8 +76,24 @@ pub async fn serve(local: &Rc<Local>, conn: &mut Conn, peer: Peer, last: bool, f
                             serving: &serving,
                             peer,
                             proxy,
+                            cache: route_store(&serving, &x),
                         };
-                        forward::forward(&call, conn, &mut x, body, carry).await
+                        let keep = keeps_alive_early(local, &serving, &x, &body);
+                        match look_up(&call, conn, &mut x, keep) {
+                            Looked::Ask => {
+                                forward::forward(&call, conn, &mut x, body, carry).await
+                            }
+                            Looked::Answered { given, refresh } => {
+                                if refresh {
+                                    refresh_later(&call, &x);
+                                }
+                                let rest = (body, carry);
+                                finish_given(local, &serving, conn, &x, rest, given, keep).await
+                            }
+                            Looked::Refused(fault) => {
+                                forward::early(&call, conn, &mut x, fault, body, carry).await
+                            }
+                        }
                     }
                     IntegrationPlan::Mock(plan) => {
                         let keep = keeps_alive_early(local, &serving, &x, &body);
@@ -241,6 +262,35 @@ fn mock(
             respond::fault(local, x, conn, Fault::UnsupportedMediaType, keep_alive)
         }
     }
+}
+
+/// Where answers of the request's route are kept, if anywhere.
+fn route_store<'s>(serving: &'s Serving, x: &Exchange) -> Option<forward::RouteStore<'s>> {
+    let owner = serving.cache.as_deref()?;
+    let plan = serving.plan.route(x.route?)?.cache.as_ref()?;
+    let stage = serving.plan.stage(x.stage?)?;
+    Some(forward::RouteStore { plan, stage, owner })
+}
+
+/// Sends what is left of an answer from the store, then goes on as after any early answer.
+pub(super) async fn finish_given(
+    local: &Rc<Local>,
+    serving: &Serving,
+    conn: &mut Conn,
+    x: &Exchange,
+    (body, carry): (BodyReader, Option<Buf>),
+    given: Option<Given>,
+    keep_alive: bool,
+) -> Next {
+    let sent = match given {
+        None => false,
+        Some(Given::Whole) => true,
+        Some(Given::Begun(rest)) => match rest.send(local, serving, conn).await {
+            Ok(()) => true,
+            Err(_) => return Next::Reset,
+        },
+    };
+    finish_early(local, serving, conn, x, body, carry, keep_alive && sent).await
 }
 
 /// Answers with a fault after which nothing more can be read as a request.

@@ -8,10 +8,12 @@
 use std::{net::IpAddr, rc::Rc};
 
 use super::{
+    cache::{give, keep},
     exchange::{Exchange, Peer},
     fault::Fault,
     forward::Call,
     hops::Told,
+    local::Serving,
     respond::Common,
 };
 use crate::{
@@ -74,6 +76,9 @@ fn write_request(
     head.field_verified(b"Host", room.get(..host_bytes.unwrap_or(0)).unwrap_or(b""));
     let forwarding = &call.serving.plan.forwarding;
     for field in x.head.fields.iter() {
+        if keep::replaces_condition(x, field.known) {
+            continue;
+        }
         if passes_to_origin(field, call) && !is_mapped(call, field.name.of(bytes)) {
             head.field_verified(field.name.of(bytes), field.value.of(bytes));
         }
@@ -88,6 +93,13 @@ fn write_request(
         }
     }
     write_forwarding(&mut head, call, x, bytes);
+    let (etag, last_modified) = keep::validators(x);
+    if !etag.is_empty() {
+        head.field(b"If-None-Match", etag);
+    }
+    if !last_modified.is_empty() {
+        head.field(b"If-Modified-Since", last_modified);
+    }
     if let Some(name) = &forwarding.request_id_header {
         head.field_verified(name.as_bytes(), &x.request_id);
     }
@@ -264,6 +276,7 @@ fn scheme_of(peer: Peer) -> Scheme {
 
 /// The answer's head for the client.
 pub(super) fn answer(
+    serving: &Serving,
     x: &Exchange,
     common: Common<'_>,
     framing: OutFraming,
@@ -285,10 +298,11 @@ pub(super) fn answer(
         head.field_verified(field.name.of(bytes), field.value.of(bytes));
     }
     if dated {
-        common.write_own(&mut head)
+        common.write_own(&mut head);
     } else {
-        common.write(&mut head)
+        common.write(&mut head);
     }
+    give::write_report(serving, x.cache.outcome, x.answer.status, &mut head);
     match (x.answer.framing, framing) {
         (Framing::Length(length), _) => {
             head.field_decimal(b"Content-Length", length);

@@ -25,6 +25,10 @@ pub struct StagePlan {
     pub hosts: Box<[Box<str>]>,
     /// Whether `/{name}/…` reaches it on hosts that no pattern names.
     pub by_path: bool,
+    /// What its stored answers are told apart by from those of other stages.
+    pub cache_scope: Box<[u8]>,
+    /// The number under which they are flushed.
+    pub cache_namespace: u64,
     pub(super) tree: Tree,
 }
 

@@ -430,6 +430,21 @@ const CORE_FAMILIES: &[CoreFamily] = &[
         ),
         &[(Metric::OriginEjections, None)],
     ),
+    summed(
+        Family::counter("tidegate_cache_lookups", "Requests that looked for a stored answer."),
+        &[
+            (Metric::CacheHits, Some(("result", "hit"))),
+            (Metric::CacheMisses, Some(("result", "miss"))),
+        ],
+    ),
+    summed(
+        Family::counter("tidegate_cache_stale", "Stale answers given because the origin failed."),
+        &[(Metric::CacheStale, None)],
+    ),
+    summed(
+        Family::counter("tidegate_cache_collapsed", "Requests that shared another's answer."),
+        &[(Metric::CacheCollapsed, None)],
+    ),
     each(
         Family::counter("tidegate_ring_turns", "Turns of a core's loop."),
         &[(Metric::RingTurns, None)],

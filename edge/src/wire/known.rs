@@ -85,6 +85,7 @@ known! {
     Range "range" 0;
     IfNoneMatch "if-none-match" 0;
     IfModifiedSince "if-modified-since" 0;
+    IfRange "if-range" 0;
     Date "date" 0;
     Server "server" 0;
     Age "age" 0;

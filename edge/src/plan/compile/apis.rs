@@ -18,6 +18,7 @@ use super::{
     origins::OriginTable,
 };
 use crate::{
+    cache::http::hash::Hash64,
     model::{
         api::{self, Api, Integration, Method, Resource},
         settings::{ApiSource, Limits, Settings},
@@ -299,6 +300,7 @@ impl<'b> StageBuilder<'b> {
             }
         };
         let is_host_stage = name == self.source.host_stage_name();
+        let cache_scope = format!("{}\0{name}", self.api.id).into_bytes();
         let hosts = self.source.hosts.iter().filter(|_| is_host_stage);
         Some(StagePlan {
             api_id: self.api.id.as_str().into(),
@@ -307,6 +309,8 @@ impl<'b> StageBuilder<'b> {
             document: self.document,
             hosts: hosts.map(|host| host.as_str().into()).collect(),
             by_path: false,
+            cache_namespace: Hash64::of_tag(&cache_scope),
+            cache_scope: cache_scope.into(),
             tree,
         })
     }

@@ -1,0 +1,116 @@
+//! The keys under which answers are found.
+//!
+//! Shape: an edge key as its policy writes it, or a stage key of declared values; written into the
+//! exchange's own room. The first byte tells the two apart. Units: bytes. Ranges: keys of up to
+//! [`KEY_BYTES_MAX`]. Errors: `None`; the request is then not answered from the store.
+//! Source: RFC 9111 section 2; the API Gateway developer guide, "cacheKeyParameters".
+
+use super::super::exchange::{Exchange, Peer};
+use crate::{
+    cache::http::{
+        hash::Uri,
+        key::KeySource,
+        policy::KeyPolicy,
+        record::Variants,
+    },
+    integrate::{RequestParts, Source},
+    plan::{StageCachePlan, StagePlan},
+};
+
+/// Longest key.
+pub(super) const KEY_BYTES_MAX: usize = 12 * 1024;
+/// First byte of a stage key; edge keys begin with their version, a small number.
+const STAGE: u8 = b'S';
+
+/// What the request in `x` is for.
+pub(super) fn uri_of<'x>(x: &'x Exchange, peer: &Peer) -> Uri<'x> {
+    let bytes = x.head_bytes.bytes();
+    let query = x.head.query(bytes);
+    Uri {
+        is_https: peer.tls,
+        host: x.head.host.name.of(bytes),
+        port: x.head.host.port,
+        path: x.head.path(bytes),
+        query: (!query.is_empty()).then_some(query),
+    }
+}
+
+fn source<'x>(x: &'x Exchange, uri: Uri<'x>, stage: &'x StagePlan) -> KeySource<'x> {
+    KeySource {
+        scope: &stage.cache_scope,
+        uri,
+        fields: &x.head.fields,
+        bytes: x.head_bytes.bytes(),
+        principal: None,
+    }
+}
+
+/// Writes the primary key of `uri` under `policy` to `key`.
+pub(super) fn write_edge(
+    x: &Exchange,
+    uri: Uri<'_>,
+    stage: &StagePlan,
+    policy: &KeyPolicy,
+    key: &mut Vec<u8>,
+) -> Option<()> {
+    key.resize(KEY_BYTES_MAX, 0);
+    let written = policy.write(&source(x, uri, stage), key);
+    key.truncate(written.unwrap_or(0));
+    written.ok().map(drop)
+}
+
+/// Turns the primary key in `key` into that of the variant that the request selects.
+pub(super) fn write_variant(
+    x: &Exchange,
+    uri: Uri<'_>,
+    stage: &StagePlan,
+    policy: &KeyPolicy,
+    variants: &Variants<'_>,
+    key: &mut Vec<u8>,
+) -> Option<()> {
+    let primary_bytes = key.len();
+    key.resize(KEY_BYTES_MAX, 0);
+    let written = policy.write_variant(&source(x, uri, stage), variants, primary_bytes, key);
+    key.truncate(written.unwrap_or(0));
+    written.ok().map(drop)
+}
+
+/// Writes the key of a stage's cache: scope, namespace, verb and the declared values, each with
+/// its length. A value that is missing is as if it were empty.
+pub(super) fn write_stage(
+    x: &Exchange,
+    stage: &StagePlan,
+    plan: &StageCachePlan,
+    key: &mut Vec<u8>,
+) -> Option<()> {
+    let bytes = x.head_bytes.bytes();
+    let header = |name: &str| {
+        let fields = x.head.fields.named(bytes, name.as_bytes());
+        fields.last().map(|field| field.value.of(bytes))
+    };
+    let parts = RequestParts {
+        path: x.head.path(bytes),
+        query: x.head.query(bytes),
+        params: &x.params,
+        header: &header,
+    };
+    key.clear();
+    key.push(STAGE);
+    put(key, &stage.cache_scope);
+    put(key, plan.namespace.as_bytes());
+    put(key, x.head.method_name.of(bytes));
+    for source in &plan.key {
+        let value: Option<&[u8]> = match source {
+            Source::Static(text) => Some(text),
+            other => parts.value(other),
+        };
+        put(key, value.unwrap_or(&[]));
+    }
+    (key.len() <= KEY_BYTES_MAX).then_some(())
+}
+
+fn put(key: &mut Vec<u8>, part: &[u8]) {
+    let len = u32::try_from(part.len()).unwrap_or(u32::MAX);
+    key.extend_from_slice(&len.to_le_bytes());
+    key.extend_from_slice(part);
+}

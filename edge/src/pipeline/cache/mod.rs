@@ -1,0 +1,119 @@
+//! The response cache on the way of a request: looked up before an origin is asked, kept behind
+//! its answer.
+//!
+//! What it is: [`look_up`] decides whether the store answers, [`give`] writes such an answer,
+//! [`keep`] stores what an origin said, [`refresh`] asks it behind a stale answer. The rules are
+//! [`crate::cache::http`]'s and the bytes [`crate::cache`]'s; here both meet the exchange. Shape:
+//! [`CacheUse`] is what one exchange knows of its key and of what was found. Units: bytes,
+//! seconds. Errors: none of its own; every doubt asks the origin. Source: RFC 9111; the API Gateway
+//! developer guide, "cache settings".
+
+pub(super) mod give;
+pub(super) mod keep;
+pub(super) mod key;
+pub(super) mod look_up;
+pub(super) mod refresh;
+
+use crate::{
+    base::time::Wall,
+    cache::{Generation, Hit},
+    wire::head::RequestHead,
+};
+
+/// What an exchange knows of the store.
+#[derive(Default)]
+pub struct CacheUse {
+    /// How the store took part; what answers say of it.
+    pub outcome: CacheOutcome,
+    /// The key, in front the primary one; empty: the store takes no part.
+    pub(super) key: Vec<u8>,
+    pub(super) primary_bytes: usize,
+    /// Record of what was found, while `held` holds its body.
+    pub(super) meta: Vec<u8>,
+    /// A stored answer that needs the origin's word, or stands in if there is none.
+    pub(super) held: Option<Hit>,
+    /// The namespace's generation when the origin was asked.
+    pub(super) generation: Option<Generation>,
+    /// When it was asked.
+    pub(super) asked_at: Wall,
+    /// An answer that is on its way into the store.
+    pub(super) fill: Option<keep::Fill>,
+    /// Room for a body that is copied.
+    pub(super) room: Vec<u8>,
+}
+
+/// How the store took part in an answer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum CacheOutcome {
+    /// Not at all.
+    #[default]
+    Off,
+    /// It answered.
+    Hit {
+        /// How long the answer stays fresh; below 0 since when it is stale.
+        ttl_s: i64,
+    },
+    /// It answered after the origin consented.
+    RefreshHit,
+    /// It answered because the origin failed.
+    StaleIfError {
+        /// Since when it is stale, below 0.
+        ttl_s: i64,
+    },
+    /// The origin answered.
+    Miss {
+        /// Why it was asked: a word of RFC 9211 section 2.2.
+        reason: &'static str,
+        /// What it said was stored.
+        stored: bool,
+        /// Why not, or what is special.
+        detail: Option<&'static str>,
+    },
+}
+
+impl CacheUse {
+    /// Forgets the exchange; memory stays.
+    pub(super) fn clear(&mut self) {
+        self.outcome = CacheOutcome::Off;
+        self.key.clear();
+        self.primary_bytes = 0;
+        self.meta.clear();
+        self.held = None;
+        self.generation = None;
+        self.fill = None;
+        self.room.clear();
+        if self.room.capacity() > ROOM_KEPT_BYTES {
+            self.room = Vec::new();
+        }
+    }
+
+    /// The origin is asked whether what is held is still good.
+    pub(super) fn is_validating(&self) -> bool {
+        self.held.is_some()
+    }
+
+    /// The origin is asked, and why.
+    pub(super) fn ask(&mut self, reason: &'static str, detail: Option<&'static str>) {
+        self.outcome = CacheOutcome::Miss {
+            reason,
+            stored: false,
+            detail,
+        };
+    }
+}
+
+/// Room for bodies that an unused exchange keeps.
+const ROOM_KEPT_BYTES: usize = 64 * 1024;
+
+/// The name by which the cache speaks of itself.
+pub(super) const CACHE_NAME: &str = "tidegate";
+
+/// The clock as the store counts: seconds since 1970.
+pub(super) fn seconds(now: Wall) -> u32 {
+    u32::try_from(now.0 / 1000).unwrap_or(u32::MAX)
+}
+
+/// A fresh head, for parsing a request once more.
+pub(super) fn empty_head() -> RequestHead {
+    RequestHead::new()
+}
