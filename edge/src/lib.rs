@@ -4,6 +4,7 @@
 //! `tests/tidy.rs`). Start reading at [`pipeline::request`].
 
 pub mod base;
+pub mod cache;
 pub mod exec;
 pub mod integrate;
 pub mod model;
