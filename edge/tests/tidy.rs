@@ -190,6 +190,11 @@ const OS_WORDS: &[&str] = &[
 const OS_EXCEPTIONS: &[(&str, &str)] = &[
     ("base/shm.rs", "maps memory for pools and shared tables"),
     (
+        "base/shm/file.rs",
+        "makes and locks the files that are mapped",
+    ),
+    ("base/shm/sigbus.rs", "names a mapped file that was cut"),
+    (
         "telemetry/writer.rs",
         "the log writer's own thread, off the cores",
     ),

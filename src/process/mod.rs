@@ -22,7 +22,10 @@ pub mod workers;
 
 use std::path::PathBuf;
 
-use tidegate_edge::ring::{kernel::KernelOptions, probe};
+use tidegate_edge::{
+    base::shm::sigbus,
+    ring::{kernel::KernelOptions, probe},
+};
 
 use crate::cli::Exit;
 
@@ -43,6 +46,9 @@ pub struct Sources {
 #[must_use]
 pub fn run(sources: &Sources) -> Exit {
     abort_on_panic();
+    if let Err(error) = sigbus::install() {
+        eprintln!("tidegate: a mapped file that is cut will not be named: {error}");
+    }
     if let Err(refusal) = probe::probe(probe::RingSize::DEFAULT) {
         eprintln!("tidegate: {refusal}");
         return Exit::RingRefused;

@@ -1,17 +1,22 @@
-//! Page-aligned memory that outlives no one: anonymous maps for buffer pools and rings.
+//! Page-aligned memory: anonymous maps for pools and rings, maps of files for shared tables.
 //!
-//! Shape: a fixed run of zeroed bytes, committed page by page at first touch. Units: bytes.
-//! Ranges: 1 byte up to what the address space gives. Errors: the system's, at creation only.
-//! Source: mmap(2).
+//! Shape: a fixed run of bytes. An anonymous map is zeroed and committed page by page at first
+//! touch; a map of a file is the file, for every process that maps it. [`file`] makes and locks
+//! such files, [`sigbus`] names the one that was cut while in use. Units: bytes. Ranges: 1 byte
+//! up to what the address space gives. Errors: the system's, at creation only. Source: mmap(2).
 
-use std::{io, ptr::NonNull};
+use std::{fs::File, io, path::Path, ptr::NonNull};
 
-use memmap2::MmapRaw;
+use memmap2::{Advice, MmapOptions, MmapRaw};
 
-/// One anonymous map, private to this process.
+pub mod file;
+pub mod sigbus;
+
+/// One map, private to this process or shared through a file.
 #[derive(Debug)]
 pub struct Region {
     map: MmapRaw,
+    watch: Option<sigbus::Watch>,
 }
 
 impl Region {
@@ -22,6 +27,19 @@ impl Region {
     pub fn anonymous(bytes_len: usize) -> io::Result<Region> {
         Ok(Region {
             map: MmapRaw::from(memmap2::MmapMut::map_anon(bytes_len)?),
+            watch: None,
+        })
+    }
+
+    /// Maps the first `bytes_len` bytes of `file`, shared; `path` is what a bus error will name.
+    /// Large pages are asked for, and used where the system has them for this kind of file.
+    fn of_file(file: &File, bytes_len: usize, path: &Path) -> io::Result<Region> {
+        let map = MmapOptions::new().len(bytes_len).map_raw(file)?;
+        let _ = map.advise(Advice::HugePage); // a file system without them is as right, only slower
+        let watch = sigbus::Watch::new(map.as_ptr().addr(), bytes_len, path);
+        Ok(Region {
+            map,
+            watch: Some(watch),
         })
     }
 
@@ -35,5 +53,11 @@ impl Region {
     #[must_use]
     pub fn bytes_len(&self) -> usize {
         self.map.len()
+    }
+
+    /// True for a map of a file.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        self.watch.is_some()
     }
 }

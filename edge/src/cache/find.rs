@@ -1,0 +1,299 @@
+//! From a hash to a record: the index.
+//!
+//! Shape: a bucket is one line of eight slots, a key has two buckets. The first is filled first, so
+//! that most look-ups touch one line. A slot is a hint: the record behind it is read under a pin and
+//! decides by its head, the hash and the full key.
+//! Units: offsets in bytes. Errors: `None` for any doubt. Source: docs/architecture.md, "The cache".
+
+use super::{
+    geometry::{BUCKET_BYTES, BUCKET_SLOTS},
+    owner::{Inner, KeyHash, Pin},
+    protocol,
+    record::{HEADER_BYTES, HEADER_WORDS, Header, Stamp},
+    region::{LINE_BYTES, WORD_BYTES},
+    seal::FRONT_BYTES,
+    segment::Standing,
+    slot::{Place, Slot, tag_of},
+    stats::Count,
+    store::{Store, scale},
+    sync::{Ordering, fence},
+};
+use rapidhash::v3::{RapidStreamHasherV3, rapidhash_v3_seeded};
+
+/// A record that a slot led to, pinned.
+pub(super) struct Found<'a> {
+    /// Where the slot is.
+    pub(super) slot_at: usize,
+    pub(super) slot: Slot,
+    pub(super) stamp: Stamp,
+    pub(super) header: Header,
+    /// The payload of a sealed record, opened: salt and number, then the object.
+    pub(super) opened: Option<Vec<u8>>,
+    pub(super) pin: Pin<'a>,
+}
+
+impl Inner {
+    /// The record of `key`, of any age and namespace generation.
+    #[inline]
+    pub(super) fn find(&self, hash: KeyHash, key: &[u8]) -> Option<Found<'_>> {
+        self.find_where(hash, None, |found| self.has_key(found, key))
+    }
+
+    /// A record with all 64 bits of `hash`, not the one in the slot at `skip`. For replacing and
+    /// removing: of two keys with one hash, one may go for the other.
+    pub(super) fn find_hash(&self, hash: KeyHash, skip: Option<usize>) -> Option<Found<'_>> {
+        self.find_where(hash, skip, |_| true)
+    }
+
+    #[inline]
+    fn find_where(
+        &self,
+        hash: KeyHash,
+        skip: Option<usize>,
+        is_wanted: impl Fn(&mut Found<'_>) -> bool,
+    ) -> Option<Found<'_>> {
+        let tag = tag_of(hash.0);
+        for bucket in self.store.buckets(hash) {
+            for i in 0..BUCKET_SLOTS {
+                let slot_at = bucket + i * WORD_BYTES;
+                let slot = Slot(protocol::observe(self.store.region.word(slot_at)));
+                if slot.tag() != tag || slot.is_empty() || skip == Some(slot_at) {
+                    continue;
+                }
+                if let Some(mut found) = self.examine(slot_at, slot)
+                    && found.header.hash == hash.0
+                    && is_wanted(&mut found)
+                {
+                    return Some(found);
+                }
+            }
+        }
+        None
+    }
+
+    /// The record behind `slot`, pinned, if its head is whole. A sealed one is not opened yet.
+    #[inline]
+    pub(super) fn examine(&self, slot_at: usize, slot: Slot) -> Option<Found<'_>> {
+        let place = slot.place();
+        if !self.store.geometry.holds(place) {
+            return None;
+        }
+        let (pin, word) = self.pin(place.segment);
+        let standing = Standing::from_word(word);
+        if !standing.is_readable() || !slot.may_be_of(standing.generation) {
+            return None;
+        }
+        let stamp = Stamp {
+            place,
+            generation: standing.generation,
+        };
+        let header = self.store.read_header(stamp)?;
+        Some(Found {
+            slot_at,
+            slot,
+            stamp,
+            header,
+            opened: None,
+            pin,
+        })
+    }
+
+    /// Compares the key in place, or in an opened copy.
+    #[inline]
+    fn has_key(&self, found: &mut Found<'_>, key: &[u8]) -> bool {
+        if found.header.key_bytes as usize != key.len() {
+            return false;
+        }
+        if found.header.is_sealed && !self.open(found) {
+            return false;
+        }
+        match &found.opened {
+            Some(opened) => opened.get(FRONT_BYTES..FRONT_BYTES + key.len()) == Some(key),
+            None => self
+                .store
+                .region
+                .equals(self.store.payload_at(found.stamp.place), key),
+        }
+    }
+
+    /// Opens a sealed record into a copy of our own.
+    pub(super) fn open(&self, found: &mut Found<'_>) -> bool {
+        let (Some(sealing), Some(vault)) = (&self.sealing, &self.store.vault) else {
+            return false;
+        };
+        let mut payload = self.take_spare();
+        payload.resize(found.header.payload_bytes() as usize, 0);
+        let at = self.store.payload_at(found.stamp.place);
+        let is_open = self.store.region.copy_out(at, &mut payload)
+            && sealing
+                .borrow_mut()
+                .open(vault, &found.header, &mut payload)
+                .is_some();
+        if is_open {
+            found.opened = Some(payload);
+        } else {
+            self.give_spare(payload);
+            self.count(Count::Damaged, 1);
+        }
+        is_open
+    }
+
+    /// True when the payload is what was written: checked once in each process.
+    #[inline]
+    pub(super) fn is_intact(&self, found: &Found<'_>) -> bool {
+        let (place, generation) = (found.stamp.place, found.stamp.generation);
+        if found.header.is_sealed || self.store.verified.holds(place, generation) {
+            return true; // opening a sealed one was the check
+        }
+        self.is_intact_anew(found)
+    }
+
+    /// True when the payload is what was written: checked now.
+    pub(super) fn is_intact_anew(&self, found: &Found<'_>) -> bool {
+        let at = self.store.payload_at(found.stamp.place);
+        let check = self
+            .store
+            .payload_check(at, found.header.payload_bytes() as usize);
+        let is_intact = check == found.header.body_check || found.header.is_sealed;
+        if is_intact {
+            self.store
+                .verified
+                .note(found.stamp.place, found.stamp.generation);
+        } else {
+            self.count(Count::Damaged, 1);
+        }
+        is_intact
+    }
+
+    /// Empties the slot at `slot_at` if it still leads to the record of `slot`; the frequency may
+    /// have changed.
+    pub(super) fn forget(&self, slot_at: usize, slot: Slot) -> bool {
+        let cell = self.store.region.word(slot_at);
+        let mut seen = slot;
+        while seen.is_same_record(slot) {
+            if protocol::publish(cell, seen.0, Slot::EMPTY.0) {
+                self.store.count_out(slot.place());
+                return true;
+            }
+            seen = Slot(protocol::observe(cell));
+        }
+        false
+    }
+
+    /// Empties every slot that leads to a record with `hash`; how many did.
+    pub(super) fn remove_all(&self, hash: KeyHash) -> u32 {
+        let mut removed = 0;
+        for _ in 0..REMOVE_TRIES {
+            let Some(found) = self.find_hash(hash, None) else {
+                break;
+            };
+            removed += u32::from(self.forget(found.slot_at, found.slot));
+        }
+        removed
+    }
+}
+
+impl Store {
+    /// Where the two buckets of `hash` begin.
+    #[inline]
+    pub(super) fn buckets(&self, hash: KeyHash) -> [usize; 2] {
+        let second = (hash.0 ^ SECOND_XOR).wrapping_mul(SECOND_FACTOR);
+        [hash.0, second].map(|bits| self.bucket_at(scale(bits, self.geometry.buckets)))
+    }
+
+    /// Where the bucket with this number begins.
+    #[inline]
+    pub(super) fn bucket_at(&self, bucket: usize) -> usize {
+        self.geometry.index_at + bucket * BUCKET_BYTES
+    }
+
+    #[inline]
+    pub(super) fn prefetch_bucket(&self, hash: KeyHash) {
+        self.region.prefetch(self.buckets(hash)[0]);
+    }
+
+    #[inline]
+    pub(super) fn prefetch_record(&self, hash: KeyHash) {
+        let tag = tag_of(hash.0);
+        let [bucket, second] = self.buckets(hash);
+        for i in 0..BUCKET_SLOTS {
+            let slot = Slot(
+                self.region
+                    .word(bucket + i * WORD_BYTES)
+                    .load(Ordering::Relaxed),
+            );
+            if slot.tag() == tag && self.geometry.holds(slot.place()) {
+                let at = self.geometry.data_at(slot.place());
+                self.region.prefetch(at);
+                self.region.prefetch(at + LINE_BYTES);
+                self.verified.prefetch(slot.place());
+                return;
+            }
+        }
+        self.region.prefetch(second);
+    }
+
+    /// The header at `stamp`, if there is one. The caller has the segment pinned or locked.
+    #[inline]
+    pub(super) fn read_header(&self, stamp: Stamp) -> Option<Header> {
+        let at = self.geometry.data_at(stamp.place);
+        let mut words = [0; HEADER_WORDS];
+        for (i, word) in words.iter_mut().enumerate() {
+            *word = self
+                .region
+                .word(at + i * WORD_BYTES)
+                .load(Ordering::Relaxed);
+        }
+        // A slot left behind may lead to a record just being written: its payload was written
+        // before its header, and is read after.
+        fence(Ordering::Acquire);
+        let room_bytes = self.geometry.segment_bytes - stamp.place.offset;
+        Header::from_words(&words, stamp, room_bytes, &self.secrets)
+    }
+
+    /// Where the payload of the record at `place` begins.
+    #[inline]
+    pub(super) fn payload_at(&self, place: Place) -> usize {
+        self.geometry.data_at(place) + HEADER_BYTES as usize
+    }
+
+    /// The check of the `bytes_len` bytes at `at`.
+    pub(super) fn payload_check(&self, at: usize, bytes_len: usize) -> u32 {
+        let mut block = [0; CHECK_BLOCK_BYTES];
+        if let Some(whole) = block.get_mut(..bytes_len) {
+            self.region.copy_out(at, whole);
+            return super::slot::get(rapidhash_v3_seeded(whole, &self.secrets), 0, 32);
+        }
+        let mut hasher = RapidStreamHasherV3::new(&self.secrets);
+        let mut done = 0;
+        while let Some(part) = block.get_mut(..CHECK_BLOCK_BYTES.min(bytes_len - done)) {
+            if part.is_empty() {
+                break;
+            }
+            self.region.copy_out(at + done, part);
+            hasher.write(part);
+            done += part.len();
+        }
+        super::slot::get(hasher.finish(), 0, 32)
+    }
+
+    /// A slot leads to a record of this segment.
+    pub(super) fn count_in(&self, place: Place) {
+        self.segment_objects(place.segment)
+            .fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A slot leads there no more.
+    pub(super) fn count_out(&self, place: Place) {
+        self.segment_objects(place.segment)
+            .fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Any odd number and any other bits: they make the second bucket independent of the first.
+const SECOND_FACTOR: u64 = 0xff51_afd7_ed55_8ccd;
+const SECOND_XOR: u64 = 0x5851_f42d_4c95_7f2d;
+/// Bytes copied at a time to be checked.
+const CHECK_BLOCK_BYTES: usize = 1024;
+/// A key is in one slot, in two after a race.
+const REMOVE_TRIES: u32 = 32;

@@ -1,0 +1,84 @@
+//! The steps that make sharing safe: reserve, publish, pin, withdraw, quiet.
+//!
+//! ```text
+//! writer                        reader                       reclaimer
+//! pin the segment               read the slot                remove the segment's slots
+//! reserve room                  pin the segment              withdraw the segment
+//! write, hidden                 segment still readable?      no pins?  then use it anew
+//! publish in a slot             read; unpin                  pins?     then look again later
+//! unpin
+//! ```
+//!
+//! What holds it together: a pin is stored before the segment's state is read, and the state is
+//! changed before the pins are read, each pair with a full fence between. So of a reader and a
+//! reclaimer that meet, at least one sees the other: either the reader finds the segment withdrawn
+//! and leaves, or the reclaimer finds the pin and waits. A pinned segment in a readable state is
+//! therefore not written over, and what a slot led to stays as it was published.
+//! Shape: functions over single atomics, wherever those lie. Units: bytes and counts.
+//! Errors: false or an `Err`, never a wait. Source: hazard pointers (Michael, 2004), with segments
+//! in the place of nodes; model-checked by `tests/cache_model.rs`, which includes this file.
+
+use super::sync::{AtomicU32, AtomicU64, Ordering, fence};
+
+/// Adds a pin and gives the segment's state as it is behind the fence. If that state is not
+/// readable, or of another generation than wanted, the caller unpins and has seen nothing.
+/// Only the owner of `pins` may call it.
+#[inline]
+pub(super) fn pin(pins: &AtomicU32, state: &AtomicU64) -> u64 {
+    let count = pins.load(Ordering::Relaxed);
+    pins.store(count.wrapping_add(1), Ordering::Relaxed);
+    fence(Ordering::SeqCst);
+    state.load(Ordering::Acquire)
+}
+
+/// Takes a pin back. What was read under it was read before.
+#[inline]
+pub(super) fn unpin(pins: &AtomicU32) {
+    let count = pins.load(Ordering::Relaxed);
+    pins.store(count.saturating_sub(1), Ordering::Release);
+}
+
+/// Changes a segment's state from one that can be pinned to one that cannot; false when it was
+/// another. From here on no new pin holds; [`is_quiet`] tells when the old ones are gone.
+pub(super) fn withdraw(state: &AtomicU64, from: u64, to: u64) -> bool {
+    let changed = state
+        .compare_exchange(from, to, Ordering::AcqRel, Ordering::Relaxed)
+        .is_ok();
+    fence(Ordering::SeqCst);
+    changed
+}
+
+/// True when none of `pins`, those of all owners on one withdrawn segment, is held. What their
+/// holders read, they have read: the segment may be written.
+pub(super) fn is_quiet<'a>(mut pins: impl Iterator<Item = &'a AtomicU32>) -> bool {
+    fence(Ordering::SeqCst);
+    pins.all(|pins| pins.load(Ordering::Acquire) == 0)
+}
+
+/// Takes `bytes` of a pinned, active segment: where they begin, or in the error where they would
+/// have begun. Room asked for beyond the end is lost, which is how a segment becomes full.
+pub(super) fn reserve(cursor: &AtomicU64, bytes: u64, end: u64) -> Result<u64, u64> {
+    let start = cursor.fetch_add(bytes, Ordering::Relaxed);
+    match start.checked_add(bytes) {
+        Some(stop) if stop <= end => Ok(start),
+        _ => Err(start),
+    }
+}
+
+/// Makes a written record visible, in place of what the slot held; false when that changed.
+/// Everything written before is seen by whoever reads the slot.
+pub(super) fn publish(slot: &AtomicU64, old: u64, new: u64) -> bool {
+    slot.compare_exchange(old, new, Ordering::AcqRel, Ordering::Relaxed)
+        .is_ok()
+}
+
+/// Reads a slot, and with it what its publisher wrote before.
+#[inline]
+pub(super) fn observe(slot: &AtomicU64) -> u64 {
+    slot.load(Ordering::Acquire)
+}
+
+/// Gives a state to a segment that nobody can see into: quiet, or not yet used.
+pub(super) fn restate(state: &AtomicU64, to: u64) {
+    state.store(to, Ordering::Release);
+}
