@@ -26,7 +26,7 @@ use tidegate_edge::{
         ListenAddress, Ring,
         kernel::{Kernel, KernelOptions},
     },
-    server::{Admission, Blueprint, Gauges, Keyring, Order, Worker},
+    server::{Admission, Blueprint, CacheSecrets, Gauges, Keyring, Order, Worker},
     telemetry::{
         histograms::CoreHistograms,
         metrics::{Registry, StageName},
@@ -135,6 +135,7 @@ fn start(origin: SocketAddr, certificate: Option<(String, String)>) -> Running {
         let keyring = Keyring {
             tickets: TicketKeys::new(core.wall()).expect("randomness"),
             clock: TlsClock::new(core.wall()),
+            cache: CacheSecrets::fresh().expect("randomness"),
         };
         let blueprint = Blueprint::new(compiled.plan, &keyring, None)
             .unwrap_or_else(|errors| panic!("{errors:?}"));

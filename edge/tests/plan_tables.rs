@@ -14,7 +14,7 @@ use tidegate_edge::{
     origin::EndpointHost,
     plan::{IntegrationPlan, Plan, Resolution, compile},
     route::{Params, Verb},
-    server::Keyring,
+    server::{CacheSecrets, Keyring},
     wire::target::check_path,
 };
 
@@ -592,6 +592,7 @@ fn ticket_keys_are_replaced_at_the_age_that_the_plan_says() {
         let keyring = Keyring {
             tickets: TicketKeys::new(Wall(1)).expect("randomness"),
             clock: TlsClock::new(Wall(1)),
+            cache: CacheSecrets::fresh().expect("randomness"),
         };
         keyring.follow(&plan);
         for (now_ms, changed) in [(hours * HOUR_MS, false), (hours * HOUR_MS + 1, true)] {

@@ -26,7 +26,7 @@ use tidegate_edge::{
         Fd, Ring,
         kernel::{Kernel, KernelOptions},
     },
-    server::{Admission, Blueprint, Gauges, Keyring},
+    server::{Admission, Blueprint, CacheSecrets, Gauges, Keyring},
     telemetry::{
         histograms::CoreHistograms,
         metrics::{Metric, Registry, StageName},
@@ -273,6 +273,7 @@ fn keyring(now: Wall, handover: &Handover) -> Result<Keyring, String> {
     Ok(Keyring {
         tickets,
         clock: TlsClock::new(now),
+        cache: CacheSecrets::fresh().ok_or("no randomness")?,
     })
 }
 

@@ -9,6 +9,7 @@ use std::{rc::Rc, sync::Arc};
 use rustls_pki_types::ServerName;
 
 use crate::{
+    cache::{Owner, Store, StoreOptions},
     model::settings::{Roots, TlsVersion as Minimum},
     net::tls::{
         TlsClock, TlsVersion,
@@ -20,7 +21,7 @@ use crate::{
     },
     origin::{Group, GroupState, OriginIndex, OriginPlan},
     pipeline::Serving,
-    plan::Plan,
+    plan::{Plan, SealPlan},
     telemetry::{format::LogFormat, metrics::StageCells},
 };
 
@@ -45,6 +46,8 @@ pub struct Blueprint {
     /// TLS towards each origin group that has an endpoint with it.
     pub origin_tls: Box<[Option<(OriginTls, ServerName<'static>)>]>,
     log_format: Option<Arc<LogFormat>>,
+    /// The response cache, open.
+    pub store: Option<Arc<Store>>,
 }
 
 /// What all blueprints of a process share.
@@ -54,6 +57,31 @@ pub struct Keyring {
     pub tickets: Arc<TicketKeys>,
     /// The wall clock as TLS sees it.
     pub clock: Arc<TlsClock>,
+    /// What a response cache is made with.
+    pub cache: CacheSecrets,
+}
+
+/// What nobody outside may know of a response cache.
+#[derive(Clone)]
+pub struct CacheSecrets {
+    /// Seeds the hash of a new region.
+    pub seed: u64,
+    /// Seals a region that nobody is to read behind this boot.
+    pub boot_key: [u8; 32],
+}
+
+impl CacheSecrets {
+    /// Fresh ones; `None` without randomness.
+    #[must_use]
+    pub fn fresh() -> Option<CacheSecrets> {
+        let mut bytes = [0; 40];
+        aws_lc_rs::rand::fill(&mut bytes).ok()?;
+        let (seed, boot_key) = bytes.split_first_chunk()?;
+        Some(CacheSecrets {
+            seed: u64::from_le_bytes(*seed),
+            boot_key: boot_key.try_into().ok()?,
+        })
+    }
 }
 
 impl Keyring {
@@ -82,6 +110,7 @@ impl Blueprint {
             .map(|origin| origin_tls(origin, keyring, &mut errors))
             .collect();
         let log_format = log_format(&plan, &mut errors);
+        let store = store(&plan, keyring, before, &mut errors);
         let states = plan
             .origins
             .iter()
@@ -96,12 +125,13 @@ impl Blueprint {
             tls,
             origin_tls,
             log_format,
+            store,
         }))
     }
 
-    /// The plan on one core, with empty pools.
+    /// The plan on one core, with empty pools. What `before` has of the same store is used on.
     #[must_use]
-    pub fn serving(&self, cells: StageCells) -> Rc<Serving> {
+    pub fn serving(&self, cells: StageCells, before: Option<&Serving>) -> Rc<Serving> {
         let groups = self
             .states
             .iter()
@@ -118,8 +148,76 @@ impl Blueprint {
             self.tls.clone(),
             self.log_format.clone(),
             cells,
+            self.store.as_ref().and_then(|store| owner(store, before)),
         )
     }
+}
+
+/// This core's handle to `store`; without one it serves as if there were no cache.
+fn owner(store: &Arc<Store>, before: Option<&Serving>) -> Option<Rc<Owner>> {
+    let known = before.and_then(|before| before.cache.as_ref());
+    match known.filter(|owner| Arc::ptr_eq(owner.store(), store)) {
+        Some(owner) => Some(Rc::clone(owner)),
+        None => store.owner().ok().map(Rc::new),
+    }
+}
+
+/// The store that `plan` names: that of `before` if it is the same, else opened or made.
+fn store(
+    plan: &Plan,
+    keyring: &Keyring,
+    before: Option<&Blueprint>,
+    errors: &mut Vec<BlueprintError>,
+) -> Option<Arc<Store>> {
+    let cache = plan.cache.as_ref()?;
+    let known = before.filter(|before| before.plan.cache.as_ref() == Some(cache));
+    if let Some(store) = known.and_then(|before| before.store.as_ref()) {
+        return Some(Arc::clone(store));
+    }
+    let mut fail = |key: &str, message: String| {
+        let pointer = format!("/cache/{key}");
+        errors.push(BlueprintError { pointer, message });
+    };
+    let Some(path) = &cache.path else {
+        fail("path", "there is no runtime directory; name a file".to_owned());
+        return None;
+    };
+    let mut options = StoreOptions::new(path, cache.capacity_bytes, keyring.cache.seed);
+    options.object_bytes_max = cache.object_bytes_max.saturating_add(HEAD_AND_KEY_BYTES);
+    options.key = match &cache.seal {
+        SealPlan::None => None,
+        SealPlan::Boot => Some(keyring.cache.boot_key),
+        SealPlan::File(file) => match read_key(file) {
+            Ok(key) => Some(key),
+            Err(message) => {
+                fail("key_file", message);
+                return None;
+            }
+        },
+    };
+    match Store::open(&options) {
+        Ok(store) => Some(store),
+        Err(error) => {
+            fail("path", error.to_string());
+            None
+        }
+    }
+}
+
+/// Room for a head and a key beside the largest body.
+const HEAD_AND_KEY_BYTES: u32 = 32 * 1024;
+
+/// The 32 bytes of a key file that nobody else may read.
+fn read_key(file: &std::path::Path) -> Result<[u8; 32], String> {
+    use std::os::unix::fs::MetadataExt;
+    let bytes = std::fs::read(file).map_err(|error| format!("{}: {error}", file.display()))?;
+    let mode = std::fs::metadata(file).map_or(0, |facts| facts.mode());
+    if mode & 0o077 != 0 {
+        let file = file.display();
+        return Err(format!("{file} can be read by others; set its mode to 0600"));
+    }
+    let len = bytes.len();
+    <[u8; 32]>::try_from(bytes).map_err(|_| format!("the key has {len} bytes, not 32"))
 }
 
 fn state(origin: &OriginPlan, before: Option<&Blueprint>) -> Arc<GroupState> {

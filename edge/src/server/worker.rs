@@ -109,7 +109,7 @@ impl Worker {
             histograms,
             log,
         } = gauges;
-        let local = Local::new(core, blueprint.serving(cells), metrics, histograms, log);
+        let local = Local::new(core, blueprint.serving(cells, None), metrics, histograms, log);
         let worker = Rc::new(Worker {
             local,
             admission: Arc::clone(admission),
@@ -221,7 +221,8 @@ impl Worker {
                     listeners,
                 } => {
                     self.local.publish_figures();
-                    let old = self.local.set_serving(blueprint.serving(cells));
+                    let before = self.local.serving();
+                    let old = self.local.set_serving(blueprint.serving(cells, Some(&before)));
                     let last = self.local.histograms.borrow_mut().replace(histograms);
                     leftover(&self.local, last);
                     if !self.local.draining.get() {

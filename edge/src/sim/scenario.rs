@@ -26,7 +26,7 @@ use crate::{
         Fd, ListenAddress, Ring,
         sim::{Faults, Sim, SimOptions, World},
     },
-    server::{Admission, Blueprint, Gauges, Keyring, Order, Worker},
+    server::{Admission, Blueprint, CacheSecrets, Gauges, Keyring, Order, Worker},
     telemetry::{
         histograms::CoreHistograms,
         metrics::{Registry, SeriesIds, StageName},
@@ -132,6 +132,10 @@ impl Scenario {
         let keyring = Keyring {
             tickets: TicketKeys::new(Wall(0)).map_err(|error| format!("{error:?}"))?,
             clock: TlsClock::new(Wall(0)),
+            cache: CacheSecrets {
+                seed: 1,
+                boot_key: [0; 32],
+            },
         };
         let blueprint = plan::blueprint(prng, &keyring, origins_count, 1, None)?;
         let gateway = Gateway::start(prng, world, &blueprint)?;

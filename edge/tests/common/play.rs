@@ -14,7 +14,7 @@ use tidegate_edge::{
     base::time::Mono,
     exec::{Core, Inbox, RecvEnd, Stream},
     net::tls::{TlsClock, ticket::TicketKeys},
-    server::{Admission, Blueprint, Gauges, Keyring, Worker},
+    server::{Admission, Blueprint, CacheSecrets, Gauges, Keyring, Worker},
     telemetry::{
         histograms::CoreHistograms,
         metrics::{Registry, StageName},
@@ -124,6 +124,7 @@ impl Stage {
         let keyring = Keyring {
             tickets: TicketKeys::new(core.wall()).expect("randomness"),
             clock: TlsClock::new(core.wall()),
+            cache: CacheSecrets::fresh().expect("randomness"),
         };
         let mut registry = Registry::new(1);
         let ids = registry.stages(&[StageName {

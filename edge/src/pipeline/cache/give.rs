@@ -72,7 +72,8 @@ pub(super) fn give(
         head.lines(IGNORED);
     }
     common.write_own(&mut head);
-    out.commit(head.end().ok()?);
+    let head_bytes = head.end().ok()?;
+    out.commit(head_bytes);
     x.status = answer.status(stored);
     x.response_bytes = left;
     let (at, left) = (usize::try_from(at).ok()?, usize::try_from(left).ok()?);

@@ -38,7 +38,7 @@ use crate::{
 };
 
 /// An answer on its way into the store.
-pub struct Fill {
+pub(in super::super) struct Fill {
     meta: Vec<u8>,
     /// Times in seconds since 1970.
     stored_s: u32,

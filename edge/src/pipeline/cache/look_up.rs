@@ -20,6 +20,7 @@ use crate::{
         Hit, Namespace, Owner,
         http::{
             facts::{Caller, Request},
+            reason::MissReason,
             record::{Record, Stored},
             serve::{self, Serve},
         },
@@ -137,7 +138,7 @@ fn by_policy(
         if let CacheOutcome::Miss { .. } = cache.outcome {
             return Found::Ask;
         }
-        return miss(&request, serve::MissReason::Uri, plan, cache);
+        return miss(&request, MissReason::Absent, plan, cache);
     };
     let meta = std::mem::take(&mut cache.meta);
     let found = judge(&request, (&meta, hit), plan, cache, now);
@@ -166,7 +167,8 @@ fn find(
             }
         }
         Some(Record::Uncacheable(note)) if note.holds(now) => {
-            cache.ask("miss", Some("hit-for-miss"));
+            let reason = MissReason::HitForMiss;
+            cache.ask(reason.fwd(), Some(reason.as_str()));
             Next::None
         }
         _ => Next::None,
@@ -210,7 +212,7 @@ fn judge(
     now: Wall,
 ) -> Found {
     let Some(Record::Response(stored)) = Record::decode(meta, hit.body_bytes() as u64) else {
-        return miss(request, serve::MissReason::Uri, plan, cache);
+        return miss(request, MissReason::Absent, plan, cache);
     };
     match serve::serve(request, &stored, &plan.rules, plan.key.normalise(), now) {
         Serve::Fresh { age_s } => give_aged(hit, &stored, age_s, false, cache),
@@ -250,7 +252,7 @@ pub(super) fn ttl_s(stored: &Stored<'_>, age_s: u64) -> i64 {
 
 fn miss(
     request: &Request<'_>,
-    reason: serve::MissReason,
+    reason: MissReason,
     plan: &EdgeCachePlan,
     cache: &mut CacheUse,
 ) -> Found {

@@ -10,14 +10,13 @@
 
 pub(super) mod give;
 pub(super) mod keep;
-pub(super) mod key;
+mod key;
 pub(super) mod look_up;
 pub(super) mod refresh;
 
 use crate::{
     base::time::Wall,
     cache::{Generation, Hit},
-    wire::head::RequestHead,
 };
 
 /// What an exchange knows of the store.
@@ -111,9 +110,4 @@ pub(super) const CACHE_NAME: &str = "tidegate";
 /// The clock as the store counts: seconds since 1970.
 pub(super) fn seconds(now: Wall) -> u32 {
     u32::try_from(now.0 / 1000).unwrap_or(u32::MAX)
-}
-
-/// A fresh head, for parsing a request once more.
-pub(super) fn empty_head() -> RequestHead {
-    RequestHead::new()
 }
