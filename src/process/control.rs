@@ -218,7 +218,7 @@ fn start(
         seeds.push(Seed { listeners, gauges });
     }
     let workers = Workers::start(&cpus, seeds, &blueprint, &admission).map_err(Failure::Start)?;
-    for fd in open.first_of_each() {
+    for fd in open.first_of_each(&plan.listeners) {
         if let Some(address) = core.names(fd).local {
             eprintln!("tidegate: listening on {address}, {} workers", cpus.len());
         }
