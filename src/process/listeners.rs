@@ -16,9 +16,11 @@ use tidegate_edge::{
     plan::{ListenAddress as PlanAddress, ListenerPlan},
     ring::{
         Errno, Fd, ListenAddress,
-        inherit::{duplicate_for_child, duplicate_for_self, keep_from_children},
+        inherit::{duplicate_for_child, duplicate_for_self, is_listening, keep_from_children},
     },
 };
+
+use super::manager;
 
 /// The variable that names inherited sockets: `address=fd,fd;address=fd`; in an address `%` and
 /// `;` are escaped.
@@ -43,23 +45,25 @@ pub struct ListenError {
 }
 
 impl Open {
-    /// What the process before, or systemd, handed over.
+    /// What the process before, or systemd, handed over. To be called before this process opens
+    /// anything: numbers that are not what they are said to be would mean descriptors of its own.
     #[must_use]
     pub fn inherited() -> Open {
         let text = std::env::var(INHERITED).unwrap_or_default();
         let mut open = Open::default();
         for (address, fd) in parse(&text) {
-            // A number that is no descriptor any more was not meant for this process.
-            if keep_from_children(fd).is_ok() {
+            // A number that is no such descriptor any more was not meant for this process.
+            if is_listening(fd) && keep_from_children(fd).is_ok() {
                 open.by_key.entry(address).or_default().push(fd);
             }
         }
-        let names = sd_notify::listen_fds_with_names().into_iter().flatten();
-        for (fd, name) in names {
-            open.by_key
-                .entry(format!("fd:{name}"))
-                .or_default()
-                .push(Fd(fd));
+        let passed = manager::passed().unwrap_or_else(|error| {
+            eprintln!("tidegate: sockets that the service manager passes are unusable: {error}");
+            Vec::new()
+        });
+        for (name, fd) in passed {
+            let key = format!("fd:{name}");
+            open.by_key.entry(key).or_default().push(fd);
         }
         open
     }
@@ -112,11 +116,12 @@ impl Open {
         first
     }
 
-    /// Takes out the sockets of addresses that are not among `listeners`.
-    pub fn take_unlisted(&mut self, listeners: &[ListenerPlan]) -> Vec<Fd> {
+    /// Takes out the sockets of addresses that are not among `listeners`, with their keys.
+    pub fn take_unlisted(&mut self, listeners: &[ListenerPlan]) -> Vec<(String, Fd)> {
         let listed: BTreeSet<String> = keys(listeners).collect();
         let gone = self.by_key.extract_if(.., |key, _| !listed.contains(key));
-        gone.flat_map(|(_, fds)| fds).collect()
+        let each = |(key, fds): (String, Vec<Fd>)| fds.into_iter().map(move |fd| (key.clone(), fd));
+        gone.flat_map(each).collect()
     }
 
     /// The sockets that `before` does not have.
@@ -161,7 +166,16 @@ impl Open {
         workers: usize,
     ) -> Result<(), ListenError> {
         for (listener, key) in listeners.iter().zip(keys(listeners)) {
-            if self.by_key.contains_key(&key) {
+            if let Some(fds) = self.by_key.get(&key) {
+                let is_usable = |fd: &Fd| is_listening(*fd) && core.names(*fd).local.is_some();
+                if !fds.iter().all(is_usable) {
+                    return Err(ListenError {
+                        address: address_text(&listener.address),
+                        errno: NO_LISTENER,
+                        hint: "\n  help: what was passed is no listening TCP socket; in the socket unit \
+                               write `ListenStream=` with a port, and leave `Accept=` out",
+                    });
+                }
                 continue;
             }
             let PlanAddress::Socket(tcp) = &listener.address else {
@@ -265,6 +279,7 @@ fn unescape(text: &str) -> String {
 }
 
 const NO_SUCH_SOCKET: Errno = Errno(2); // ENOENT
+const NO_LISTENER: Errno = Errno(22); // EINVAL, as accept(2) would say
 
 fn hint_of(errno: Errno) -> &'static str {
     match std::io::Error::from_raw_os_error(errno.0).kind() {
@@ -349,16 +364,9 @@ mod tests {
         assert_eq!(mine, [(0, 0), (1, 1), (2, 2), (3, 3), (4, 4)]);
         let firsts: Vec<i32> = open.first_of_each(&listeners).map(|fd| fd.0).collect();
         assert_eq!(firsts, [0, 1, 2, 3, 4]);
-        let gone: Vec<i32> = open
-            .take_unlisted(&listeners[..3])
-            .iter()
-            .map(|fd| fd.0)
-            .collect();
-        assert_eq!(
-            gone,
-            [4, 3],
-            "the third of its address, and the one that was passed"
-        );
+        let gone = open.take_unlisted(&listeners[..3]);
+        let gone: Vec<(&str, i32)> = gone.iter().map(|(key, fd)| (&key[..], fd.0)).collect();
+        assert_eq!(gone, [("127.0.0.1:0#3", 4), ("fd:web", 3)]);
     }
 
     #[test]

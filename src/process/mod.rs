@@ -3,7 +3,7 @@
 //! What it is: everything around the cores. [`load`] turns documents into a plan, [`listeners`]
 //! opens or inherits sockets, [`workers`] puts cores on threads, [`control`] is the thread that
 //! takes signals and orders: [`reload`], [`ending`] and [`upgrade`] are what it can be told,
-//! [`admin`] is where operators and their tools ask it. Shape: [`run`] lives until the process ends. Errors: an [`Exit`] with
+//! [`admin`] is where operators and their tools ask it, [`manager`] who started it all. Shape: [`run`] lives until the process ends. Errors: an [`Exit`] with
 //! its reason on standard error. Source: RELIABILITY section 9.
 
 pub mod admin;
@@ -11,6 +11,7 @@ pub mod control;
 mod ending;
 pub mod listeners;
 pub mod load;
+mod manager;
 mod reload;
 mod scrape;
 mod upgrade;
@@ -23,6 +24,7 @@ use std::path::PathBuf;
 use tidegate_edge::ring::{kernel::KernelOptions, probe};
 
 use crate::cli::Exit;
+use listeners::Open;
 
 /// What to serve.
 #[derive(Clone, Debug, Default)]
@@ -41,6 +43,7 @@ pub struct Sources {
 #[must_use]
 pub fn run(sources: &Sources) -> Exit {
     abort_on_panic();
+    let open = Open::inherited(); // first of all: what is inherited are numbers
     if let Err(refusal) = probe::probe(probe::RingSize::DEFAULT) {
         eprintln!("tidegate: {refusal}");
         return Exit::RingRefused;
@@ -50,7 +53,7 @@ pub fn run(sources: &Sources) -> Exit {
     let Some(plan) = loaded.plan else {
         return Exit::InvalidConfiguration;
     };
-    match control::serve(sources.clone(), plan, loaded.configuration) {
+    match control::serve(sources.clone(), plan, loaded.configuration, open) {
         Ok(()) => Exit::Ok,
         Err(failure) => {
             eprintln!("tidegate: {failure}");
