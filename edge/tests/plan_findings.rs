@@ -181,6 +181,10 @@ fn faulty_settings_are_refused() {
             "E settings /listen/1/address: another listener",
         ),
         (
+            json!({ "listen": [{ "address": "fd:x" }, { "address": "fd:x" }] }),
+            "E settings /listen/1/address: another listener",
+        ),
+        (
             json!({ "listen": [{ "address": "fd:x", "tls": true }] }),
             "E settings /listen/0/tls: a TLS listener needs",
         ),

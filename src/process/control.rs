@@ -39,7 +39,7 @@ use super::{
     admin::{Admin, AdminError},
     ending,
     listeners::{ListenError, Open},
-    load, memory,
+    load, manager, memory,
     reload::{self, LastLoad},
     scrape::Scrape,
     upgrade::{self, Handover},
@@ -128,7 +128,7 @@ pub(super) enum Phase {
     Hurrying,
 }
 
-/// Starts everything and serves until told to stop.
+/// Starts everything and serves until told to stop; `open` was inherited.
 ///
 /// # Errors
 /// What kept it from starting.
@@ -136,6 +136,7 @@ pub fn serve(
     sources: Sources,
     plan: Plan,
     mut configuration: Configuration,
+    open: Open,
 ) -> Result<(), Failure> {
     raise_open_files();
     let options = KernelOptions {
@@ -161,7 +162,7 @@ pub fn serve(
     })?;
     keyring.follow(&blueprint.plan);
     upstreams::drain_by_text(&blueprint, &handover.drained);
-    let control = start(core, sources, keyring, blueprint)?;
+    let control = start(core, sources, keyring, blueprint, open)?;
     let core = Rc::clone(&control.core);
     listen_for_signals(&control).map_err(|error| Failure::Start(error.to_string()))?;
     control.upstreams.watch(&core, &control.blueprint.borrow());
@@ -171,7 +172,7 @@ pub fn serve(
     core.spawn(memory::watch(Rc::clone(&control)));
     if !handover.ready(&core) {
         // A predecessor names this process as the main one itself; before that it has no say.
-        tell_manager(&[NotifyState::Ready]);
+        manager::tell(&[NotifyState::Ready]);
     }
     core.run();
     if let Some(workers) = control.workers.take() {
@@ -186,13 +187,6 @@ pub fn serve(
     Ok(())
 }
 
-/// Tells systemd, where it listens; the gateway runs on where it does not.
-pub(super) fn tell_manager(states: &[NotifyState<'_>]) {
-    if let Err(error) = sd_notify::notify(states) {
-        eprintln!("tidegate: the service manager cannot be told: {error}");
-    }
-}
-
 /// Longest wait for the log's last lines.
 const LOG_FINISH_MS: u64 = 5_000;
 
@@ -201,12 +195,15 @@ fn start(
     sources: Sources,
     keyring: Keyring,
     blueprint: Arc<Blueprint>,
+    mut open: Open,
 ) -> Result<Rc<Control>, Failure> {
     let plan = &blueprint.plan;
     let cpus = Workers::cpus(&plan.server);
-    let mut open = Open::inherited();
     let admin = Admin::open(&core, &plan.admin, &mut open)?;
-    for fd in open.take_unlisted(&plan.listeners) {
+    for (key, fd) in open.take_unlisted(&plan.listeners) {
+        if key.starts_with("fd:") {
+            eprintln!("tidegate: a socket was passed that nothing listens on; is `{key}` missing?");
+        }
         core.close(fd); // handed over, but no longer configured
     }
     open.open(&core, &plan.listeners, cpus.len())?;
@@ -235,7 +232,7 @@ fn start(
         seeds.push(Seed { listeners, gauges });
     }
     let workers = Workers::start(&cpus, seeds, &blueprint, &admission).map_err(Failure::Start)?;
-    for fd in open.first_of_each() {
+    for fd in open.first_of_each(&plan.listeners) {
         if let Some(address) = core.names(fd).local {
             eprintln!("tidegate: listening on {address}, {} workers", cpus.len());
         }

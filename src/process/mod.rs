@@ -3,15 +3,16 @@
 //! What it is: everything around the cores. [`load`] turns documents into a plan, [`listeners`]
 //! opens or inherits sockets, [`workers`] puts cores on threads, [`control`] is the thread that
 //! takes signals and orders: `reload`, `ending` and `upgrade` are what it can be told,
-//! `memory` and `watchdog` what it looks after, [`admin`] is where operators and their tools
-//! ask it. Shape: [`run`] lives until the process ends. Errors: an [`Exit`] with its reason on
-//! standard error. Source: RELIABILITY section 9.
+//! `memory` and `watchdog` what it looks after, `manager` who started it all; [`admin`] is where
+//! operators and their tools ask it. Shape: [`run`] lives until the process ends. Errors: an
+//! [`Exit`] with its reason on standard error. Source: RELIABILITY section 9.
 
 pub mod admin;
 pub mod control;
 mod ending;
 pub mod listeners;
 pub mod load;
+mod manager;
 mod memory;
 mod reload;
 mod scrape;
@@ -25,6 +26,7 @@ use std::path::PathBuf;
 use tidegate_edge::ring::{kernel::KernelOptions, probe};
 
 use crate::cli::Exit;
+use listeners::Open;
 
 /// What to serve.
 #[derive(Clone, Debug, Default)]
@@ -43,6 +45,7 @@ pub struct Sources {
 #[must_use]
 pub fn run(sources: &Sources) -> Exit {
     abort_on_panic();
+    let open = Open::inherited(); // first of all: what is inherited are numbers
     if let Err(refusal) = probe::probe(probe::RingSize::DEFAULT) {
         eprintln!("tidegate: {refusal}");
         return Exit::RingRefused;
@@ -52,7 +55,7 @@ pub fn run(sources: &Sources) -> Exit {
     let Some(plan) = loaded.plan else {
         return Exit::InvalidConfiguration;
     };
-    match control::serve(sources.clone(), plan, loaded.configuration) {
+    match control::serve(sources.clone(), plan, loaded.configuration, open) {
         Ok(()) => Exit::Ok,
         Err(failure) => {
             eprintln!("tidegate: {failure}");

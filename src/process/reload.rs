@@ -16,9 +16,9 @@ use tidegate_edge::{
 };
 
 use super::{
-    control::{Control, Phase, stage_names, tell_manager, with_limits},
+    control::{Control, Phase, stage_names, with_limits},
     listeners::Open,
-    load,
+    load, manager,
 };
 use crate::{
     diagnostics::{Colour, Problem},
@@ -57,7 +57,7 @@ pub(super) fn reload(control: &Rc<Control>) -> LastLoad {
         };
     }
     if let Ok(now) = NotifyState::monotonic_usec_now() {
-        tell_manager(&[NotifyState::Reloading, now]);
+        manager::tell(&[NotifyState::Reloading, now]);
     }
     let outcome = load_and_serve(control);
     let revision = control.revision.get();
@@ -70,7 +70,7 @@ pub(super) fn reload(control: &Rc<Control>) -> LastLoad {
     }
     *control.last_load.borrow_mut() = outcome.clone();
     control.changing.set(false);
-    tell_manager(&[NotifyState::Ready]);
+    manager::tell(&[NotifyState::Ready]);
     outcome
 }
 

@@ -63,7 +63,9 @@ pub(super) fn listeners(settings: &Settings, reporter: &mut Reporter<'_>) -> Box
             );
             continue;
         };
-        if plans.iter().any(|plan| plan.address == address) {
+        // Without a port, each of them gets one of its own.
+        let is_fixed = !matches!(address, ListenAddress::Socket(socket) if socket.port() == 0);
+        if is_fixed && plans.iter().any(|plan| plan.address == address) {
             reporter.error(pointer, "another listener has this address", "");
         }
         if listen.tls && settings.tls.certificates.is_empty() {
