@@ -223,6 +223,7 @@ fn resolve_paths(settings: &mut Settings, folder: &Path) {
         origin.tls.client_key.iter_mut().for_each(resolve);
     }
     settings.admin.socket.iter_mut().for_each(resolve);
+    settings.process.state_dir.iter_mut().for_each(resolve);
     let log = &mut settings.access_log.path;
     if log != "off" && log != "-" {
         *log = folder.join(&*log).display().to_string();

@@ -1,6 +1,7 @@
 //! The life of the process: from documents to serving cores, reloads, drain, upgrade.
 //!
-//! What it is: everything around the cores. [`load`] turns documents into a plan, [`listeners`]
+//! What it is: everything around the cores. [`load`] turns documents into a plan, [`start`] says
+//! which ones and [`state`] remembers what was good, [`listeners`]
 //! opens or inherits sockets, [`workers`] puts cores on threads, [`control`] is the thread that
 //! takes signals and orders: [`reload`], [`ending`] and [`upgrade`] are what it can be told,
 //! [`memory`] and [`watchdog`] what it looks after, [`admin`] is where operators and their tools
@@ -15,6 +16,8 @@ pub mod load;
 mod memory;
 mod reload;
 mod scrape;
+mod start;
+mod state;
 mod upgrade;
 mod upstreams;
 mod watchdog;
@@ -22,12 +25,14 @@ pub mod workers;
 
 use std::path::PathBuf;
 
+use serde::{Deserialize, Serialize};
 use tidegate_edge::ring::{kernel::KernelOptions, probe};
 
 use crate::cli::Exit;
+use start::Chosen;
 
 /// What to serve.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
 pub struct Sources {
     /// Settings of this host.
     pub config: Option<PathBuf>,
@@ -47,12 +52,12 @@ pub fn run(sources: &Sources) -> Exit {
         eprintln!("tidegate: {refusal}");
         return Exit::RingRefused;
     }
-    let loaded = load::load(sources, 1);
+    let Chosen { loaded, memory } = start::choose(sources);
     loaded.print_report();
     let Some(plan) = loaded.plan else {
         return Exit::InvalidConfiguration;
     };
-    match control::serve(sources.clone(), plan, loaded.configuration) {
+    match control::serve(sources.clone(), plan, loaded.configuration, memory) {
         Ok(()) => Exit::Ok,
         Err(failure) => {
             eprintln!("tidegate: {failure}");
