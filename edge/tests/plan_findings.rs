@@ -225,6 +225,10 @@ fn faulty_settings_are_refused() {
             "E settings /admin/address: `0.0.0.0:9901` is no loopback",
         ),
         (
+            json!({ "process": { "good_after_ms": 0 } }),
+            "E settings /process/good_after_ms: good_after_ms is outside 1",
+        ),
+        (
             json!({ "dns": { "servers": ["dns.example"] } }),
             "E settings /dns/servers/0",
         ),

@@ -42,6 +42,7 @@ use super::{
     load, manager, memory,
     reload::{self, LastLoad},
     scrape::Scrape,
+    start::{Memory, keep_good},
     upgrade::{self, Handover},
     upstreams::{self, Upstreams},
     watchdog,
@@ -84,6 +85,7 @@ pub(super) struct Control {
     /// Where this program stood when it started; a successor is started from there.
     pub(super) program: Result<PathBuf, String>,
     pub(super) keyring: Keyring,
+    pub(super) memory: Memory,
     pub(super) blueprint: RefCell<Arc<Blueprint>>,
     pub(super) workers: RefCell<Option<Workers>>,
     pub(super) admission: Arc<Admission>,
@@ -132,11 +134,12 @@ pub(super) enum Phase {
 ///
 /// # Errors
 /// What kept it from starting.
-pub fn serve(
+pub(super) fn serve(
     sources: Sources,
     plan: Plan,
     mut configuration: Configuration,
     open: Open,
+    memory: Memory,
 ) -> Result<(), Failure> {
     raise_open_files();
     let options = KernelOptions {
@@ -162,7 +165,7 @@ pub fn serve(
     })?;
     keyring.follow(&blueprint.plan);
     upstreams::drain_by_text(&blueprint, &handover.drained);
-    let control = start(core, sources, keyring, blueprint, open)?;
+    let control = start(core, sources, keyring, blueprint, (open, memory))?;
     let core = Rc::clone(&control.core);
     listen_for_signals(&control).map_err(|error| Failure::Start(error.to_string()))?;
     control.upstreams.watch(&core, &control.blueprint.borrow());
@@ -170,6 +173,7 @@ pub fn serve(
     core.spawn(keep_clock(Rc::clone(&control)));
     core.spawn(watchdog::watch(Rc::clone(&control)));
     core.spawn(memory::watch(Rc::clone(&control)));
+    core.spawn(keep_good(Rc::clone(&control)));
     if !handover.ready(&core) {
         // A predecessor names this process as the main one itself; before that it has no say.
         manager::tell(&[NotifyState::Ready]);
@@ -195,7 +199,7 @@ fn start(
     sources: Sources,
     keyring: Keyring,
     blueprint: Arc<Blueprint>,
-    mut open: Open,
+    (mut open, memory): (Open, Memory),
 ) -> Result<Rc<Control>, Failure> {
     let plan = &blueprint.plan;
     let cpus = Workers::cpus(&plan.server);
@@ -237,10 +241,13 @@ fn start(
             eprintln!("tidegate: listening on {address}, {} workers", cpus.len());
         }
     }
+    memory.serving_since(core.now(), blueprint.plan.process.good_after_ms);
+    let last_load = LastLoad::first(core.wall(), memory.instead());
     Ok(Rc::new(Control {
         sources,
         program: std::env::current_exe().map_err(|error| error.to_string()),
         keyring,
+        memory,
         blueprint: RefCell::new(blueprint),
         workers: RefCell::new(Some(workers)),
         admission,
@@ -252,7 +259,7 @@ fn start(
         scrape: Scrape::new(&core),
         started: core.wall(),
         revision: Cell::new(1),
-        last_load: RefCell::new(LastLoad::first(core.wall())),
+        last_load: RefCell::new(last_load),
         reloads_ok: Cell::new(0),
         reloads_failed: Cell::new(0),
         phase: Cell::new(Phase::Serving),

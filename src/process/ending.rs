@@ -51,6 +51,7 @@ enum Admin {
 
 fn begin(control: &Rc<Control>, delay_ms: u64, admin: Admin) {
     control.phase.set(Phase::Draining);
+    control.memory.ends_in_order();
     if admin == Admin::HandedOver {
         control.admin.stop(&control.core);
     }

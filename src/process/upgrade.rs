@@ -70,6 +70,11 @@ pub(super) async fn upgrade(control: &Rc<Control>) -> Result<u32, String> {
     outcome
 }
 
+/// This process was started by one that serves.
+pub(super) fn is_successor() -> bool {
+    std::env::var_os(HANDOVER).is_some()
+}
+
 async fn start_successor(control: &Rc<Control>) -> Result<u32, String> {
     let core = &control.core;
     let (ours, theirs) = UnixStream::pair().map_err(|error| error.to_string())?;

@@ -44,6 +44,7 @@ pub fn compile(settings: &Settings, apis: &[Api], revision: u64) -> Result<Compi
     let forwarding = listen::forwarding(settings, &mut reporter);
     let access_log = listen::access_log(settings, &mut reporter);
     let admin = listen::admin(settings, &mut reporter);
+    let process = listen::process(settings, &mut reporter);
     let dns = listen::dns(settings, &mut reporter);
     let mut origins = OriginTable::new(settings, &mut reporter);
     let mut served = apis::Served::default();
@@ -78,6 +79,7 @@ pub fn compile(settings: &Settings, apis: &[Api], revision: u64) -> Result<Compi
             access_log,
             server,
             admin,
+            process,
             dns,
             hosts,
         },

@@ -10,7 +10,7 @@ use super::super::{
     fault::Reporter,
     listen::{
         AccessLogPlan, AdminPlan, DnsPlan, ForwardingPlan, ListenAddress, ListenTlsPlan,
-        ListenerPlan, LogSink, NetworkSet, ServerPlan,
+        ListenerPlan, LogSink, NetworkSet, ProcessPlan, ServerPlan,
     },
 };
 use crate::{
@@ -226,6 +226,22 @@ pub(super) fn admin(settings: &Settings, reporter: &mut Reporter<'_>) -> AdminPl
     AdminPlan {
         socket: settings.admin.socket.clone(),
         address,
+    }
+}
+
+pub(super) fn process(settings: &Settings, reporter: &mut Reporter<'_>) -> ProcessPlan {
+    const DAY_MS: u32 = 86_400_000;
+    let process = &settings.process;
+    if !(1..=DAY_MS).contains(&process.good_after_ms) {
+        reporter.error(
+            "/process/good_after_ms",
+            format!("good_after_ms is outside 1 to {DAY_MS}"),
+            "choose a value inside the range",
+        );
+    }
+    ProcessPlan {
+        state_dir: process.state_dir.clone(),
+        good_after_ms: process.good_after_ms,
     }
 }
 
