@@ -5,6 +5,7 @@ pub mod demo;
 pub mod diagnostics;
 pub mod doctor;
 pub mod explain;
+pub mod files;
 pub mod openapi;
 pub mod process;
 pub mod settings;

@@ -15,8 +15,9 @@ use tidegate_edge::model::{
 
 use crate::{
     diagnostics::{Problem, Report, Severity},
+    files::Files,
     openapi::{self, Imported},
-    source::{DOCUMENT_BYTES_MAX, Document, Format, Source, read},
+    source::{Document, Format, Source, read},
 };
 
 /// Settings with the text they came from.
@@ -42,10 +43,15 @@ pub fn for_api(document: &Path) -> Settings {
 
 /// Reads a settings file.
 pub fn load(path: &Path) -> Loaded {
+    load_from(path, &mut Files::on_disk())
+}
+
+/// Reads a settings file that comes from `files`.
+fn load_from(path: &Path, files: &mut Files) -> Loaded {
     let name = path.display().to_string();
     let folder = path.parent().unwrap_or(Path::new(""));
-    match read_file(path) {
-        Ok(bytes) => match Source::from_bytes(&name, &bytes) {
+    match files.read(path) {
+        Ok(bytes) => match Source::from_bytes(&name, bytes) {
             Ok(source) => parse(source, folder),
             Err(problem) => Loaded::failed(vec![*problem]),
         },
@@ -89,35 +95,43 @@ pub struct Configuration {
     /// One per `[[apis]]`, in their order.
     pub apis: Vec<Imported>,
     pub report: Report,
+    /// Where all of it came from.
+    pub files: Files,
 }
 
 impl Configuration {
     /// Reads a settings file and every document it names.
     pub fn load(path: &Path) -> Configuration {
-        let loaded = load(path);
-        Configuration::with_documents(loaded.settings, loaded.document, loaded.report)
+        Configuration::load_from(path, Files::on_disk())
+    }
+
+    /// As [`Configuration::load`], with everything from `files`.
+    pub fn load_from(path: &Path, mut files: Files) -> Configuration {
+        let loaded = load_from(path, &mut files);
+        Configuration::with_documents(loaded.settings, loaded.document, loaded.report, files)
     }
 
     /// Reads one document, served with defaults.
     pub fn for_api(document: &Path) -> Configuration {
-        Configuration::with_documents(for_api(document), None, Report::default())
+        Configuration::of_settings(for_api(document), Files::on_disk())
     }
 
-    /// Settings that stand in no file, for example a demonstration's.
-    pub fn of_settings(settings: Settings) -> Configuration {
-        Configuration::with_documents(settings, None, Report::default())
+    /// Settings that stand in no file, with their documents from `files`.
+    pub fn of_settings(settings: Settings, files: Files) -> Configuration {
+        Configuration::with_documents(settings, None, Report::default(), files)
     }
 
     fn with_documents(
         mut settings: Settings,
         settings_document: Option<Document>,
         mut report: Report,
+        mut files: Files,
     ) -> Configuration {
         let mut apis = Vec::new();
         for (index, api) in settings.apis.iter_mut().enumerate() {
             let name = api.document.display().to_string();
-            let mut imported = match read_file(&api.document) {
-                Ok(bytes) => openapi::import_bytes(&name, &bytes),
+            let mut imported = match files.read(&api.document) {
+                Ok(bytes) => openapi::import_bytes(&name, bytes),
                 Err(problem) => {
                     let at = format!("/apis/{index}/document");
                     let problem = match &settings_document {
@@ -146,6 +160,7 @@ impl Configuration {
             settings_document,
             apis,
             report,
+            files,
         }
     }
 
@@ -190,29 +205,6 @@ fn listen_default() -> Listen {
     }
 }
 
-/// Bytes of a file, or why not. Reads at most one byte more than a document may have.
-fn read_file(path: &Path) -> Result<Vec<u8>, Box<Problem>> {
-    use std::io::Read;
-    let name = path.display().to_string();
-    let limit = u64::try_from(DOCUMENT_BYTES_MAX).unwrap_or(u64::MAX);
-    let mut bytes = Vec::new();
-    let read = std::fs::File::open(path)
-        .and_then(|file| file.take(limit.saturating_add(1)).read_to_end(&mut bytes));
-    match read {
-        Ok(_) => Ok(bytes),
-        Err(error) => {
-            let hint = match error.kind() {
-                std::io::ErrorKind::NotFound => "check the name and the folder",
-                std::io::ErrorKind::PermissionDenied => "let the gateway's user read it",
-                _ => "check the file",
-            };
-            let message = format!("the file cannot be read: {error}");
-            let problem = Problem::of_file(&name, message, Some(hint.to_owned()));
-            Err(Box::new(problem))
-        }
-    }
-}
-
 fn resolve_paths(settings: &mut Settings, folder: &Path) {
     let resolve = |path: &mut PathBuf| *path = folder.join(&*path);
     settings
@@ -231,6 +223,7 @@ fn resolve_paths(settings: &mut Settings, folder: &Path) {
         origin.tls.client_key.iter_mut().for_each(resolve);
     }
     settings.admin.socket.iter_mut().for_each(resolve);
+    settings.process.state_dir.iter_mut().for_each(resolve);
     let log = &mut settings.access_log.path;
     if log != "off" && log != "-" {
         *log = folder.join(&*log).display().to_string();

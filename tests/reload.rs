@@ -7,7 +7,11 @@
 
 mod running;
 
-use std::net::{TcpListener, TcpStream};
+use std::{
+    io::{Read, Write},
+    net::{SocketAddr, TcpListener, TcpStream},
+    time::Duration,
+};
 
 use running::{
     client::{Client, Load},
@@ -113,6 +117,72 @@ fn listeners_follow_a_reload() {
         .get("/dev/now")
         .expect("nothing has changed");
     drop(occupied);
+}
+
+/// The status of one request on a connection of its own, behind `greeting`; 0: none.
+fn ask(to: SocketAddr, greeting: &str) -> u16 {
+    let Ok(mut stream) = TcpStream::connect(to) else {
+        return 0;
+    };
+    let request =
+        format!("{greeting}GET /dev/now HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).expect("sent");
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer); // a refused greeting may end with a reset
+    let text = String::from_utf8_lossy(&answer).into_owned();
+    let status = text.split(' ').nth(1).and_then(|word| word.parse().ok());
+    status.unwrap_or(0)
+}
+
+#[test]
+fn listeners_on_one_address_without_a_port_get_one_each() {
+    const GREETING: &str = "PROXY TCP4 192.0.2.1 127.0.0.1 1234 80\r\n";
+    let origin = origin::start();
+    let greeted = "[[listen]]\naddress = \"127.0.0.1:0\"\nproxy_protocol_from = [\"127.0.0.1\"]\n";
+    let mut gateway = Gateway::start(origin, greeted);
+    let addresses = |gateway: &Gateway| -> Vec<SocketAddr> {
+        let log = gateway.log();
+        let rows = log.split("listening on ").skip(1);
+        rows.filter_map(|row| row.split(',').next()?.parse().ok())
+            .collect()
+    };
+    let found = addresses(&gateway);
+    let &[first, second] = &found[..] else {
+        panic!("not two: {found:?}");
+    };
+    assert_ne!(first, second);
+    // Each has its own rules; connections are spread over both workers.
+    let both_serve = || {
+        for _ in 0..8 {
+            let rows = [
+                (first, GREETING, 200),
+                (first, "", 0),
+                (second, "", 200),
+                (second, GREETING, 400),
+            ];
+            for (to, greeting, status) in rows {
+                assert_eq!(ask(to, greeting), status, "{to} {greeting:?}");
+            }
+        }
+    };
+    both_serve();
+    assert_eq!(gateway.ask("POST", "/reload").0, 200);
+    both_serve();
+    gateway.upgrade();
+    assert_eq!(gateway.wait(Duration::from_secs(10)).code(), Some(0));
+    assert_eq!(
+        addresses(&gateway),
+        [first, second, first, second],
+        "handed over"
+    );
+    both_serve();
+    // What is left is the first of its address.
+    gateway.configure(&settings(origin, "", "127.0.0.1:0"));
+    assert_eq!(gateway.ask("POST", "/reload").0, 200);
+    gateway.await_that("the second one is closed", |_| {
+        TcpStream::connect(second).is_err()
+    });
+    gateway.await_that("the first one follows", |_| ask(first, "") == 200);
 }
 
 #[test]

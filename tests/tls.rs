@@ -139,10 +139,15 @@ fn names_pick_certificates_and_versions_are_kept_to() {
             &["-alpn", "h2,http/1.1"],
             &["ALPN protocol: http/1.1", "200 OK"],
         ),
-        (&["-alpn", "h2"], &["alert"]),
+        (&[], &["No ALPN negotiated", "200 OK"]),
+        (
+            &["-alpn", "http/1.0,http/1.1"],
+            &["ALPN protocol: http/1.1", "200 OK"],
+        ),
+        (&["-alpn", "h2"], &["alert number 120"]),
         (
             &["-alpn", "http/1.0"],
-            &["ALPN protocol: http/1.0", "200 OK"],
+            &["alert number 120"], // no_application_protocol
         ),
         (&["-tls1_1", "-cipher", "ALL:@SECLEVEL=0"], &["alert"]),
     ];
@@ -330,7 +335,7 @@ fn a_cut_answer_is_seen_as_cut() {
     });
     let gateway = gateway(origin.address, 1, "");
     // An HTTP/1.0 client has nothing but the end to go by.
-    for more in [&[][..], &["-0"][..]] {
+    for more in [&[][..], &["-0", "--no-alpn"][..]] {
         let got = ask(&gateway, "a.test", more);
         assert!(
             got.contains("curl: (56)") || got.contains("curl: (18)"),

@@ -181,6 +181,10 @@ fn faulty_settings_are_refused() {
             "E settings /listen/1/address: another listener",
         ),
         (
+            json!({ "listen": [{ "address": "fd:x" }, { "address": "fd:x" }] }),
+            "E settings /listen/1/address: another listener",
+        ),
+        (
             json!({ "listen": [{ "address": "fd:x", "tls": true }] }),
             "E settings /listen/0/tls: a TLS listener needs",
         ),
@@ -219,6 +223,10 @@ fn faulty_settings_are_refused() {
         (
             json!({ "admin": { "address": "0.0.0.0:9901" } }),
             "E settings /admin/address: `0.0.0.0:9901` is no loopback",
+        ),
+        (
+            json!({ "process": { "good_after_ms": 0 } }),
+            "E settings /process/good_after_ms: good_after_ms is outside 1",
         ),
         (
             json!({ "dns": { "servers": ["dns.example"] } }),

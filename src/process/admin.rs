@@ -24,7 +24,7 @@ use tidegate_edge::{
     wire::{Framing, HeadFinder, HeadLimits, HeadWriter, Method, RequestHead, parse_request},
 };
 
-pub use sockets::{AdminError, socket_candidates};
+pub use sockets::{AdminError, runtime_file, socket_candidates};
 
 use super::{control::Control, listeners::Open};
 use routes::Answer;

@@ -39,9 +39,10 @@ use super::{
     admin::{Admin, AdminError},
     ending,
     listeners::{ListenError, Open},
-    load, memory,
+    load, manager, memory,
     reload::{self, LastLoad},
     scrape::Scrape,
+    start::{Memory, keep_good},
     upgrade::{self, Handover},
     upstreams::{self, Upstreams},
     watchdog,
@@ -84,6 +85,7 @@ pub(super) struct Control {
     /// Where this program stood when it started; a successor is started from there.
     pub(super) program: Result<PathBuf, String>,
     pub(super) keyring: Keyring,
+    pub(super) memory: Memory,
     pub(super) blueprint: RefCell<Arc<Blueprint>>,
     pub(super) workers: RefCell<Option<Workers>>,
     pub(super) admission: Arc<Admission>,
@@ -128,14 +130,16 @@ pub(super) enum Phase {
     Hurrying,
 }
 
-/// Starts everything and serves until told to stop.
+/// Starts everything and serves until told to stop; `open` was inherited.
 ///
 /// # Errors
 /// What kept it from starting.
-pub fn serve(
+pub(super) fn serve(
     sources: Sources,
     plan: Plan,
     mut configuration: Configuration,
+    open: Open,
+    memory: Memory,
 ) -> Result<(), Failure> {
     raise_open_files();
     let options = KernelOptions {
@@ -161,7 +165,7 @@ pub fn serve(
     })?;
     keyring.follow(&blueprint.plan);
     upstreams::drain_by_text(&blueprint, &handover.drained);
-    let control = start(core, sources, keyring, blueprint)?;
+    let control = start(core, sources, keyring, blueprint, (open, memory))?;
     let core = Rc::clone(&control.core);
     listen_for_signals(&control).map_err(|error| Failure::Start(error.to_string()))?;
     control.upstreams.watch(&core, &control.blueprint.borrow());
@@ -169,9 +173,10 @@ pub fn serve(
     core.spawn(keep_clock(Rc::clone(&control)));
     core.spawn(watchdog::watch(Rc::clone(&control)));
     core.spawn(memory::watch(Rc::clone(&control)));
+    core.spawn(keep_good(Rc::clone(&control)));
     if !handover.ready(&core) {
         // A predecessor names this process as the main one itself; before that it has no say.
-        tell_manager(&[NotifyState::Ready]);
+        manager::tell(&[NotifyState::Ready]);
     }
     core.run();
     if let Some(workers) = control.workers.take() {
@@ -186,13 +191,6 @@ pub fn serve(
     Ok(())
 }
 
-/// Tells systemd, where it listens; the gateway runs on where it does not.
-pub(super) fn tell_manager(states: &[NotifyState<'_>]) {
-    if let Err(error) = sd_notify::notify(states) {
-        eprintln!("tidegate: the service manager cannot be told: {error}");
-    }
-}
-
 /// Longest wait for the log's last lines.
 const LOG_FINISH_MS: u64 = 5_000;
 
@@ -201,12 +199,15 @@ fn start(
     sources: Sources,
     keyring: Keyring,
     blueprint: Arc<Blueprint>,
+    (mut open, memory): (Open, Memory),
 ) -> Result<Rc<Control>, Failure> {
     let plan = &blueprint.plan;
     let cpus = Workers::cpus(&plan.server);
-    let mut open = Open::inherited();
     let admin = Admin::open(&core, &plan.admin, &mut open)?;
-    for fd in open.take_unlisted(&plan.listeners) {
+    for (key, fd) in open.take_unlisted(&plan.listeners) {
+        if key.starts_with("fd:") {
+            eprintln!("tidegate: a socket was passed that nothing listens on; is `{key}` missing?");
+        }
         core.close(fd); // handed over, but no longer configured
     }
     open.open(&core, &plan.listeners, cpus.len())?;
@@ -235,15 +236,18 @@ fn start(
         seeds.push(Seed { listeners, gauges });
     }
     let workers = Workers::start(&cpus, seeds, &blueprint, &admission).map_err(Failure::Start)?;
-    for fd in open.first_of_each() {
+    for fd in open.first_of_each(&plan.listeners) {
         if let Some(address) = core.names(fd).local {
             eprintln!("tidegate: listening on {address}, {} workers", cpus.len());
         }
     }
+    memory.serving_since(core.now(), blueprint.plan.process.good_after_ms);
+    let last_load = LastLoad::first(core.wall(), memory.instead());
     Ok(Rc::new(Control {
         sources,
         program: std::env::current_exe().map_err(|error| error.to_string()),
         keyring,
+        memory,
         blueprint: RefCell::new(blueprint),
         workers: RefCell::new(Some(workers)),
         admission,
@@ -255,7 +259,7 @@ fn start(
         scrape: Scrape::new(&core),
         started: core.wall(),
         revision: Cell::new(1),
-        last_load: RefCell::new(LastLoad::first(core.wall())),
+        last_load: RefCell::new(last_load),
         reloads_ok: Cell::new(0),
         reloads_failed: Cell::new(0),
         phase: Cell::new(Phase::Serving),
@@ -277,8 +281,14 @@ fn keyring(now: Wall, handover: &Handover) -> Result<Keyring, String> {
     })
 }
 
-/// Connections are bounded by descriptors where the settings leave it open (45 %).
+/// What the settings leave to the host: connections are bounded by descriptors (45 %), and the
+/// response cache lies in the runtime directory.
 pub(super) fn with_limits(mut plan: Plan) -> Plan {
+    if let Some(cache) = &mut plan.cache
+        && cache.path.is_none()
+    {
+        cache.path = super::admin::runtime_file("responses.cache");
+    }
     if plan.limits.connections_max == 0 {
         let connections = open_files_max().saturating_mul(45) / 100;
         plan.limits.connections_max = u32::try_from(connections).unwrap_or(u32::MAX);

@@ -11,14 +11,17 @@ use std::rc::Rc;
 use sd_notify::NotifyState;
 use tidegate_edge::{base::time::Mono, server::Order};
 
-use super::control::{Control, Phase, tell_manager};
+use super::{
+    control::{Control, Phase},
+    manager,
+};
 
 /// Ends in order; called again, at once.
 pub(super) fn end(control: &Rc<Control>) {
     match control.phase.get() {
         Phase::Serving => {
             eprintln!("tidegate: draining");
-            tell_manager(&[NotifyState::Stopping]);
+            manager::tell(&[NotifyState::Stopping]);
             let delay_ms = control.blueprint.borrow().plan.server.drain_delay_ms;
             begin(control, u64::from(delay_ms), Admin::Answers);
         }
@@ -48,6 +51,7 @@ enum Admin {
 
 fn begin(control: &Rc<Control>, delay_ms: u64, admin: Admin) {
     control.phase.set(Phase::Draining);
+    control.memory.ends_in_order();
     if admin == Admin::HandedOver {
         control.admin.stop(&control.core);
     }

@@ -2,7 +2,8 @@
 //!
 //! What it is: every worker gets its own socket of each address (the kernel spreads connections),
 //! and all of them are passed on at an upgrade: a socket that is closed with connections in its
-//! queue loses them. Shape: [`Open`] names descriptors by address. Errors: the address and why.
+//! queue loses them. Shape: [`Open`] names descriptors by address, and by their order where several
+//! listeners leave the port of one address to the kernel. Errors: the address and why.
 //! Source: socket(7) on `SO_REUSEPORT`; sd_listen_fds(3); RELIABILITY section 9.
 
 use std::{
@@ -15,18 +16,20 @@ use tidegate_edge::{
     plan::{ListenAddress as PlanAddress, ListenerPlan},
     ring::{
         Errno, Fd, ListenAddress,
-        inherit::{duplicate_for_child, duplicate_for_self, keep_from_children},
+        inherit::{duplicate_for_child, duplicate_for_self, is_listening, keep_from_children},
     },
 };
+
+use super::manager;
 
 /// The variable that names inherited sockets: `address=fd,fd;address=fd`; in an address `%` and
 /// `;` are escaped.
 pub const INHERITED: &str = "TIDEGATE_LISTENERS";
 
-/// Open sockets by the text of their address.
+/// Open sockets by the key of their listener.
 #[derive(Clone, Default, Debug)]
 pub struct Open {
-    by_address: BTreeMap<String, Vec<Fd>>,
+    by_key: BTreeMap<String, Vec<Fd>>,
 }
 
 /// An address that cannot be listened on.
@@ -42,23 +45,25 @@ pub struct ListenError {
 }
 
 impl Open {
-    /// What the process before, or systemd, handed over.
+    /// What the process before, or systemd, handed over. To be called before this process opens
+    /// anything: numbers that are not what they are said to be would mean descriptors of its own.
     #[must_use]
     pub fn inherited() -> Open {
         let text = std::env::var(INHERITED).unwrap_or_default();
         let mut open = Open::default();
         for (address, fd) in parse(&text) {
-            // A number that is no descriptor any more was not meant for this process.
-            if keep_from_children(fd).is_ok() {
-                open.by_address.entry(address).or_default().push(fd);
+            // A number that is no such descriptor any more was not meant for this process.
+            if is_listening(fd) && keep_from_children(fd).is_ok() {
+                open.by_key.entry(address).or_default().push(fd);
             }
         }
-        let names = sd_notify::listen_fds_with_names().into_iter().flatten();
-        for (fd, name) in names {
-            open.by_address
-                .entry(format!("fd:{name}"))
-                .or_default()
-                .push(Fd(fd));
+        let passed = manager::passed().unwrap_or_else(|error| {
+            eprintln!("tidegate: sockets that the service manager passes are unusable: {error}");
+            Vec::new()
+        });
+        for (name, fd) in passed {
+            let key = format!("fd:{name}");
+            open.by_key.entry(key).or_default().push(fd);
         }
         open
     }
@@ -78,7 +83,7 @@ impl Open {
         let others = others
             .iter()
             .map(|(name, fd)| (name, std::slice::from_ref(fd)));
-        let own = self.by_address.iter().map(|(name, fds)| (name, &fds[..]));
+        let own = self.by_key.iter().map(|(name, fds)| (name, &fds[..]));
         for (address, fds) in own.chain(others) {
             let mut numbers = Vec::new();
             for fd in fds {
@@ -98,36 +103,32 @@ impl Open {
     /// Something was handed over for this address.
     #[must_use]
     pub fn has(&self, address: &str) -> bool {
-        self.by_address.contains_key(address)
+        self.by_key.contains_key(address)
     }
 
     /// Takes the first socket of an address out, whatever it is for.
     pub fn take(&mut self, address: &str) -> Option<Fd> {
-        let mut fds = self.by_address.remove(address)?;
+        let mut fds = self.by_key.remove(address)?;
         let first = (!fds.is_empty()).then(|| fds.remove(0));
         if !fds.is_empty() {
-            self.by_address.insert(address.to_owned(), fds);
+            self.by_key.insert(address.to_owned(), fds);
         }
         first
     }
 
-    /// Takes out the sockets of addresses that are not among `listeners`.
-    pub fn take_unlisted(&mut self, listeners: &[ListenerPlan]) -> Vec<Fd> {
-        let listed: BTreeSet<String> = listeners
-            .iter()
-            .map(|listener| address_text(&listener.address))
-            .collect();
-        let gone = self
-            .by_address
-            .extract_if(.., |address, _| !listed.contains(address));
-        gone.flat_map(|(_, fds)| fds).collect()
+    /// Takes out the sockets of addresses that are not among `listeners`, with their keys.
+    pub fn take_unlisted(&mut self, listeners: &[ListenerPlan]) -> Vec<(String, Fd)> {
+        let listed: BTreeSet<String> = keys(listeners).collect();
+        let gone = self.by_key.extract_if(.., |key, _| !listed.contains(key));
+        let each = |(key, fds): (String, Vec<Fd>)| fds.into_iter().map(move |fd| (key.clone(), fd));
+        gone.flat_map(each).collect()
     }
 
     /// The sockets that `before` does not have.
     #[must_use]
     pub fn added_since(&self, before: &Open) -> Vec<Fd> {
-        let known: Vec<Fd> = before.by_address.values().flatten().copied().collect();
-        let all = self.by_address.values().flatten().copied();
+        let known: Vec<Fd> = before.by_key.values().flatten().copied().collect();
+        let all = self.by_key.values().flatten().copied();
         all.filter(|fd| !known.contains(fd)).collect()
     }
 
@@ -143,7 +144,7 @@ impl Open {
         workers: usize,
     ) -> Result<(), ListenError> {
         self.open_missing(core, listeners, workers)?;
-        for (address, fds) in &mut self.by_address {
+        for (address, fds) in &mut self.by_key {
             while let Some(first) = fds.first().copied()
                 && fds.len() < workers
             {
@@ -164,22 +165,30 @@ impl Open {
         listeners: &[ListenerPlan],
         workers: usize,
     ) -> Result<(), ListenError> {
-        for listener in listeners {
-            let text = address_text(&listener.address);
-            if self.by_address.contains_key(&text) {
+        for (listener, key) in listeners.iter().zip(keys(listeners)) {
+            if let Some(fds) = self.by_key.get(&key) {
+                let is_usable = |fd: &Fd| is_listening(*fd) && core.names(*fd).local.is_some();
+                if !fds.iter().all(is_usable) {
+                    return Err(ListenError {
+                        address: address_text(&listener.address),
+                        errno: NO_LISTENER,
+                        hint: "\n  help: what was passed is no listening TCP socket; in the socket unit \
+                               write `ListenStream=` with a port, and leave `Accept=` out",
+                    });
+                }
                 continue;
             }
             let PlanAddress::Socket(tcp) = &listener.address else {
                 let hint = "\n  help: no socket of that name was passed; see systemd.socket(5)";
                 return Err(ListenError {
-                    address: text,
+                    address: key,
                     errno: NO_SUCH_SOCKET,
                     hint,
                 });
             };
             let mut tcp = *tcp;
             let fail = |errno| ListenError {
-                address: text.clone(),
+                address: address_text(&listener.address),
                 errno,
                 hint: hint_of(errno),
             };
@@ -191,7 +200,7 @@ impl Open {
                 if let Some(local) = core.names(fd).local {
                     tcp = local; // port 0: the others share what the first one got
                 }
-                self.by_address.entry(text.clone()).or_default().push(fd);
+                self.by_key.entry(key.clone()).or_default().push(fd);
             }
         }
         Ok(())
@@ -206,8 +215,8 @@ impl Open {
         workers: usize,
     ) -> Vec<(Fd, usize)> {
         let mut mine = Vec::new();
-        for (index, listener) in listeners.iter().enumerate() {
-            let Some(fds) = self.by_address.get(&address_text(&listener.address)) else {
+        for (index, key) in keys(listeners).enumerate() {
+            let Some(fds) = self.by_key.get(&key) else {
                 continue;
             };
             // More sockets than workers: none may be left without somebody who accepts.
@@ -221,12 +230,28 @@ impl Open {
         mine
     }
 
-    /// The first socket of each address, to tell where it listens.
-    pub fn first_of_each(&self) -> impl Iterator<Item = Fd> + '_ {
-        self.by_address
-            .values()
-            .filter_map(|fds| fds.first().copied())
+    /// The first socket of each listener, to tell where it listens.
+    pub fn first_of_each(&self, listeners: &[ListenerPlan]) -> impl Iterator<Item = Fd> {
+        keys(listeners).filter_map(|key| self.by_key.get(&key)?.first().copied())
     }
+}
+
+/// What each listener's sockets are known by: its address; for the second and later listeners on
+/// the same one, each of which the kernel gives a port of its own, their number as well.
+fn keys(listeners: &[ListenerPlan]) -> impl Iterator<Item = String> {
+    listeners.iter().enumerate().map(|(index, listener)| {
+        let earlier = listeners.iter().take(index);
+        let number = earlier
+            .filter(|other| other.address == listener.address)
+            .count()
+            + 1;
+        let text = address_text(&listener.address);
+        if number == 1 {
+            text
+        } else {
+            format!("{text}#{number}")
+        }
+    })
 }
 
 fn address_text(address: &PlanAddress) -> String {
@@ -254,6 +279,7 @@ fn unescape(text: &str) -> String {
 }
 
 const NO_SUCH_SOCKET: Errno = Errno(2); // ENOENT
+const NO_LISTENER: Errno = Errno(22); // EINVAL, as accept(2) would say
 
 fn hint_of(errno: Errno) -> &'static str {
     match std::io::Error::from_raw_os_error(errno.0).kind() {
@@ -283,8 +309,7 @@ mod tests {
         for (sockets, workers) in [(1, 1), (4, 4), (4, 1), (5, 3)] {
             let mut open = Open::default();
             let fds: Vec<Fd> = (0..sockets).map(Fd).collect();
-            open.by_address
-                .insert("127.0.0.1:80".to_owned(), fds.clone());
+            open.by_key.insert("127.0.0.1:80".to_owned(), fds.clone());
             let mut served = Vec::new();
             for worker in 0..workers {
                 let mine = open.of_worker(&listeners, worker, workers);
@@ -298,6 +323,50 @@ mod tests {
             let all: Vec<i32> = fds.iter().map(|fd| fd.0).collect();
             assert_eq!(served, all, "{sockets} sockets, {workers} workers");
         }
+    }
+
+    #[test]
+    fn listeners_that_share_an_address_have_keys_of_their_own() {
+        let listener = |address: &str| ListenerPlan {
+            address: match address.strip_prefix("fd:") {
+                Some(name) => PlanAddress::Passed(name.into()),
+                None => PlanAddress::Socket(address.parse().expect("an address")),
+            },
+            tls: false,
+            proxy_protocol_from: Default::default(),
+        };
+        let given = [
+            "127.0.0.1:0",
+            "[::1]:0",
+            "127.0.0.1:0",
+            "fd:web",
+            "127.0.0.1:0",
+        ];
+        let listeners: Vec<ListenerPlan> = given.iter().map(|text| listener(text)).collect();
+        let found: Vec<String> = keys(&listeners).collect();
+        let expected = [
+            "127.0.0.1:0",
+            "[::1]:0",
+            "127.0.0.1:0#2",
+            "fd:web",
+            "127.0.0.1:0#3",
+        ];
+        assert_eq!(found, expected);
+        let mut open = Open::default();
+        for (key, fd) in found.iter().zip(0..) {
+            open.by_key.insert(key.clone(), vec![Fd(fd)]);
+        }
+        let mine: Vec<(i32, usize)> = open
+            .of_worker(&listeners, 0, 1)
+            .iter()
+            .map(|(fd, index)| (fd.0, *index))
+            .collect();
+        assert_eq!(mine, [(0, 0), (1, 1), (2, 2), (3, 3), (4, 4)]);
+        let firsts: Vec<i32> = open.first_of_each(&listeners).map(|fd| fd.0).collect();
+        assert_eq!(firsts, [0, 1, 2, 3, 4]);
+        let gone = open.take_unlisted(&listeners[..3]);
+        let gone: Vec<(&str, i32)> = gone.iter().map(|(key, fd)| (&key[..], fd.0)).collect();
+        assert_eq!(gone, [("127.0.0.1:0#3", 4), ("fd:web", 3)]);
     }
 
     #[test]

@@ -12,6 +12,7 @@ use tidegate_edge::{
 use super::Sources;
 use crate::{
     diagnostics::{Colour, Severity},
+    files::Files,
     settings::Configuration,
 };
 
@@ -35,7 +36,12 @@ impl Loaded {
 /// Reads and compiles `sources` as revision `revision`.
 #[must_use]
 pub fn load(sources: &Sources, revision: u64) -> Loaded {
-    let mut configuration = read(sources);
+    compiled(read(sources, Files::on_disk()), revision)
+}
+
+/// Compiles what was read.
+#[must_use]
+pub fn compiled(mut configuration: Configuration, revision: u64) -> Loaded {
     if configuration.report.has_errors() {
         return Loaded {
             plan: None,
@@ -72,21 +78,24 @@ pub fn add_blueprint_errors(configuration: &mut Configuration, errors: &[Bluepri
     }
 }
 
-fn read(sources: &Sources) -> Configuration {
+/// Reads what `sources` name from `files`.
+#[must_use]
+pub fn read(sources: &Sources, files: Files) -> Configuration {
     if let Some(path) = &sources.config {
-        let mut configuration = Configuration::load(path);
+        let mut configuration = Configuration::load_from(path, files);
         if sources.apis.is_empty() && sources.listen.is_none() {
             return configuration;
         }
         adjust(&mut configuration.settings, sources);
-        let again = Configuration::of_settings(configuration.settings.clone());
+        let again = Configuration::of_settings(configuration.settings.clone(), configuration.files);
         configuration.apis = again.apis;
         configuration.settings = again.settings;
+        configuration.files = again.files;
         return configuration;
     }
     let mut settings = Settings::default();
     adjust(&mut settings, sources);
-    Configuration::of_settings(settings)
+    Configuration::of_settings(settings, files)
 }
 
 /// The command line's word on top of the file's.

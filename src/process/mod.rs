@@ -1,20 +1,24 @@
 //! The life of the process: from documents to serving cores, reloads, drain, upgrade.
 //!
-//! What it is: everything around the cores. [`load`] turns documents into a plan, [`listeners`]
+//! What it is: everything around the cores. [`load`] turns documents into a plan, [`start`] says
+//! which ones and [`state`] remembers what was good, [`listeners`]
 //! opens or inherits sockets, [`workers`] puts cores on threads, [`control`] is the thread that
 //! takes signals and orders: `reload`, `ending` and `upgrade` are what it can be told,
-//! `memory` and `watchdog` what it looks after, [`admin`] is where operators and their tools
-//! ask it. Shape: [`run`] lives until the process ends. Errors: an [`Exit`] with its reason on
-//! standard error. Source: RELIABILITY section 9.
+//! `memory` and `watchdog` what it looks after, `manager` who started it all; [`admin`] is where
+//! operators and their tools ask it. Shape: [`run`] lives until the process ends. Errors: an
+//! [`Exit`] with its reason on standard error. Source: RELIABILITY section 9.
 
 pub mod admin;
 pub mod control;
 mod ending;
 pub mod listeners;
 pub mod load;
+mod manager;
 mod memory;
 mod reload;
 mod scrape;
+mod start;
+mod state;
 mod upgrade;
 mod upstreams;
 mod watchdog;
@@ -22,15 +26,18 @@ pub mod workers;
 
 use std::path::PathBuf;
 
+use serde::{Deserialize, Serialize};
 use tidegate_edge::{
     base::shm::sigbus,
     ring::{kernel::KernelOptions, probe},
 };
 
 use crate::cli::Exit;
+use listeners::Open;
+use start::Chosen;
 
 /// What to serve.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
 pub struct Sources {
     /// Settings of this host.
     pub config: Option<PathBuf>,
@@ -46,6 +53,7 @@ pub struct Sources {
 #[must_use]
 pub fn run(sources: &Sources) -> Exit {
     abort_on_panic();
+    let open = Open::inherited(); // first of all: what is inherited are numbers
     if let Err(error) = sigbus::install() {
         eprintln!("tidegate: a mapped file that is cut will not be named: {error}");
     }
@@ -53,12 +61,12 @@ pub fn run(sources: &Sources) -> Exit {
         eprintln!("tidegate: {refusal}");
         return Exit::RingRefused;
     }
-    let loaded = load::load(sources, 1);
+    let Chosen { loaded, memory } = start::choose(sources);
     loaded.print_report();
     let Some(plan) = loaded.plan else {
         return Exit::InvalidConfiguration;
     };
-    match control::serve(sources.clone(), plan, loaded.configuration) {
+    match control::serve(sources.clone(), plan, loaded.configuration, open, memory) {
         Ok(()) => Exit::Ok,
         Err(failure) => {
             eprintln!("tidegate: {failure}");

@@ -16,9 +16,9 @@ use tidegate_edge::{
 };
 
 use super::{
-    control::{Control, Phase, stage_names, tell_manager, with_limits},
+    control::{Control, Phase, stage_names, with_limits},
     listeners::Open,
-    load,
+    load, manager,
 };
 use crate::{
     diagnostics::{Colour, Problem},
@@ -37,12 +37,12 @@ pub(super) struct LastLoad {
 }
 
 impl LastLoad {
-    /// The one that the process started with.
-    pub(super) fn first(at: Wall) -> LastLoad {
+    /// The one that the process started with; `instead`: why that is not the newest.
+    pub(super) fn first(at: Wall, instead: Option<String>) -> LastLoad {
         LastLoad {
-            ok: true,
+            ok: instead.is_none(),
             at,
-            report: String::new(),
+            report: instead.map_or(String::new(), |reason| reason + "\n"),
         }
     }
 }
@@ -57,7 +57,7 @@ pub(super) fn reload(control: &Rc<Control>) -> LastLoad {
         };
     }
     if let Ok(now) = NotifyState::monotonic_usec_now() {
-        tell_manager(&[NotifyState::Reloading, now]);
+        manager::tell(&[NotifyState::Reloading, now]);
     }
     let outcome = load_and_serve(control);
     let revision = control.revision.get();
@@ -70,7 +70,7 @@ pub(super) fn reload(control: &Rc<Control>) -> LastLoad {
     }
     *control.last_load.borrow_mut() = outcome.clone();
     control.changing.set(false);
-    tell_manager(&[NotifyState::Ready]);
+    manager::tell(&[NotifyState::Ready]);
     outcome
 }
 
@@ -84,7 +84,12 @@ fn load_and_serve(control: &Control) -> LastLoad {
     let ok = ready.is_some();
     if let Some((next, open)) = ready {
         control.revision.set(revision);
+        let good_after_ms = next.plan.process.good_after_ms;
         serve(control, next, open);
+        control.memory.replaced(&control.sources, &loaded);
+        control
+            .memory
+            .serving_since(control.core.now(), good_after_ms);
     }
     let report = loaded.configuration.report.render(Colour::Never);
     LastLoad { ok, at, report }
@@ -136,6 +141,10 @@ fn fixed_at_start(before: &Plan, next: &Plan) -> Vec<&'static str> {
                 || before.access_log.buffer_bytes != next.access_log.buffer_bytes,
         ),
         ("[admin]", before.admin != next.admin),
+        (
+            "[process] state_dir",
+            before.process.state_dir != next.process.state_dir,
+        ),
     ];
     let changed = rows.into_iter().filter(|(_, differs)| *differs);
     changed.map(|(what, _)| what).collect()

@@ -136,6 +136,7 @@ pub(super) async fn metrics(control: &Control) -> String {
         version: env!("CARGO_PKG_VERSION"),
         started: control.started,
         config_ok: control.last_load.borrow().ok,
+        config_last_good: control.memory.instead().is_some(),
         config_revision: control.revision.get(),
         reloads_ok: control.reloads_ok.get(),
         reloads_failed: control.reloads_failed.get(),

@@ -28,10 +28,10 @@ use tidegate_edge::{
 };
 
 use super::{
-    control::{Control, Phase, tell_manager},
+    control::{Control, Phase},
     ending,
     listeners::INHERITED,
-    upstreams,
+    manager, upstreams,
 };
 use crate::cli::Exit;
 
@@ -62,12 +62,17 @@ pub(super) async fn upgrade(control: &Rc<Control>) -> Result<u32, String> {
     match &outcome {
         Ok(pid) => {
             eprintln!("tidegate: process {pid} serves; this one drains");
-            tell_manager(&[NotifyState::MainPid(*pid)]);
+            manager::tell(&[NotifyState::MainPid(*pid)]);
             ending::end_for_successor(control);
         }
         Err(reason) => eprintln!("tidegate: no upgrade, this process goes on: {reason}"),
     }
     outcome
+}
+
+/// This process was started by one that serves.
+pub(super) fn is_successor() -> bool {
+    std::env::var_os(HANDOVER).is_some()
 }
 
 async fn start_successor(control: &Rc<Control>) -> Result<u32, String> {

@@ -49,19 +49,10 @@ impl Gateway {
     pub(crate) fn start(origin: SocketAddr, server: &str) -> Gateway {
         let folder = tempfile::tempdir().expect("a folder");
         fs::write(folder.path().join("api.yaml"), API).expect("the document");
-        let program = folder.path().join("tidegate");
-        install(&program);
+        install(&folder.path().join("tidegate"));
         let config = folder.path().join("tidegate.toml");
         fs::write(&config, settings(origin, server, "127.0.0.1:0")).expect("the settings");
-        let log = fs::File::create(folder.path().join("log")).expect("a log");
-        let child = Command::new(&program)
-            .args(["run", "--config"])
-            .arg(&config)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .expect("the binary starts");
+        let child = spawn(folder.path());
         let pid = i32::try_from(child.id()).expect("a small id");
         let mut gateway = Gateway {
             folder,
@@ -70,18 +61,39 @@ impl Gateway {
             pid,
             pids: vec![pid],
         };
-        gateway.await_that("it is ready", |gateway| {
+        gateway.await_ready();
+        gateway
+    }
+
+    fn await_ready(&mut self) {
+        self.await_that("it is ready", |gateway| {
             gateway
                 .try_ask("GET", "/readyz")
                 .is_some_and(|(status, _)| status == 200)
         });
-        let log = gateway.log();
-        let line = log.split("listening on ").nth(1).unwrap_or_default();
+        let log = self.log();
+        let line = log.rsplit("listening on ").next().unwrap_or_default();
         let text = line.split(',').next().unwrap_or_default();
-        gateway.address = text
+        self.address = text
             .parse()
             .unwrap_or_else(|_| panic!("no address in\n{log}"));
-        gateway
+    }
+
+    /// Ends the process started last with `number`, and starts another one in the same folder;
+    /// gives the status of the one before.
+    pub(crate) fn restart(&mut self, number: i32) -> ExitStatus {
+        self.signal(number);
+        let status = self.wait(Duration::from_secs(20));
+        self.start_again();
+        self.await_ready();
+        status
+    }
+
+    /// Starts another process, whatever becomes of it, once the one before has ended.
+    pub(crate) fn start_again(&mut self) {
+        self.child = spawn(self.folder.path());
+        self.pid = i32::try_from(self.child.id()).expect("a small id");
+        self.pids.push(self.pid);
     }
 
     /// Replaces the settings' file.
@@ -200,6 +212,22 @@ impl Drop for Gateway {
         }
         let _ = self.child.wait();
     }
+}
+
+/// Runs the binary of a folder on its settings; what it says is added to the log.
+fn spawn(folder: &Path) -> Child {
+    let log = fs::File::options()
+        .create(true)
+        .append(true)
+        .open(folder.join("log"));
+    Command::new(folder.join("tidegate"))
+        .args(["run", "--config"])
+        .arg(folder.join("tidegate.toml"))
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(log.expect("a log"))
+        .spawn()
+        .expect("the binary starts")
 }
 
 /// Puts the binary under test at `path`, in place of what stands there. A link is better than a copy: a file that was just written

@@ -37,6 +37,7 @@ pub struct Settings {
     pub trust: Trust,
     pub access_log: AccessLog,
     pub admin: Admin,
+    pub process: Process,
     pub forwarding: Forwarding,
     pub dns: Dns,
 }
@@ -276,6 +277,26 @@ pub struct Admin {
     pub socket: Option<PathBuf>,
     /// Loopback address for `/metrics`, `/livez` and `/readyz`; default: on the socket only.
     pub address: Option<String>,
+}
+
+/// What starts and reloads go by.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Process {
+    /// Where the last good configuration is kept; default `$STATE_DIRECTORY`, else nowhere.
+    pub state_dir: Option<PathBuf>,
+    /// A configuration that has served so long is good; started twice within it and not good, it
+    /// gives way to the last that was. 30,000.
+    pub good_after_ms: u32,
+}
+
+impl Default for Process {
+    fn default() -> Self {
+        Process {
+            state_dir: None,
+            good_after_ms: 30_000,
+        }
+    }
 }
 
 /// What a forwarded request says about its way.

@@ -80,9 +80,7 @@ pub async fn serve(local: &Rc<Local>, conn: &mut Conn, peer: Peer, last: bool, f
                         };
                         let keep = keeps_alive_early(local, &serving, &x, &body);
                         match look_up(&call, conn, &mut x, keep) {
-                            Looked::Ask => {
-                                forward::forward(&call, conn, &mut x, body, carry).await
-                            }
+                            Looked::Ask => forward::forward(&call, conn, &mut x, body, carry).await,
                             Looked::Answered { given, refresh } => {
                                 if refresh {
                                     refresh_later(&call, &x);

@@ -45,6 +45,7 @@ pub fn compile(settings: &Settings, apis: &[Api], revision: u64) -> Result<Compi
     let forwarding = listen::forwarding(settings, &mut reporter);
     let access_log = listen::access_log(settings, &mut reporter);
     let admin = listen::admin(settings, &mut reporter);
+    let process = listen::process(settings, &mut reporter);
     let dns = listen::dns(settings, &mut reporter);
     let cache = cache::region(settings, &mut reporter);
     let policies = cache::policies(settings, &mut reporter);
@@ -55,9 +56,8 @@ pub fn compile(settings: &Settings, apis: &[Api], revision: u64) -> Result<Compi
             index,
             api,
             source,
-            settings,
+            (settings, &policies),
             &mut origins,
-            &policies,
             &mut served,
             &mut findings,
         );
@@ -82,6 +82,7 @@ pub fn compile(settings: &Settings, apis: &[Api], revision: u64) -> Result<Compi
             access_log,
             server,
             admin,
+            process,
             dns,
             cache,
             hosts,

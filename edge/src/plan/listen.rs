@@ -86,6 +86,14 @@ pub struct AdminPlan {
     pub address: Option<SocketAddr>,
 }
 
+/// What starts and reloads go by.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ProcessPlan {
+    /// `None`: where the service manager says, else nowhere.
+    pub state_dir: Option<PathBuf>,
+    pub good_after_ms: u32,
+}
+
 /// Name resolution.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct DnsPlan {

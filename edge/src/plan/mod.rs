@@ -25,7 +25,7 @@ pub use compile::{Compiled, compile};
 pub use fault::{Document, Findings, PlanFault};
 pub use listen::{
     AccessLogPlan, AdminPlan, DnsPlan, ForwardingPlan, ListenAddress, ListenTlsPlan, ListenerPlan,
-    LogSink, NetworkSet, ServerPlan,
+    LogSink, NetworkSet, ProcessPlan, ServerPlan,
 };
 pub use stage::{IntegrationPlan, RouteFacts, RoutePlan, StagePlan};
 
@@ -45,6 +45,7 @@ pub struct Plan {
     pub access_log: AccessLogPlan,
     pub server: ServerPlan,
     pub admin: AdminPlan,
+    pub process: ProcessPlan,
     pub dns: DnsPlan,
     /// Where answers are kept, if anywhere.
     pub cache: Option<CachePlan>,

@@ -35,6 +35,25 @@ pub fn keep_from_children(fd: Fd) -> Result<(), Errno> {
     Ok(())
 }
 
+/// Whether connections can be accepted from it.
+#[must_use]
+pub fn is_listening(fd: Fd) -> bool {
+    let mut value: libc::c_int = 0;
+    #[allow(clippy::cast_possible_truncation)] // 4 bytes
+    let mut value_bytes = size_of::<libc::c_int>() as libc::socklen_t;
+    // SAFETY: the call writes at most `value_bytes` bytes into `value`.
+    let result = unsafe {
+        libc::getsockopt(
+            fd.0,
+            libc::SOL_SOCKET,
+            libc::SO_ACCEPTCONN,
+            (&raw mut value).cast(),
+            &raw mut value_bytes,
+        )
+    };
+    result == 0 && value != 0
+}
+
 /// Standard streams keep their numbers.
 const LOWEST: i32 = 3;
 
@@ -81,5 +100,24 @@ mod tests {
         let gone = Fd(socket.into_raw_fd());
         super::super::kernel::close(gone);
         assert!(duplicate_for_child(Fd(-1)).is_err());
+    }
+
+    #[test]
+    fn only_a_listening_socket_is_one() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a socket");
+        let address = listener.local_addr().expect("bound");
+        let stream = std::net::TcpStream::connect(address).expect("connected");
+        let datagrams = std::net::UdpSocket::bind("127.0.0.1:0").expect("a socket");
+        let file = std::fs::File::open("/dev/null").expect("a file");
+        let rows = [
+            (listener.as_raw_fd(), true),
+            (stream.as_raw_fd(), false),
+            (datagrams.as_raw_fd(), false),
+            (file.as_raw_fd(), false),
+            (-1, false),
+        ];
+        for (fd, expected) in rows {
+            assert_eq!(is_listening(Fd(fd)), expected, "{fd}");
+        }
     }
 }

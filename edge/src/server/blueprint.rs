@@ -179,7 +179,10 @@ fn store(
         errors.push(BlueprintError { pointer, message });
     };
     let Some(path) = &cache.path else {
-        fail("path", "there is no runtime directory; name a file".to_owned());
+        fail(
+            "path",
+            "there is no runtime directory; name a file".to_owned(),
+        );
         return None;
     };
     let mut options = StoreOptions::new(path, cache.capacity_bytes, keyring.cache.seed);
@@ -214,7 +217,9 @@ fn read_key(file: &std::path::Path) -> Result<[u8; 32], String> {
     let mode = std::fs::metadata(file).map_or(0, |facts| facts.mode());
     if mode & 0o077 != 0 {
         let file = file.display();
-        return Err(format!("{file} can be read by others; set its mode to 0600"));
+        return Err(format!(
+            "{file} can be read by others; set its mode to 0600"
+        ));
     }
     let len = bytes.len();
     <[u8; 32]>::try_from(bytes).map_err(|_| format!("the key has {len} bytes, not 32"))

@@ -32,13 +32,15 @@ pub(super) async fn connection(
     let (serving, listener) = (local.serving(), listener.get());
     let names = stream.names();
     let Some(peer) = names.peer else { return };
-    let Some(admitted) = admit(&admission, &serving, peer.ip()) else {
+    // A dual-stack socket, as systemd opens them, reports IPv4 mapped into IPv6.
+    let ip = peer.ip().to_canonical();
+    let Some(admitted) = admit(&admission, &serving, ip) else {
         local.metrics.cell(Metric::ConnectionsRefused).add(1);
         return;
     };
     let open = Open::new(&local, admitted);
     let local_port = names.local.map_or(0, |address| address.port());
-    let greeted = greet(&local, &serving, stream, peer.ip(), local_port, listener).await;
+    let greeted = greet(&local, &serving, stream, ip, local_port, listener).await;
     if let Some((conn, peer, first)) = greeted {
         local.core.spawn(requests(open, conn, peer, first));
     }
@@ -100,7 +102,7 @@ async fn greet(
     let mut first = None;
     if rules.proxy_protocol_from.contains(ip) {
         let (source, rest) = proxy_header(&mut stream, deadline).await?;
-        if let Some(source) = source {
+        if let Some(source) = source.map(|source| source.to_canonical()) {
             peer.ip = source;
             peer.ip_text = AddressText::new(source);
             peer.trusted = plan.trusted_proxies.contains(source);

@@ -109,7 +109,13 @@ impl Worker {
             histograms,
             log,
         } = gauges;
-        let local = Local::new(core, blueprint.serving(cells, None), metrics, histograms, log);
+        let local = Local::new(
+            core,
+            blueprint.serving(cells, None),
+            metrics,
+            histograms,
+            log,
+        );
         let worker = Rc::new(Worker {
             local,
             admission: Arc::clone(admission),
@@ -222,7 +228,9 @@ impl Worker {
                 } => {
                     self.local.publish_figures();
                     let before = self.local.serving();
-                    let old = self.local.set_serving(blueprint.serving(cells, Some(&before)));
+                    let old = self
+                        .local
+                        .set_serving(blueprint.serving(cells, Some(&before)));
                     let last = self.local.histograms.borrow_mut().replace(histograms);
                     leftover(&self.local, last);
                     if !self.local.draining.get() {

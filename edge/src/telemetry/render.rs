@@ -26,6 +26,8 @@ pub struct ProcessFigures<'a> {
     pub started: Wall,
     /// Whether the newest configuration was taken; false while an older one serves.
     pub config_ok: bool,
+    /// Whether the last good configuration serves in place of the one that was started.
+    pub config_last_good: bool,
     /// Revision of the plan that serves.
     pub config_revision: u64,
     /// Reloads that were taken.
@@ -75,6 +77,11 @@ fn render_process(out: &mut String, process: &ProcessFigures<'_>) {
             "tidegate_config_loaded",
             "1 when the newest configuration serves, 0 while it is refused.",
             u64::from(process.config_ok),
+        ),
+        (
+            "tidegate_config_last_good",
+            "1 while the last good configuration serves in place of one that did not last.",
+            u64::from(process.config_last_good),
         ),
         (
             "tidegate_config_revision",
@@ -431,18 +438,27 @@ const CORE_FAMILIES: &[CoreFamily] = &[
         &[(Metric::OriginEjections, None)],
     ),
     summed(
-        Family::counter("tidegate_cache_lookups", "Requests that looked for a stored answer."),
+        Family::counter(
+            "tidegate_cache_lookups",
+            "Requests that looked for a stored answer.",
+        ),
         &[
             (Metric::CacheHits, Some(("result", "hit"))),
             (Metric::CacheMisses, Some(("result", "miss"))),
         ],
     ),
     summed(
-        Family::counter("tidegate_cache_stale", "Stale answers given because the origin failed."),
+        Family::counter(
+            "tidegate_cache_stale",
+            "Stale answers given because the origin failed.",
+        ),
         &[(Metric::CacheStale, None)],
     ),
     summed(
-        Family::counter("tidegate_cache_collapsed", "Requests that shared another's answer."),
+        Family::counter(
+            "tidegate_cache_collapsed",
+            "Requests that shared another's answer.",
+        ),
         &[(Metric::CacheCollapsed, None)],
     ),
     each(

@@ -207,6 +207,8 @@ fn readyz(control: &Control, verbose: bool) -> Answer {
     }
     let config = if control.last_load.borrow().ok {
         "ok"
+    } else if control.memory.instead().is_some() {
+        "the last good one serves, see /config"
     } else {
         "the newest one was refused, see /config"
     };
@@ -224,6 +226,7 @@ fn config(control: &Control) -> serde_json::Value {
         "version": env!("CARGO_PKG_VERSION"),
         "pid": std::process::id(),
         "revision": control.revision.get(),
+        "instead": control.memory.instead(),
         "last_load": {"ok": last.ok, "at_ms": last.at.0, "report": last.report},
         "reloads": {"ok": control.reloads_ok.get(), "failed": control.reloads_failed.get()},
     })

@@ -96,6 +96,22 @@ pub fn socket_candidates() -> Vec<PathBuf> {
     paths
 }
 
+/// A file of that name in the best runtime directory that there is or that can be made.
+#[must_use]
+pub fn runtime_file(name: &str) -> Option<PathBuf> {
+    let folders = socket_candidates();
+    folders
+        .iter()
+        .filter_map(|path| path.parent())
+        .find_map(|folder| {
+            fs::create_dir_all(folder).ok()?;
+            let probe = folder.join(format!(".{name}.{}", std::process::id()));
+            fs::write(&probe, b"").ok()?;
+            fs::remove_file(&probe).ok()?;
+            Some(folder.join(name))
+        })
+}
+
 /// The name under which a successor finds the socket.
 pub(super) fn name(kind: &Kind) -> String {
     match kind {

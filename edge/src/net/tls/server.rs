@@ -256,9 +256,8 @@ fn server_config(
     let mut config = builder
         .with_single_cert(certificate.identity.chain, certificate.identity.key)
         .map_err(|fault| TlsConfigError::of_certificate(index, &fault))?;
-    // Clients that speak HTTP/1.0 alone say so (curl -0 does); they are served too.
-    let names = ALPN.iter().copied().chain([&b"http/1.0"[..]]);
-    config.alpn_protocols = names.map(<[u8]>::to_vec).collect();
+    // A client that offers names has to offer ours; one that offers none is served.
+    config.alpn_protocols = ALPN.iter().map(|name| name.to_vec()).collect();
     config.ticketer = Arc::new(Ticketer::new(Arc::clone(tickets), context));
     // Stateless tickets serve both versions; a table of sessions would belong to one process.
     config.session_storage = Arc::new(NoServerSessionStorage {});

@@ -336,20 +336,44 @@ fn hostile_first_bytes_are_refused_early() {
 }
 
 #[test]
-fn protocols_we_do_not_speak_are_refused() {
+fn http_1_1_is_the_only_protocol_that_is_agreed_on() {
     let authority = Authority::new();
     let tls = server_of(vec![plain(authority.issue(&["a.test"]))], &keys());
-    let mut config = rustls::ClientConfig::builder_with_provider(provider())
-        .with_safe_default_protocol_versions()
-        .expect("versions")
-        .with_root_certificates(root_store(&authority.roots()).expect("roots"))
-        .with_no_client_auth();
-    config.alpn_protocols = vec![b"h2".to_vec()];
-    let name = super::client::server_name("a.test").expect("a name");
-    let mut client = TlsSession::client(Arc::new(config), name).expect("a session");
-    let mut server = tls.session();
-    let (_, error) = pump(&mut client, &mut server, 10_000);
-    assert_eq!(error, Some(TlsError::NoCommonAlpn));
+    let roots = root_store(&authority.roots()).expect("roots");
+    // what the client offers, what is agreed on; `None`: refused
+    let rows: &[(&[&str], Option<&str>)] = &[
+        (&[], Some("")),
+        (&["http/1.1"], Some("http/1.1")),
+        (&["h2", "http/1.0", "http/1.1"], Some("http/1.1")),
+        (&["h2"], None),
+        (&["http/1.0"], None),
+        (&["HTTP/1.1"], None),
+    ];
+    for (offered, agreed) in rows {
+        let mut config = rustls::ClientConfig::builder_with_provider(provider())
+            .with_safe_default_protocol_versions()
+            .expect("versions")
+            .with_root_certificates(roots.clone())
+            .with_no_client_auth();
+        config.alpn_protocols = offered
+            .iter()
+            .map(|name| name.as_bytes().to_vec())
+            .collect();
+        let name = super::client::server_name("a.test").expect("a name");
+        let mut client = TlsSession::client(Arc::new(config), name).expect("a session");
+        let mut server = tls.session();
+        let errors = pump(&mut client, &mut server, 10_000);
+        if let Some(agreed) = agreed {
+            assert_eq!(errors, (None, None), "{offered:?}");
+            let found = server.alpn().unwrap_or_default();
+            assert_eq!(found, agreed.as_bytes(), "{offered:?}");
+        } else {
+            let alert = rustls::AlertDescription::NoApplicationProtocol;
+            let alert = TlsError::Alert(rustls::Error::AlertReceived(alert));
+            let expected = (Some(alert), Some(TlsError::NoCommonAlpn));
+            assert_eq!(errors, expected, "{offered:?}");
+        }
+    }
 }
 
 #[test]

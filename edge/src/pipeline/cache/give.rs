@@ -125,7 +125,9 @@ impl Rest {
             std::future::poll_fn(|_| room.poll(conn)).await?;
             let mut out = local.core.pool().take().ok_or(PumpEnd::Buffers)?;
             let most = out.spare().len().min(self.left);
-            let copied = self.hit.copy_body(self.at, out.spare().get_mut(..most).unwrap_or(&mut []));
+            let copied = self
+                .hit
+                .copy_body(self.at, out.spare().get_mut(..most).unwrap_or(&mut []));
             if copied == 0 {
                 return Err(PumpEnd::Buffers);
             }
@@ -146,16 +148,20 @@ pub(in super::super) fn write_report(
     status: u16,
     head: &mut HeadWriter<'_>,
 ) {
-    if !serving.plan.cache.as_ref().is_some_and(|cache| cache.headers) {
+    if !serving
+        .plan
+        .cache
+        .as_ref()
+        .is_some_and(|cache| cache.headers)
+    {
         return;
     }
     let (word, member) = match outcome {
         CacheOutcome::Off => return,
         CacheOutcome::Hit { ttl_s } => (XCache::Hit, hit(Some(ttl_s), None)),
-        CacheOutcome::StaleIfError { ttl_s } => (
-            XCache::Hit,
-            hit(Some(ttl_s), Some("stale-if-error")),
-        ),
+        CacheOutcome::StaleIfError { ttl_s } => {
+            (XCache::Hit, hit(Some(ttl_s), Some("stale-if-error")))
+        }
         CacheOutcome::RefreshHit => (
             XCache::RefreshHit,
             CacheStatus {
@@ -172,7 +178,11 @@ pub(in super::super) fn write_report(
             stored,
             detail,
         } => (
-            if status >= 400 { XCache::Error } else { XCache::Miss },
+            if status >= 400 {
+                XCache::Error
+            } else {
+                XCache::Miss
+            },
             CacheStatus {
                 outcome: Outcome::Forwarded {
                     reason,

@@ -7,12 +7,7 @@
 
 use super::super::exchange::{Exchange, Peer};
 use crate::{
-    cache::http::{
-        hash::Uri,
-        key::KeySource,
-        policy::KeyPolicy,
-        record::Variants,
-    },
+    cache::http::{hash::Uri, key::KeySource, policy::KeyPolicy, record::Variants},
     integrate::{RequestParts, Source},
     plan::{StageCachePlan, StagePlan},
 };

@@ -86,7 +86,14 @@ pub(in super::super) fn look_up(
     };
     desk.call.local.metrics.cell(Metric::CacheHits).add(1);
     x.cache = cache;
-    let given = give::held(desk.call.local, desk.call.serving, conn, x, (hit, age_s), keep_alive);
+    let given = give::held(
+        desk.call.local,
+        desk.call.serving,
+        conn,
+        x,
+        (hit, age_s),
+        keep_alive,
+    );
     Looked::Answered { given, refresh }
 }
 
@@ -113,12 +120,7 @@ enum Found {
 
 // --- by an edge policy ------------------------------------------------------------------------
 
-fn by_policy(
-    desk: Desk<'_>,
-    plan: &EdgeCachePlan,
-    x: &Exchange,
-    cache: &mut CacheUse,
-) -> Found {
+fn by_policy(desk: Desk<'_>, plan: &EdgeCachePlan, x: &Exchange, cache: &mut CacheUse) -> Found {
     let request = Request::new(&x.head, x.head_bytes.bytes(), CALLER);
     let uri = key::uri_of(x, &desk.call.peer);
     if key::write_edge(x, uri, desk.stage, &plan.key, &mut cache.key).is_none() {
@@ -198,7 +200,9 @@ enum Next {
 fn fetch(desk: Desk<'_>, cache: &mut CacheUse, now: Wall) -> Option<Hit> {
     let namespace = Namespace(desk.stage.cache_namespace);
     let hash = desk.owner.hash(namespace, &cache.key);
-    let hit = desk.owner.lookup(namespace, hash, &cache.key, seconds(now))?;
+    let hit = desk
+        .owner
+        .lookup(namespace, hash, &cache.key, seconds(now))?;
     cache.meta.resize(hit.meta_bytes(), 0);
     let copied = hit.copy_meta(0, &mut cache.meta);
     (copied == cache.meta.len()).then_some(hit)

@@ -49,9 +49,8 @@ pub(super) fn compile(
     index: usize,
     api: &Api,
     source: &ApiSource,
-    settings: &Settings,
+    (settings, policies): (&Settings, &Policies),
     origins: &mut OriginTable,
-    policies: &Policies,
     served: &mut Served,
     findings: &mut Findings,
 ) {

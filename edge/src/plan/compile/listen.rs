@@ -10,7 +10,7 @@ use super::super::{
     fault::Reporter,
     listen::{
         AccessLogPlan, AdminPlan, DnsPlan, ForwardingPlan, ListenAddress, ListenTlsPlan,
-        ListenerPlan, LogSink, NetworkSet, ServerPlan,
+        ListenerPlan, LogSink, NetworkSet, ProcessPlan, ServerPlan,
     },
 };
 use crate::{
@@ -63,7 +63,9 @@ pub(super) fn listeners(settings: &Settings, reporter: &mut Reporter<'_>) -> Box
             );
             continue;
         };
-        if plans.iter().any(|plan| plan.address == address) {
+        // Without a port, each of them gets one of its own.
+        let is_fixed = !matches!(address, ListenAddress::Socket(socket) if socket.port() == 0);
+        if is_fixed && plans.iter().any(|plan| plan.address == address) {
             reporter.error(pointer, "another listener has this address", "");
         }
         if listen.tls && settings.tls.certificates.is_empty() {
@@ -224,6 +226,22 @@ pub(super) fn admin(settings: &Settings, reporter: &mut Reporter<'_>) -> AdminPl
     AdminPlan {
         socket: settings.admin.socket.clone(),
         address,
+    }
+}
+
+pub(super) fn process(settings: &Settings, reporter: &mut Reporter<'_>) -> ProcessPlan {
+    const DAY_MS: u32 = 86_400_000;
+    let process = &settings.process;
+    if !(1..=DAY_MS).contains(&process.good_after_ms) {
+        reporter.error(
+            "/process/good_after_ms",
+            format!("good_after_ms is outside 1 to {DAY_MS}"),
+            "choose a value inside the range",
+        );
+    }
+    ProcessPlan {
+        state_dir: process.state_dir.clone(),
+        good_after_ms: process.good_after_ms,
     }
 }
 
