@@ -145,7 +145,7 @@ pub struct Local {
 /// Exchanges kept while unused.
 const EXCHANGES_KEPT: usize = 1024;
 /// Bytes of an exchange's future.
-pub const EXCHANGE_FUTURE_BYTES: usize = 4096;
+pub const EXCHANGE_FUTURE_BYTES: usize = 4608;
 
 impl Local {
     /// A core that serves `serving`.

@@ -41,8 +41,8 @@ pub(in super::super) struct Rest {
 pub(in super::super) enum Given {
     /// All of it is queued.
     Whole,
-    /// Its body goes on.
-    Begun(Rest),
+    /// Its body goes on; boxed, since large bodies are rare and every request has room for this.
+    Begun(Box<Rest>),
 }
 
 /// Queues the head of `stored` and as much of its body as fits beside it.
@@ -84,11 +84,11 @@ pub(super) fn give(
     if copied == left {
         return Some(Given::Whole);
     }
-    Some(Given::Begun(Rest {
+    Some(Given::Begun(Box::new(Rest {
         hit,
         at: at + copied,
         left: left - copied,
-    }))
+    })))
 }
 
 /// Queues what `x` holds.
@@ -114,7 +114,7 @@ pub(in super::super) fn held(
 impl Rest {
     /// Sends what is left, no faster than the client takes it.
     pub(in super::super) async fn send(
-        mut self,
+        mut self: Box<Self>,
         local: &Local,
         serving: &Serving,
         conn: &mut Conn,

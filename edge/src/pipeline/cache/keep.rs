@@ -123,7 +123,8 @@ impl Desk<'_> {
                 if let CacheOutcome::Miss { detail, .. } = &mut cache.outcome {
                     *detail = detail.or(Some(reason.as_str()));
                 }
-                if remember_s > 0 && request.is_retrieval() {
+                let noted = remember_s > 0 && request.is_retrieval();
+                if noted && self.write_primary(plan, x, cache).is_some() {
                     self.note_uncacheable(reason, remember_s, cache);
                 }
             }
@@ -211,7 +212,9 @@ impl Desk<'_> {
             return;
         };
         let uri = key::uri_of(x, &self.call.peer);
-        cache.key.truncate(cache.primary_bytes);
+        if self.write_primary(plan, x, cache).is_none() {
+            return;
+        }
         if !names.is_empty() && self.choose_variant(plan, &names, x, cache).is_none() {
             return;
         }
@@ -230,6 +233,20 @@ impl Desk<'_> {
                 *stored = true;
             }
         }
+    }
+
+    /// Writes the primary key again, if it was turned into a variant's.
+    fn write_primary(
+        &self,
+        plan: &EdgeCachePlan,
+        x: &Exchange,
+        cache: &mut CacheUse,
+    ) -> Option<()> {
+        if cache.key.len() == cache.primary_bytes {
+            return Some(());
+        }
+        let uri = key::uri_of(x, &self.call.peer);
+        key::write_edge(x, uri, self.stage, &plan.key, &mut cache.key)
     }
 
     /// Extends the key to the variant that the request selects; the list of variants is written
@@ -276,7 +293,6 @@ impl Desk<'_> {
     ) {
         let now = self.call.local.core.wall();
         let mut meta = [0; 256];
-        cache.key.truncate(cache.primary_bytes);
         if let Ok(len) = encode::write_uncacheable(reason, now, remember_s, &mut meta) {
             let until_s = seconds(now).saturating_add(remember_s);
             let times = (seconds(now), until_s, until_s);
@@ -295,7 +311,9 @@ impl Desk<'_> {
         cache: &mut CacheUse,
     ) {
         let namespace = self.namespace();
-        cache.key.truncate(cache.primary_bytes);
+        if self.write_primary(plan, x, cache).is_none() {
+            return;
+        }
         self.owner.remove(namespace, &cache.key);
         let base = key::uri_of(x, &self.call.peer);
         let mut room = [0; 8 * 1024];
