@@ -24,7 +24,7 @@ use tidegate_edge::{
 pub const INHERITED: &str = "TIDEGATE_LISTENERS";
 
 /// Open sockets by the text of their address.
-#[derive(Clone, Default, Debug)]
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct Open {
     by_address: BTreeMap<String, Vec<Fd>>,
 }
