@@ -22,6 +22,8 @@ fi
 for target in "${targets[@]}"; do
     echo "== $target, $seconds s"
     mkdir -p "target/found/$target"
-    cargo +nightly fuzz run --fuzz-dir . "$target" "target/found/$target" "corpus/$target" \
+    corpus=corpus/$target
+    [ -d "$corpus" ] || corpus=../../tests/corpus/$target # the root package's
+    cargo +nightly fuzz run --fuzz-dir . "$target" "target/found/$target" "$corpus" \
         -- -max_total_time="$seconds"
 done

@@ -115,7 +115,11 @@ fn memory_presses_until_the_settings_grant_more() {
     let cause = "tidegate_pressure_percent{core=\"0\",cause=\"memory\"} 100\n";
     assert!(metrics.contains(cause), "{metrics}");
 
-    gateway.configure(&running::gateway::settings(origin, "", "127.0.0.1:0"));
+    gateway.configure(&running::gateway::settings(
+        origin,
+        "[process]\ntrial_ms = 0",
+        "127.0.0.1:0",
+    ));
     assert_eq!(gateway.ask("POST", "/reload").0, 200);
     let heard = hear(&mut waiting, PATIENCE);
     assert!(heard.starts_with("HTTP/1.1 200"), "{heard}");

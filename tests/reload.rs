@@ -48,11 +48,14 @@ fn a_bad_file_leaves_the_last_good_one_serving() {
     let (_, ready) = gateway.ask("GET", "/readyz?verbose");
     assert!(ready.contains("refused"), "{ready}");
 
-    gateway.configure(&settings(origin, "workers = 3", "127.0.0.1:0").replacen(
-        "workers = 2\n",
-        "",
-        1,
-    ));
+    gateway.configure(
+        &settings(
+            origin,
+            "workers = 3\n[process]\ntrial_ms = 0",
+            "127.0.0.1:0",
+        )
+        .replacen("workers = 2\n", "", 1),
+    );
     let (status, body) = gateway.ask("POST", "/reload");
     assert_eq!(status, 200, "{body}");
     assert!(body.contains("a reload does not change this"), "{body}");

@@ -18,7 +18,7 @@ use running::{
 const GOOD_SOON: &str = "drain_delay_ms = 0\n[process]\nstate_dir = \"state\"\ngood_after_ms = 100";
 /// Not good for as long as a test takes.
 const GOOD_LATE: &str =
-    "drain_delay_ms = 0\n[process]\nstate_dir = \"state\"\ngood_after_ms = 600000";
+    "drain_delay_ms = 0\n[process]\nstate_dir = \"state\"\ngood_after_ms = 600000\ntrial_ms = 0";
 
 /// Nobody listens there.
 fn nowhere() -> SocketAddr {

@@ -229,6 +229,10 @@ fn faulty_settings_are_refused() {
             "E settings /process/good_after_ms: good_after_ms is outside 1",
         ),
         (
+            json!({ "process": { "trial_ms": 3_600_001 } }),
+            "E settings /process/trial_ms: trial_ms is above",
+        ),
+        (
             json!({ "dns": { "servers": ["dns.example"] } }),
             "E settings /dns/servers/0",
         ),

@@ -29,7 +29,7 @@ use tidegate_edge::{
     server::{Admission, Blueprint, CacheSecrets, Gauges, Keyring},
     telemetry::{
         histograms::CoreHistograms,
-        metrics::{Metric, Registry, StageName},
+        metrics::{Metric, Registry, StageName, Tally},
         writer::{LogTarget, LogWriter},
     },
 };
@@ -101,6 +101,9 @@ pub(super) struct Control {
     pub(super) last_load: RefCell<LastLoad>,
     pub(super) reloads_ok: Cell<u64>,
     pub(super) reloads_failed: Cell<u64>,
+    pub(super) reloads_reverted: Cell<u64>,
+    /// What the worker that tries had answered when it began with the plan that serves.
+    pub(super) tried_since: Cell<Tally>,
     pub(super) phase: Cell<Phase>,
     /// A reload or an upgrade is under way.
     pub(super) changing: Cell<bool>,
@@ -168,7 +171,9 @@ pub(super) fn serve(
     let control = start(core, sources, keyring, blueprint, (open, memory))?;
     let core = Rc::clone(&control.core);
     listen_for_signals(&control).map_err(|error| Failure::Start(error.to_string()))?;
-    control.upstreams.watch(&core, &control.blueprint.borrow());
+    control
+        .upstreams
+        .watch(&core, &[&control.blueprint.borrow()]);
     Admin::serve(&control);
     core.spawn(keep_clock(Rc::clone(&control)));
     core.spawn(watchdog::watch(Rc::clone(&control)));
@@ -262,6 +267,8 @@ fn start(
         last_load: RefCell::new(last_load),
         reloads_ok: Cell::new(0),
         reloads_failed: Cell::new(0),
+        reloads_reverted: Cell::new(0),
+        tried_since: Cell::new(Tally::default()),
         phase: Cell::new(Phase::Serving),
         changing: Cell::new(false),
         core,
@@ -361,7 +368,12 @@ async fn follow_signal(control: Rc<Control>, mut stream: Stream, number: i32) {
         match number {
             signal::SIGTERM | signal::SIGINT => ending::end(&control),
             signal::SIGHUP => {
-                reload::reload(&control);
+                // What changed during another change is read behind it.
+                while control.changing.get() && control.phase.get() == Phase::Serving {
+                    let core = &control.core;
+                    core.sleep_until(core.now().plus_ms(CHANGE_LOOK_MS)).await;
+                }
+                reload::reload(&control).await;
             }
             signal::SIGUSR1 => {
                 if let Some(log) = &*control.log.borrow() {
@@ -389,3 +401,4 @@ async fn keep_clock(control: Rc<Control>) {
 }
 
 const CLOCK_MS: u64 = 500;
+const CHANGE_LOOK_MS: u64 = 20;

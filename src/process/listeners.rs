@@ -27,7 +27,7 @@ use super::manager;
 pub const INHERITED: &str = "TIDEGATE_LISTENERS";
 
 /// Open sockets by the key of their listener.
-#[derive(Clone, Default, Debug)]
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct Open {
     by_key: BTreeMap<String, Vec<Fd>>,
 }

@@ -19,6 +19,7 @@ mod reload;
 mod scrape;
 mod start;
 mod state;
+mod trial;
 mod upgrade;
 mod upstreams;
 mod watchdog;

@@ -1,7 +1,8 @@
 //! A new configuration under a running gateway.
 //!
 //! What it is: everything is read, compiled and opened first; only then the workers are told, each
-//! by one order that holds the plan and its listeners. Shape: [`reload`] gives and keeps a
+//! by one order that holds the plan and its listeners, and the first one for a while alone
+//! ([`trial`]). Shape: [`reload`] gives and keeps a
 //! [`LastLoad`]. Units: wall milliseconds. Errors: any fault leaves the last good plan serving, the
 //! metric at 0 and the report readable. Source: RELIABILITY section 9.
 
@@ -18,7 +19,9 @@ use tidegate_edge::{
 use super::{
     control::{Control, Phase, stage_names, with_limits},
     listeners::Open,
-    load, manager,
+    load::{self, Loaded},
+    manager,
+    trial::{self, Verdict},
 };
 use crate::{
     diagnostics::{Colour, Problem},
@@ -47,8 +50,16 @@ impl LastLoad {
     }
 }
 
-/// Reads everything anew.
-pub(super) fn reload(control: &Rc<Control>) -> LastLoad {
+/// How a reload ended.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    Serves,
+    Refused,
+    Reverted,
+}
+
+/// Reads everything anew. The answer comes behind the trial, if there is one.
+pub(super) async fn reload(control: &Rc<Control>) -> LastLoad {
     if control.phase.get() != Phase::Serving || control.changing.replace(true) {
         return LastLoad {
             ok: false,
@@ -59,40 +70,57 @@ pub(super) fn reload(control: &Rc<Control>) -> LastLoad {
     if let Ok(now) = NotifyState::monotonic_usec_now() {
         manager::tell(&[NotifyState::Reloading, now]);
     }
-    let outcome = load_and_serve(control);
+    let at = control.core.wall();
+    let (ending, report) = load_and_serve(control).await;
     let revision = control.revision.get();
-    if outcome.ok {
-        control.reloads_ok.set(control.reloads_ok.get() + 1);
-        eprintln!("tidegate: serving revision {revision}");
-    } else {
-        control.reloads_failed.set(control.reloads_failed.get() + 1);
-        eprintln!("tidegate: reload refused; revision {revision} goes on serving");
-    }
+    let (count, said) = match ending {
+        Ending::Serves => (&control.reloads_ok, "serving"),
+        Ending::Refused => (&control.reloads_failed, "reload refused; still serving"),
+        Ending::Reverted => (&control.reloads_reverted, "reload reverted; still serving"),
+    };
+    count.set(count.get() + 1);
+    eprintln!("tidegate: {said} revision {revision}");
+    let outcome = LastLoad {
+        ok: ending == Ending::Serves,
+        at,
+        report,
+    };
     *control.last_load.borrow_mut() = outcome.clone();
     control.changing.set(false);
-    manager::tell(&[NotifyState::Ready]);
+    if control.phase.get() == Phase::Serving {
+        manager::tell(&[NotifyState::Ready]);
+    }
     outcome
 }
 
-fn load_and_serve(control: &Control) -> LastLoad {
-    let at = control.core.wall();
+async fn load_and_serve(control: &Rc<Control>) -> (Ending, String) {
     let revision = control.revision.get() + 1;
     let mut loaded = load::load(&control.sources, revision);
     let plan = loaded.plan.take().map(with_limits);
     let ready = plan.and_then(|plan| prepare(control, plan, &mut loaded.configuration));
     loaded.print_report();
-    let ok = ready.is_some();
-    if let Some((next, open)) = ready {
-        control.revision.set(revision);
-        let good_after_ms = next.plan.process.good_after_ms;
-        serve(control, next, open);
-        control.memory.replaced(&control.sources, &loaded);
-        control
-            .memory
-            .serving_since(control.core.now(), good_after_ms);
-    }
-    let report = loaded.configuration.report.render(Colour::Never);
-    LastLoad { ok, at, report }
+    let report = |loaded: &Loaded| loaded.configuration.report.render(Colour::Never);
+    let Some((next, open)) = ready else {
+        return (Ending::Refused, report(&loaded));
+    };
+    let verdict = trial::run(control, &next, &open).await;
+    let reason = match verdict {
+        Verdict::Passed | Verdict::Untried => {
+            control.revision.set(revision);
+            let good_after_ms = next.plan.process.good_after_ms;
+            serve(control, next, open, matches!(verdict, Verdict::Passed));
+            let memory = &control.memory;
+            memory.replaced(&control.sources, &loaded);
+            memory.serving_since(control.core.now(), good_after_ms);
+            return (Ending::Serves, report(&loaded));
+        }
+        Verdict::Reverted(reason) => reason,
+        Verdict::Interrupted => "not served: the gateway drains".to_owned(),
+    };
+    eprintln!("tidegate: {reason}");
+    let problem = Problem::of_file("the new configuration", reason, None);
+    loaded.configuration.report.push(problem);
+    (Ending::Reverted, report(&loaded))
 }
 
 /// Reads certificates and opens sockets; what fails is added to the report.
@@ -150,28 +178,43 @@ fn fixed_at_start(before: &Plan, next: &Plan) -> Vec<&'static str> {
     changed.map(|(what, _)| what).collect()
 }
 
-fn serve(control: &Control, next: Arc<Blueprint>, open: Open) {
-    let mut registry = control.registry.borrow_mut();
-    let ids = registry.stages(&stage_names(&next.plan));
-    if let Some(workers) = &*control.workers.borrow() {
-        let posts = workers.posts();
-        for (index, post) in posts.iter().enumerate() {
-            let order = Order::Serve {
-                blueprint: Arc::clone(&next),
-                cells: registry.stage_cells(index, &ids),
-                histograms: CoreHistograms::new(&ids),
-                leftover: control.scrape.leftover(index),
-                listeners: open
-                    .of_worker(&next.plan.listeners, index, posts.len())
-                    .into(),
-            };
-            if post.send(&control.core, order).is_err() {
-                eprintln!("tidegate: worker {index} does not take orders");
-            }
+/// Every worker serves `next` from now on; `passed`: the one that tried it does already.
+fn serve(control: &Control, next: Arc<Blueprint>, open: Open, passed: bool) {
+    let count = {
+        let workers = control.workers.borrow();
+        workers.as_ref().map_or(0, |workers| workers.posts().len())
+    };
+    for worker in (0..count).filter(|worker| !(passed && *worker == trial::TRIER)) {
+        if !serve_on(control, worker, &next, &open) {
+            eprintln!("tidegate: worker {worker} does not take orders");
         }
     }
     control.keyring.follow(&next.plan);
-    control.upstreams.watch(&control.core, &next);
+    control.upstreams.watch(&control.core, &[next.as_ref()]);
+    control.tried_since.set(trial::tally(control));
     *control.open.borrow_mut() = open;
     *control.blueprint.borrow_mut() = next;
+}
+
+/// One worker serves `next` from now on; `false`: it does not take orders.
+pub(super) fn serve_on(
+    control: &Control,
+    worker: usize,
+    next: &Arc<Blueprint>,
+    open: &Open,
+) -> bool {
+    let mut registry = control.registry.borrow_mut();
+    let ids = registry.stages(&stage_names(&next.plan));
+    let workers = control.workers.borrow();
+    let posts = workers.as_ref().map_or(&[][..], |workers| workers.posts());
+    let listeners = open.of_worker(&next.plan.listeners, worker, posts.len());
+    let order = Order::Serve {
+        blueprint: Arc::clone(next),
+        cells: registry.stage_cells(worker, &ids),
+        histograms: CoreHistograms::new(&ids),
+        leftover: control.scrape.leftover(worker),
+        listeners: listeners.into(),
+    };
+    let post = posts.get(worker);
+    post.is_some_and(|post| post.send(&control.core, order).is_ok())
 }

@@ -140,6 +140,7 @@ pub(super) async fn metrics(control: &Control) -> String {
         config_revision: control.revision.get(),
         reloads_ok: control.reloads_ok.get(),
         reloads_failed: control.reloads_failed.get(),
+        reloads_reverted: control.reloads_reverted.get(),
         log: totals.as_deref(),
     };
     render(&control.registry.borrow(), &figures)

@@ -30,35 +30,31 @@ struct Running {
 }
 
 impl Upstreams {
-    /// Resolves and checks what `blueprint` names from now on, and nothing else.
-    pub(super) fn watch(&self, core: &Rc<Core>, blueprint: &Blueprint) {
-        let plan = &blueprint.plan;
+    /// Resolves and checks what `blueprints` name from now on, and nothing else. A group that a
+    /// later one has too is checked as that one says.
+    pub(super) fn watch(&self, core: &Rc<Core>, blueprints: &[&Blueprint]) {
+        let Some(dns_now) = blueprints.last().map(|last| &last.plan.dns) else {
+            return self.stop();
+        };
         let files =
             [HOSTS, RESOLV_CONF].map(|file| std::fs::read_to_string(file).unwrap_or_default());
         let before = self.running.take();
         let resolver = match before {
-            Some(Running { resolver, dns, .. }) if dns == plan.dns => {
+            Some(Running { resolver, dns, .. }) if dns == *dns_now => {
                 resolver.set_files(&files[0], &files[1]);
                 resolver
             }
-            _ => Resolver::new(core, config(&plan.dns), &files[0], &files[1]),
+            _ => Resolver::new(core, config(dns_now), &files[0], &files[1]),
         };
-        resolver.watch(&[(Arc::clone(&plan.origins), blueprint.states.to_vec())]);
-        let groups: Vec<Checked> = (blueprint.states.iter())
-            .zip(&blueprint.origin_tls)
-            .zip(0..)
-            .map(|((state, tls), index)| Checked {
-                origins: Arc::clone(&plan.origins),
-                index: OriginIndex(index),
-                state: Arc::clone(state),
-                tls: tls.clone(),
-            })
-            .collect();
+        let plans = blueprints
+            .iter()
+            .map(|one| (Arc::clone(&one.plan.origins), one.states.to_vec()));
+        resolver.watch(&plans.collect::<Vec<_>>());
         let on_change: OnChange = Rc::new(say);
         *self.running.borrow_mut() = Some(Running {
             resolver,
-            dns: plan.dns.clone(),
-            _checks: health::watch(core, &groups, &on_change),
+            dns: dns_now.clone(),
+            _checks: health::watch(core, &checked(blueprints), &on_change),
         });
     }
 
@@ -66,6 +62,30 @@ impl Upstreams {
     pub(super) fn stop(&self) {
         self.running.take();
     }
+}
+
+/// Every group once, in its newest shape.
+fn checked(blueprints: &[&Blueprint]) -> Vec<Checked> {
+    let mut groups: Vec<Checked> = Vec::new();
+    for blueprint in blueprints.iter().rev() {
+        let origins = &blueprint.plan.origins;
+        let each = origins.iter().zip(&blueprint.states);
+        for (((plan, state), tls), index) in each.zip(&blueprint.origin_tls).zip(0..) {
+            let is_known = groups.iter().any(|newer| {
+                let index = newer.index.0 as usize;
+                (newer.origins.get(index)).is_some_and(|newer| newer.name == plan.name)
+            });
+            if !is_known {
+                groups.push(Checked {
+                    origins: Arc::clone(origins),
+                    index: OriginIndex(index),
+                    state: Arc::clone(state),
+                    tls: tls.clone(),
+                });
+            }
+        }
+    }
+    groups
 }
 
 /// Every endpoint of every group.

@@ -288,6 +288,9 @@ pub struct Process {
     /// A configuration that has served so long is good; started twice within it and not good, it
     /// gives way to the last that was. 30,000.
     pub good_after_ms: u32,
+    /// How long one worker alone serves a reloaded configuration; 0, or one worker in all: not at
+    /// all. 2,000.
+    pub trial_ms: u32,
 }
 
 impl Default for Process {
@@ -295,6 +298,7 @@ impl Default for Process {
         Process {
             state_dir: None,
             good_after_ms: 30_000,
+            trial_ms: 2_000,
         }
     }
 }

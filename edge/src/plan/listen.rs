@@ -92,6 +92,8 @@ pub struct ProcessPlan {
     /// `None`: where the service manager says, else nowhere.
     pub state_dir: Option<PathBuf>,
     pub good_after_ms: u32,
+    /// 0: none.
+    pub trial_ms: u32,
 }
 
 /// Name resolution.

@@ -61,6 +61,22 @@ fault_kinds! {
 }
 
 impl FaultKind {
+    /// The gateway answered 5xx by itself, and not for what the request asked.
+    #[must_use]
+    pub const fn is_failure(self) -> bool {
+        matches!(
+            self,
+            FaultKind::ApiConfigurationError
+                | FaultKind::AuthorizerConfigurationError
+                | FaultKind::AuthorizerFailure
+                | FaultKind::IntegrationFailure
+                | FaultKind::IntegrationTimeout
+                | FaultKind::Internal
+                | FaultKind::BadGateway
+                | FaultKind::Overloaded
+        )
+    }
+
     /// How many kinds there are.
     pub const COUNT: usize = FaultKind::ALL.len();
 

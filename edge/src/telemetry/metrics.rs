@@ -158,6 +158,15 @@ pub struct StageName {
     pub stage: String,
 }
 
+/// Answers of one core, or of several.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Tally {
+    /// All of them.
+    pub answers: u64,
+    /// Those of 5xx that the gateway gave by itself.
+    pub failures: u64,
+}
+
 /// The series behind the stages of one plan, with the series of stageless requests at the end.
 pub type SeriesIds = Arc<[usize]>;
 
@@ -227,6 +236,24 @@ impl Registry {
                 series.totals.add(stage);
             }
             stage.clear();
+        }
+    }
+
+    /// What core `core` has answered so far.
+    #[must_use]
+    pub fn tally(&self, core: usize) -> Tally {
+        let requests = |series: &Series| series.cores.get(core).map(|stage| stage.requests.get());
+        let failures = |cells: &Arc<CachePadded<CoreMetrics>>| {
+            let kinds = FaultKind::ALL.iter().filter(|kind| kind.is_failure());
+            kinds.fold(0, |sum: u64, kind| {
+                sum.wrapping_add(cells.fault(*kind).get())
+            })
+        };
+        Tally {
+            answers: (self.series.iter())
+                .filter_map(requests)
+                .fold(0, u64::wrapping_add),
+            failures: self.cores.get(core).map_or(0, failures),
         }
     }
 
@@ -323,6 +350,32 @@ mod tests {
             ("prod", 1, 0, 1),
         ];
         assert_eq!(figures, expected);
+    }
+
+    #[test]
+    fn a_tally_is_of_one_core_and_of_failures_of_its_own() {
+        let mut registry = Registry::new(2);
+        let ids = registry.stages(&[name("a", "dev")]);
+        let (cells, core) = (registry.stage_cells(1, &ids), registry.core(1));
+        let core = core.expect("a core");
+        cells.count(Some(0), 200);
+        cells.count(Some(0), 502); // an origin's, passed on
+        for (kind, status) in [
+            (FaultKind::IntegrationFailure, 504),
+            (FaultKind::Overloaded, 503),
+            (FaultKind::MissingAuthenticationToken, 403),
+            (FaultKind::NotImplemented, 501), // the request's mistake
+        ] {
+            cells.count(None, status);
+            core.fault(kind).add(1);
+        }
+        let expected = Tally {
+            answers: 6,
+            failures: 2,
+        };
+        assert_eq!(registry.tally(1), expected);
+        assert_eq!(registry.tally(0), Tally::default());
+        assert_eq!(registry.tally(9), Tally::default(), "no such core");
     }
 
     #[test]

@@ -34,6 +34,8 @@ pub struct ProcessFigures<'a> {
     pub reloads_ok: u64,
     /// Reloads that were refused.
     pub reloads_failed: u64,
+    /// Reloads that were tried on one worker and taken back.
+    pub reloads_reverted: u64,
     /// The access-log writer, when there is one.
     pub log: Option<&'a WriterTotals>,
 }
@@ -97,6 +99,7 @@ fn render_process(out: &mut String, process: &ProcessFigures<'_>) {
     for (result, value) in [
         ("ok", process.reloads_ok),
         ("failed", process.reloads_failed),
+        ("reverted", process.reloads_reverted),
     ] {
         total(out, reloads.name, &[("result", result)], value);
     }

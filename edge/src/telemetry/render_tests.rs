@@ -41,6 +41,7 @@ fn text() -> String {
         config_revision: 3,
         reloads_ok: 2,
         reloads_failed: 1,
+        reloads_reverted: 4,
         log: Some(&log),
     };
     render(&registry, &process)
@@ -55,6 +56,7 @@ fn samples_print_as_expected() {
         "tidegate_config_loaded 1",
         "tidegate_config_last_good 0",
         "tidegate_config_reloads_total{result=\"failed\"} 1",
+        "tidegate_config_reloads_total{result=\"reverted\"} 4",
         "tidegate_log_lines_written_total 42",
         "# UNIT tidegate_latency_seconds seconds",
         "tidegate_requests_total{api=\"pets\",stage=\"dev\"} 4",

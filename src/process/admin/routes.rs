@@ -183,7 +183,7 @@ pub(super) async fn answer(
             }
         }
         Action::Reload => {
-            let outcome = reload::reload(control);
+            let outcome = reload::reload(control).await;
             let status = if outcome.ok { 200 } else { 409 };
             let revision = control.revision.get();
             let body = json!({"ok": outcome.ok, "revision": revision, "report": outcome.report});
@@ -228,7 +228,8 @@ fn config(control: &Control) -> serde_json::Value {
         "revision": control.revision.get(),
         "instead": control.memory.instead(),
         "last_load": {"ok": last.ok, "at_ms": last.at.0, "report": last.report},
-        "reloads": {"ok": control.reloads_ok.get(), "failed": control.reloads_failed.get()},
+        "reloads": {"ok": control.reloads_ok.get(), "failed": control.reloads_failed.get(),
+                    "reverted": control.reloads_reverted.get()},
     })
 }
 

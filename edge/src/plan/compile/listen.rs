@@ -231,6 +231,7 @@ pub(super) fn admin(settings: &Settings, reporter: &mut Reporter<'_>) -> AdminPl
 
 pub(super) fn process(settings: &Settings, reporter: &mut Reporter<'_>) -> ProcessPlan {
     const DAY_MS: u32 = 86_400_000;
+    const HOUR_MS: u32 = 3_600_000;
     let process = &settings.process;
     if !(1..=DAY_MS).contains(&process.good_after_ms) {
         reporter.error(
@@ -239,9 +240,17 @@ pub(super) fn process(settings: &Settings, reporter: &mut Reporter<'_>) -> Proce
             "choose a value inside the range",
         );
     }
+    if process.trial_ms > HOUR_MS {
+        reporter.error(
+            "/process/trial_ms",
+            format!("trial_ms is above {HOUR_MS}"),
+            "a reload waits for its trial; a few seconds show what a change breaks",
+        );
+    }
     ProcessPlan {
         state_dir: process.state_dir.clone(),
         good_after_ms: process.good_after_ms,
+        trial_ms: process.trial_ms,
     }
 }
 
