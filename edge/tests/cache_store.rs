@@ -302,7 +302,7 @@ fn a_region_of_other_options_is_made_anew() {
 #[test]
 fn impossible_regions_are_refused_by_name() {
     let mut shelf = shelf();
-    let fault = |shelf: &Shelf| Store::open(&shelf.options).err().expect("refused");
+    let fault = |shelf: &Shelf| Store::open(&shelf.options).expect_err("refused");
     shelf.options.capacity_bytes = 100;
     assert!(matches!(
         fault(&shelf),

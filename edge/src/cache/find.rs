@@ -16,7 +16,7 @@ use super::{
     slot::{Place, Slot, tag_of},
     stats::Count,
     store::{Store, scale},
-    sync::{Ordering, fence},
+    sync::Ordering,
 };
 use rapidhash::v3::{RapidStreamHasherV3, rapidhash_v3_seeded};
 
@@ -246,7 +246,7 @@ impl Store {
         }
         // A slot left behind may lead to a record just being written: its payload was written
         // before its header, and is read after.
-        fence(Ordering::Acquire);
+        protocol::header_read();
         let room_bytes = self.geometry.segment_bytes - stamp.place.offset;
         Header::from_words(&words, stamp, room_bytes, &self.secrets)
     }

@@ -18,7 +18,7 @@ use super::{
     slot::{Slot, tag_of},
     stats::Count,
     store::{Store, scale},
-    sync::{Ordering, fence},
+    sync::Ordering,
 };
 
 /// An object to be stored.
@@ -191,7 +191,7 @@ impl Inner {
     pub(super) fn write_moved_header(&self, to: &Reservation<'_>, header: &Header) {
         let store = &*self.store;
         let place = to.stamp.place;
-        fence(Ordering::Release);
+        protocol::payload_written();
         let words = header.to_words(to.stamp, &store.secrets);
         let at = store.geometry.data_at(place);
         for (i, word) in words.iter().enumerate() {
@@ -231,7 +231,7 @@ impl Inner {
     /// Two owners that published one key at the same time leave one record: the one in the earlier
     /// slot. Each looks after publishing, so at least one of them sees both.
     fn settle(&self, hash: KeyHash, slot_at: usize, slot: Slot) {
-        fence(Ordering::SeqCst);
+        protocol::look_around();
         if let Some(other) = self.find_hash(hash, Some(slot_at)) {
             if other.slot_at < slot_at {
                 self.forget(slot_at, slot);

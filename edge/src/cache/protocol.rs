@@ -72,6 +72,24 @@ pub(super) fn publish(slot: &AtomicU64, old: u64, new: u64) -> bool {
         .is_ok()
 }
 
+/// Between writing a record's payload and writing its head. Whoever comes by a slot that was left
+/// behind, and finds a head that is whole, then finds the payload whole.
+pub(super) fn payload_written() {
+    fence(Ordering::Release);
+}
+
+/// Between reading a record's head and reading its payload.
+#[inline]
+pub(super) fn header_read() {
+    fence(Ordering::Acquire);
+}
+
+/// Between publishing in one slot and looking into others: of two owners that do so at the same
+/// time, at least one sees the other's.
+pub(super) fn look_around() {
+    fence(Ordering::SeqCst);
+}
+
 /// Reads a slot, and with it what its publisher wrote before.
 #[inline]
 pub(super) fn observe(slot: &AtomicU64) -> u64 {
