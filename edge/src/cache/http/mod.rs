@@ -49,6 +49,6 @@ pub use self::{
     rules::{HttpCacheRules, NegativeTtl, RequestDirectivesRule, SetCookieRule},
     select::Normalise,
     serve::{Failure, OnFailure, Serve, Validators, miss, on_failure, serve},
-    storable::{Decision, Terms, renewable, storable},
+    storable::{Decision, Terms, outdates, renewable, storable},
     vary::VaryNames,
 };

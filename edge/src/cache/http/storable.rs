@@ -91,6 +91,14 @@ pub fn renewable(
     }
 }
 
+/// Whether `response` to `request`, stored or not, ends whatever is stored for their key: any whole
+/// answer but a failure of the server does.
+#[must_use]
+pub fn outdates(request: &Request<'_>, response: &Response<'_>) -> bool {
+    let is_whole = !matches!(response.head.status, 100..=199 | 206 | 304 | 500..);
+    is_whole && request.head.method == Method::Get && !request.has_origin_conditions()
+}
+
 fn pass(reason: PassReason, rules: &HttpCacheRules) -> Decision {
     Decision::Pass {
         reason,

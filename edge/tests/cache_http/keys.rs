@@ -1,0 +1,495 @@
+//! Keys: one for what is one, and never one for two.
+
+use proptest::prelude::*;
+use tidegate_edge::cache::http::{HttpCacheRules, VaryNames};
+use tidegate_edge::cache::http::{
+    KeyChoice, KeyFault, KeyPolicy, KeySource, KeyView, Names, Normalise, Record,
+    encode::write_variants,
+    hash::{Uri, uri_tag},
+    policy::PolicyFault,
+};
+
+use crate::text::{AnsweredText, AskedText, START, cut, table};
+
+/// A key of `GET target` with these lines.
+fn key(policy: &KeyPolicy, target: &str, lines: &[&str], principal: Option<&str>) -> Vec<u8> {
+    let asked = AskedText::with(&format!("GET {target}"), lines);
+    let mut out = vec![0; 65_536];
+    let source = source(&asked, principal);
+    let len = policy.write(&source, &mut out).expect("fits");
+    out.truncate(len);
+    out
+}
+
+fn source<'a>(asked: &'a AskedText, principal: Option<&'a str>) -> KeySource<'a> {
+    let bytes = asked.text.as_bytes();
+    KeySource {
+        scope: b"api/stage",
+        uri: Uri {
+            is_https: true,
+            host: asked.head.host.name.of(bytes),
+            port: asked.head.host.port,
+            path: asked.head.path(bytes),
+            query: asked.head.target.query.map(|query| query.of(bytes)),
+        },
+        fields: &asked.head.fields,
+        bytes,
+        principal: principal.map(str::as_bytes),
+    }
+}
+
+fn list(names: &[&str]) -> Vec<Vec<u8>> {
+    names.iter().map(|name| name.as_bytes().to_vec()).collect()
+}
+
+fn policy(query: Names, headers: &[&str], cookies: Names, partition: bool) -> KeyPolicy {
+    KeyPolicy::new(KeyChoice {
+        query,
+        headers: list(headers),
+        cookies,
+        partition,
+        normalise: Normalise::default(),
+    })
+    .expect("a policy")
+}
+
+#[test]
+fn pairs_of_requests() {
+    let cookies = |names| policy(Names::All, &[], names, false);
+    let query = |names| policy(names, &[], Names::None, false);
+    let fields = &["X-A", "Authorization"];
+    let policies = [
+        ("all", KeyPolicy::default()),
+        ("none", query(Names::None)),
+        ("some", query(Names::Listed(list(&["a", "b"])))),
+        ("except", query(Names::AllExcept(list(&["utm"])))),
+        ("head", policy(Names::All, fields, Names::None, false)),
+        ("cookies", cookies(Names::Listed(list(&["s"])))),
+        ("all_cookies", cookies(Names::All)),
+        ("most_cookies", cookies(Names::AllExcept(list(&["t"])))),
+    ];
+    for row in table(PAIRS) {
+        let [name, target, lines, other_target, other_lines, expected] = row[..] else {
+            panic!("{row:?}");
+        };
+        let (_, policy) = policies
+            .iter()
+            .find(|(known, _)| *known == name)
+            .expect(name);
+        let one = key(policy, target, &cut(lines), None);
+        let other = key(policy, other_target, &cut(other_lines), None);
+        assert_eq!(one == other, expected == "same", "{row:?}");
+    }
+}
+
+/// Policy, two requests with their fields, whether they have one key. Whatever an origin could take
+/// for a listed parameter counts.
+const PAIRS: &str = r#"
+all | /a |  | /a | X: y ; Cookie: a=b ; Authorization: z | same
+all | /a |  | /A |  | other
+all | /a |  | /a? |  | other
+all | /a?x |  | /a?x= |  | other
+all | /a?x&y |  | /a?y&x |  | other
+all | /a/b |  | /a%2Fb |  | other
+none | /a |  | /a?x |  | same
+some | /?a=1&c=2 |  | /?a=1 |  | same
+some | /?a=1&b=2 |  | /?b=2&a=1 |  | same
+some | /?a=1&b=2 |  | /?a=2&b=1 |  | other
+some | /?a=1&a=2 |  | /?a=2&a=1 |  | other
+some | /?a |  | /?a= |  | other
+some | /?a=1 |  | /?a=1&a=1 |  | other
+some | /?a=1 |  | /?b=1 |  | other
+some | / |  | /? |  | other
+some | /?a=1 |  | /?a=1&%61=2 |  | other
+some | /?c=1 |  | /?c=1;a=2 |  | other
+some | /?c=1 |  | /?c=1&A=2 |  | other
+some | /?c=1 |  | /?c=1&a[]=2 |  | other
+some | /?c=1 |  | /?c=1&%zz=2 |  | other
+except | /?x=1&utm=2 |  | /?x=1 |  | same
+except | /?utm=2 |  | /?u%74m=3 |  | same
+except | /?x=1&y=2 |  | /?y=2&x=1 |  | other
+except | /?utm=2 |  | /?UTM=2 |  | other
+except | /?utm=2 |  | /?utm=2;x=1 |  | other
+head | / | X-A: 1, 2 | / | x-a: 1 ; X-A: 2 | same
+head | / | X-A: 1 | / | X-A: 1 ; X-B: 2 | same
+head | / | X-A: 1 | / |  | other
+head | / | X-A:  | / |  | other
+head | / | X-A: "1 , 2" | / | X-A: "1,2" | other
+head | / | Authorization: a | / | Authorization: b | other
+cookies | / | Cookie: s=1; t=2 | / | Cookie: t=3; s=1 | same
+cookies | / | Cookie: s=1 | / | Cookie: s=2 | other
+cookies | / | Cookie: s=1 | / |  | other
+cookies | / | Cookie: s=1 | / | Cookie: s=1; s=2 | other
+cookies | / | Cookie: s= | / |  | other
+all_cookies | / | Cookie: s=1; t=2 | / | Cookie: s=1; t=3 | other
+most_cookies | / | Cookie: s=1; t=2 | / | Cookie: t=4; s=1 | same
+most_cookies | / | Cookie: s=1; t=2 | / | Cookie: s=1; T=2 | other
+"#;
+
+#[test]
+fn hosts_ports_scopes_and_policies_are_parts() {
+    let asked = AskedText::of("GET /a HTTP/1.1\r\nHost: Host\r\n\r\n".into());
+    let base = source(&asked, None);
+    let policy = KeyPolicy::default();
+    let write = |policy: &KeyPolicy, source: &KeySource<'_>| {
+        let mut out = [0; 1_024];
+        let len = policy.write(source, &mut out).expect("fits");
+        out[..len].to_vec()
+    };
+    let of_uri = |uri: Uri<'static>| write(&policy, &KeySource { uri, ..base });
+    let uri = Uri {
+        is_https: true,
+        host: b"host",
+        port: None,
+        path: b"/a",
+        query: None,
+    };
+    let own = write(&policy, &base);
+    let tag = uri_tag(b"s", &uri);
+    for (other, is_same) in [
+        (uri, true),
+        (
+            Uri {
+                port: Some(443),
+                ..uri
+            },
+            true,
+        ),
+        (
+            Uri {
+                port: Some(80),
+                ..uri
+            },
+            false,
+        ),
+        (
+            Uri {
+                is_https: false,
+                port: Some(443),
+                ..uri
+            },
+            false,
+        ),
+        (
+            Uri {
+                host: b"hostx",
+                ..uri
+            },
+            false,
+        ),
+        (Uri { path: b"/", ..uri }, false),
+        (
+            Uri {
+                query: Some(b""),
+                ..uri
+            },
+            false,
+        ),
+    ] {
+        assert_eq!(of_uri(other) == own, is_same, "{other:?}");
+        assert_eq!(uri_tag(b"s", &other) == tag, is_same, "{other:?}");
+    }
+    let scoped = KeySource {
+        scope: b"other",
+        ..base
+    };
+    assert_ne!(write(&policy, &scoped), own);
+    let other = policy_without_query();
+    assert_ne!(write(&other, &base), own, "another policy never finds it");
+    let view = KeyView::decode(&own).expect("a key");
+    assert_eq!(
+        (view.scope, view.host, view.port),
+        (&b"api/stage"[..], &b"host"[..], 443)
+    );
+    assert_eq!(
+        (view.path, view.is_https, view.is_variant),
+        (&b"/a"[..], true, false)
+    );
+    for end in 0..own.len() {
+        let _ = KeyView::decode(&own[..end]);
+    }
+    let mut short = [0; 16];
+    assert_eq!(policy.write(&base, &mut short), Err(KeyFault::TooLong));
+}
+
+fn policy_without_query() -> KeyPolicy {
+    policy(Names::None, &[], Names::None, false)
+}
+
+#[test]
+fn callers_never_share() {
+    let apart = policy(Names::All, &[], Names::None, true);
+    let callers: [(Option<&str>, &[&str]); 7] = [
+        (None, &[]),
+        (Some(""), &[]),
+        (Some("a"), &[]),
+        (Some("b"), &["Authorization: a"]),
+        (None, &["Authorization: a"]),
+        (None, &["Authorization: b"]),
+        (None, &["X-Api-Key: a"]),
+    ];
+    let keys: Vec<Vec<u8>> = callers
+        .iter()
+        .map(|(principal, lines)| key(&apart, "/", lines, *principal))
+        .collect();
+    for (at, one) in keys.iter().enumerate() {
+        for (other_at, other) in keys.iter().enumerate() {
+            assert_eq!(one == other, at == other_at, "{at} {other_at}");
+        }
+    }
+    // The gateway's word counts, whatever else the request says.
+    let same = key(&apart, "/", &["Authorization: x"], Some("b"));
+    assert_eq!(same, keys[3]);
+    let secret = "Authorization: very-secret-credential";
+    let with = policy(Names::All, &["authorization"], Names::All, true);
+    let written = key(&with, "/", &[secret, "Cookie: very-secret-cookie"], None);
+    assert!(!String::from_utf8_lossy(&written).contains("very-secret"));
+}
+
+#[test]
+fn variants_are_told_apart_by_what_selects_them() {
+    let policy = KeyPolicy::default();
+    let rules = HttpCacheRules::default();
+    let answered = AnsweredText::with(200, &["Vary: X-Lang, Accept-Encoding"]);
+    let response = answered.facts(START, &rules);
+    let names = VaryNames::of_response(&response).expect("names");
+    let variant = |nonce: u64, lines: &[&str]| {
+        let mut list = [0; 512];
+        let len = write_variants(&names, nonce, &mut list).expect("fits");
+        let Some(Record::Variants(variants)) = Record::decode(&list[..len], 0) else {
+            panic!("a list");
+        };
+        let asked = AskedText::get(lines);
+        let mut out = [0; 1_024];
+        let source = source(&asked, None);
+        let primary = policy.write(&source, &mut out).expect("fits");
+        let len = policy
+            .write_variant(&source, &variants, primary, &mut out)
+            .expect("fits");
+        let mut short = out;
+        let room = &mut short[..len - 1];
+        let fault = policy.write_variant(&source, &variants, primary, room);
+        assert_eq!(fault, Err(KeyFault::TooLong));
+        assert!(KeyView::decode(&out[..len]).expect("a key").is_variant);
+        out[..len].to_vec()
+    };
+    let de = variant(1, &["X-Lang: de", "Accept-Encoding: gzip, br"]);
+    assert_eq!(
+        variant(1, &["accept-encoding: gzip,br", "x-lang:de", "Other: 1"]),
+        de
+    );
+    assert_ne!(variant(2, &["X-Lang: de", "Accept-Encoding: gzip, br"]), de);
+    assert_ne!(variant(1, &["X-Lang: en", "Accept-Encoding: gzip, br"]), de);
+    assert_ne!(variant(1, &["X-Lang: de"]), de);
+    assert_ne!(variant(1, &["X-Lang: de", "Accept-Encoding: br, gzip"]), de);
+    assert_ne!(key(&policy, "/", &["X-Lang: de"], None), de);
+}
+
+#[test]
+fn reduced_values() {
+    let normalise = Normalise {
+        encodings: true,
+        languages_unordered: true,
+    };
+    let policy = KeyPolicy::new(KeyChoice {
+        headers: list(&["accept-encoding", "Accept-Language", "user-agent"]),
+        normalise,
+        ..KeyChoice::default()
+    })
+    .expect("a policy");
+    let rows: &[(&str, &str, bool)] = &[
+        (
+            "Accept-Encoding: gzip, deflate, br",
+            "Accept-Encoding: br;q=1, gzip",
+            true,
+        ),
+        (
+            "Accept-Encoding: gzip",
+            "Accept-Encoding: gzip, br;q=0",
+            true,
+        ),
+        (
+            "Accept-Encoding: gzip",
+            "Accept-Encoding: gzip, br;q=0.0",
+            true,
+        ),
+        (
+            "Accept-Encoding: gzip",
+            "Accept-Encoding: gzip, br;q=0.01",
+            false,
+        ),
+        ("Accept-Encoding: zstd", "Accept-Encoding: *", true),
+        ("Accept-Encoding: zstd", "Accept-Encoding: br", false),
+        (
+            "Accept-Language: de, en;q=0.5",
+            "Accept-Language: EN;\tq=0.5,De",
+            true,
+        ),
+        ("Accept-Language: de", "Accept-Language: de, en", false),
+        ("User-Agent: a, b", "User-Agent: a,b", false),
+        ("User-Agent: a", "User-Agent: a", true),
+    ];
+    for (one, other, is_same) in rows {
+        let found = key(&policy, "/", &cut(one), None) == key(&policy, "/", &cut(other), None);
+        assert_eq!(found, *is_same, "{one:?} {other:?}");
+    }
+}
+
+#[test]
+fn choices_that_are_no_policy() {
+    let many: Vec<Vec<u8>> = (0..65).map(|at| format!("n{at}").into_bytes()).collect();
+    let rows = [
+        (list(&[""]), PolicyFault::Name),
+        (list(&["a b"]), PolicyFault::Name),
+        (vec![vec![b'a'; 256]], PolicyFault::Name),
+        (many.clone(), PolicyFault::TooMany),
+    ];
+    for (headers, fault) in rows {
+        let choice = KeyChoice {
+            headers,
+            ..KeyChoice::default()
+        };
+        assert_eq!(KeyPolicy::new(choice), Err(fault));
+    }
+    let choice = KeyChoice {
+        query: Names::Listed(many),
+        ..KeyChoice::default()
+    };
+    assert_eq!(KeyPolicy::new(choice), Err(PolicyFault::TooMany));
+    let sorted = policy(
+        Names::Listed(list(&["b", "a", "b"])),
+        &["X", "x"],
+        Names::None,
+        false,
+    );
+    assert_eq!(
+        sorted,
+        policy(Names::Listed(list(&["a", "b"])), &["x"], Names::None, false)
+    );
+    assert!(KeyPolicy::default().is_of_uri() && !sorted.is_of_uri());
+}
+
+/// What a request says, as far as a policy looks: written as plainly as can be.
+#[derive(Clone, PartialEq, Debug)]
+struct Meaning {
+    path: String,
+    query: Option<Vec<String>>,
+    header: Option<Vec<String>>,
+    cookie: Vec<String>,
+    caller: Option<String>,
+}
+
+#[derive(Clone, Debug)]
+struct Asked {
+    path: String,
+    query: Option<Vec<(String, String)>>,
+    header: Vec<Vec<String>>,
+    cookies: Vec<(String, String)>,
+    caller: Option<String>,
+}
+
+fn asked() -> impl Strategy<Value = Asked> {
+    let word = "[ab=;&]{0,2}".prop_map(|text: String| text.replace([';', '&', '='], "x"));
+    let path = "[ab/?]{0,3}".prop_map(|text: String| format!("/{}", text.replace('?', "%3F")));
+    let pair = ("[abc]", word.clone());
+    let cookie = ("[st]", word.clone());
+    (
+        path,
+        proptest::option::of(proptest::collection::vec(pair, 0..3)),
+        proptest::collection::vec(proptest::collection::vec("[12]{1,2}", 1..3), 0..3),
+        proptest::collection::vec(cookie, 0..3),
+        proptest::option::of("[ab]{0,2}"),
+    )
+        .prop_map(|(path, query, header, cookies, caller)| Asked {
+            path,
+            query,
+            header,
+            cookies,
+            caller,
+        })
+}
+
+impl Asked {
+    fn key(&self, policy: &KeyPolicy) -> Vec<u8> {
+        let join = |pairs: &[(String, String)], between: &str| {
+            let pairs: Vec<String> = pairs.iter().map(|(a, b)| format!("{a}={b}")).collect();
+            pairs.join(between)
+        };
+        let query = self.query.as_ref().map(|pairs| join(pairs, "&"));
+        let target = match query {
+            Some(query) => format!("{}?{query}", self.path),
+            None => self.path.clone(),
+        };
+        let mut lines: Vec<String> = self
+            .header
+            .iter()
+            .map(|elements| format!("X-A: {}", elements.join(" , ")))
+            .collect();
+        if !self.cookies.is_empty() {
+            lines.push(format!("Cookie: {}", join(&self.cookies, "; ")));
+        }
+        let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+        key(policy, &target, &lines, self.caller.as_deref())
+    }
+
+    /// Under: query parameters a and b, field X-A, cookie s, callers apart.
+    fn meaning(&self) -> Meaning {
+        let named = |pairs: &[(String, String)], names: &[&str]| {
+            let mut found = Vec::new();
+            for name in names {
+                for (own, value) in pairs {
+                    if own == name {
+                        found.push(format!("{own}={value}"));
+                    }
+                }
+            }
+            found
+        };
+        Meaning {
+            path: self.path.clone(),
+            query: self.query.as_ref().map(|pairs| named(pairs, &["a", "b"])),
+            header: (!self.header.is_empty()).then(|| self.header.concat()),
+            cookie: named(&self.cookies, &["s"]),
+            caller: self.caller.clone(),
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(4_000))]
+
+    /// Full keys isolate: equal keys mean equal requests, as far as the policy looks.
+    #[test]
+    fn keys_are_equal_exactly_when_requests_are(one in asked(), other in asked()) {
+        let policy = policy(
+            Names::Listed(list(&["a", "b"])),
+            &["x-a"],
+            Names::Listed(list(&["s"])),
+            true,
+        );
+        let is_same = one.meaning() == other.meaning();
+        prop_assert_eq!(one.key(&policy) == other.key(&policy), is_same, "{:?} {:?}", one, other);
+        // One change at a time is far likelier to be a near miss.
+        for part in 0..5 {
+            let mut mixed = one.clone();
+            match part {
+                0 => mixed.path.clone_from(&other.path),
+                1 => mixed.query.clone_from(&other.query),
+                2 => mixed.header.clone_from(&other.header),
+                3 => mixed.cookies.clone_from(&other.cookies),
+                _ => mixed.caller.clone_from(&other.caller),
+            }
+            let is_same = one.meaning() == mixed.meaning();
+            prop_assert_eq!(one.key(&policy) == mixed.key(&policy), is_same, "{:?} {:?}", one, mixed);
+        }
+    }
+
+    /// Callers are partitions: whatever else two requests say, two callers share no key.
+    #[test]
+    fn callers_are_partitions(one in asked(), other in asked()) {
+        let policy = policy(Names::None, &[], Names::None, true);
+        if one.caller != other.caller {
+            prop_assert_ne!(one.key(&policy), other.key(&policy));
+        }
+    }
+}
