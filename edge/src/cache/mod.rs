@@ -10,6 +10,7 @@
 //! [`reclaim`] with [`ghost`] makes room, [`life`] knows who is alive. [`http`] has the rules by
 //! which answers are stored and given.
 
+pub mod collapse;
 mod crash;
 mod fault;
 mod find;

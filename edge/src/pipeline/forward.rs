@@ -10,7 +10,7 @@ use std::{rc::Rc, task::Poll};
 
 use super::{
     cache::{
-        give,
+        Tier, give,
         keep::{self, Came},
     },
     exchange::{Exchange, Peer},
@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     base::time::Mono,
-    cache::{Hit, Owner},
+    cache::{Hit, collapse::Leader},
     exec::RecvEnd,
     integrate::HttpProxyPlan,
     net::{
@@ -60,7 +60,7 @@ pub(super) struct Call<'a> {
 pub(super) struct RouteStore<'a> {
     pub(super) plan: &'a RouteCache,
     pub(super) stage: &'a StagePlan,
-    pub(super) owner: &'a Owner,
+    pub(super) tier: &'a Tier,
 }
 
 /// Why there is no answer.
@@ -175,7 +175,7 @@ fn note_status(group: &Group, endpoint: usize, status: u16, now: Mono) {
 }
 
 /// Awaits `work` unless the client leaves first: nobody would want what comes of it.
-async fn unless_gone<T>(
+pub(super) async fn unless_gone<T>(
     call: &Call<'_>,
     conn: &mut Conn,
     x: &mut Exchange,
@@ -349,8 +349,9 @@ async fn relay(
         conn.begin_saying();
     }
     let copy_bytes_max = x.cache.fill.as_ref().map_or(0, keep::Fill::body_bytes_max);
-    let ways = (&mut upload, &mut download, copy_bytes_max);
-    let moved = move_bodies(call, conn, lease.conn(), ways).await;
+    let ways = (&mut upload, &mut download);
+    let kept = (x.cache.lead.as_ref(), copy_bytes_max);
+    let moved = move_bodies(call, conn, lease.conn(), ways, kept).await;
     x.request_bytes = upload.moved_bytes();
     x.response_bytes = download.moved_bytes();
     if moved.is_err() {
@@ -412,7 +413,8 @@ async fn move_bodies(
     call: &Call<'_>,
     conn: &mut Conn,
     origin: &mut Conn,
-    (upload, download, copy_bytes_max): (&mut Pump, &mut Pump, usize),
+    (upload, download): (&mut Pump, &mut Pump),
+    (lead, copy_bytes_max): (Option<&Leader>, usize),
 ) -> Result<(), PumpEnd> {
     let core = &call.local.core;
     let silence_ms = u64::from(call.proxy.timeout_ms);
@@ -426,7 +428,7 @@ async fn move_bodies(
             return Poll::Ready(Err(end));
         }
         let polled = download.poll(origin, conn, deadline);
-        if (download.copied().as_ref()).is_some_and(|copy| copy.len() > copy_bytes_max) {
+        if !keep::pass_on(lead, download.copied(), copy_bytes_max) {
             *download.copied() = None; // too long to be kept
         }
         if polled.is_pending()

@@ -11,12 +11,11 @@ use std::{
     sync::Arc,
 };
 
-use super::{exchange::Exchange, pressure::Step};
+use super::{cache::Tier, exchange::Exchange, pressure::Step};
 use crossbeam::utils::CachePadded;
 
 use crate::{
     base::time::Mono,
-    cache::Owner,
     exec::{Core, Spares},
     net::{pump::Pace, tls::server::ServerTls},
     origin::{Group, OriginIndex},
@@ -54,7 +53,7 @@ pub struct Serving {
     /// This core's counters for the plan's stages.
     pub stage_cells: StageCells,
     /// This core's handle to the response cache, if there is one.
-    pub cache: Option<Rc<Owner>>,
+    pub cache: Option<Rc<Tier>>,
 }
 
 impl Serving {
@@ -66,7 +65,7 @@ impl Serving {
         tls: Option<Arc<ServerTls>>,
         log_format: Option<Arc<LogFormat>>,
         stage_cells: StageCells,
-        cache: Option<Rc<Owner>>,
+        cache: Option<Rc<Tier>>,
     ) -> Rc<Serving> {
         let limits = &plan.limits;
         let head_limits = HeadLimits {

@@ -18,8 +18,9 @@ use std::rc::Rc;
 use super::{
     cache::{
         give::Given,
-        look_up::{Looked, look_up},
+        look_up::Looked,
         refresh::refresh_later,
+        share::find,
     },
     exchange::{Exchange, Peer},
     fault::Fault,
@@ -79,7 +80,8 @@ pub async fn serve(local: &Rc<Local>, conn: &mut Conn, peer: Peer, last: bool, f
                             cache: route_store(&serving, &x),
                         };
                         let keep = keeps_alive_early(local, &serving, &x, &body);
-                        match look_up(&call, conn, &mut x, keep) {
+                        match find(&call, conn, &mut x, keep).await {
+                            Looked::Gone => Next::Close,
                             Looked::Ask => forward::forward(&call, conn, &mut x, body, carry).await,
                             Looked::Answered { given, refresh } => {
                                 if refresh {
@@ -264,10 +266,10 @@ fn mock(
 
 /// Where answers of the request's route are kept, if anywhere.
 fn route_store<'s>(serving: &'s Serving, x: &Exchange) -> Option<forward::RouteStore<'s>> {
-    let owner = serving.cache.as_deref()?;
+    let tier = serving.cache.as_deref()?;
     let plan = serving.plan.route(x.route?)?.cache.as_ref()?;
     let stage = serving.plan.stage(x.stage?)?;
-    Some(forward::RouteStore { plan, stage, owner })
+    Some(forward::RouteStore { plan, stage, tier })
 }
 
 /// Sends what is left of an answer from the store, then goes on as after any early answer.

@@ -9,7 +9,8 @@ use std::{rc::Rc, sync::Arc};
 use rustls_pki_types::ServerName;
 
 use crate::{
-    cache::{Owner, Store, StoreOptions},
+    cache::{Store, StoreOptions, collapse::Flights},
+    exec::Core,
     model::settings::{Roots, TlsVersion as Minimum},
     net::tls::{
         TlsClock, TlsVersion,
@@ -20,7 +21,7 @@ use crate::{
         ticket::TicketKeys,
     },
     origin::{Group, GroupState, OriginIndex, OriginPlan},
-    pipeline::Serving,
+    pipeline::{Serving, cache::Tier},
     plan::{Plan, SealPlan},
     telemetry::{format::LogFormat, metrics::StageCells},
 };
@@ -47,7 +48,16 @@ pub struct Blueprint {
     pub origin_tls: Box<[Option<(OriginTls, ServerName<'static>)>]>,
     log_format: Option<Arc<LogFormat>>,
     /// The response cache, open.
-    pub store: Option<Arc<Store>>,
+    pub cache: Option<SharedCache>,
+}
+
+/// The response cache as all cores of a process share it.
+#[derive(Clone)]
+pub struct SharedCache {
+    /// What is kept.
+    pub store: Arc<Store>,
+    /// What is being fetched.
+    pub flights: Arc<Flights>,
 }
 
 /// What all blueprints of a process share.
@@ -110,7 +120,7 @@ impl Blueprint {
             .map(|origin| origin_tls(origin, keyring, &mut errors))
             .collect();
         let log_format = log_format(&plan, &mut errors);
-        let store = store(&plan, keyring, before, &mut errors);
+        let cache = shared_cache(&plan, keyring, before, &mut errors);
         let states = plan
             .origins
             .iter()
@@ -125,13 +135,18 @@ impl Blueprint {
             tls,
             origin_tls,
             log_format,
-            store,
+            cache,
         }))
     }
 
     /// The plan on one core, with empty pools. What `before` has of the same store is used on.
     #[must_use]
-    pub fn serving(&self, cells: StageCells, before: Option<&Serving>) -> Rc<Serving> {
+    pub fn serving(
+        &self,
+        core: &Rc<Core>,
+        cells: StageCells,
+        before: Option<&Serving>,
+    ) -> Rc<Serving> {
         let groups = self
             .states
             .iter()
@@ -148,31 +163,33 @@ impl Blueprint {
             self.tls.clone(),
             self.log_format.clone(),
             cells,
-            self.store.as_ref().and_then(|store| owner(store, before)),
+            self.cache.as_ref().and_then(|cache| tier(core, cache, before)),
         )
     }
 }
 
-/// This core's handle to `store`; without one it serves as if there were no cache.
-fn owner(store: &Arc<Store>, before: Option<&Serving>) -> Option<Rc<Owner>> {
+/// This core's part of `cache`; without one it serves as if there were no cache.
+fn tier(core: &Rc<Core>, cache: &SharedCache, before: Option<&Serving>) -> Option<Rc<Tier>> {
     let known = before.and_then(|before| before.cache.as_ref());
-    match known.filter(|owner| Arc::ptr_eq(owner.store(), store)) {
-        Some(owner) => Some(Rc::clone(owner)),
-        None => store.owner().ok().map(Rc::new),
+    if let Some(tier) = known.filter(|tier| Arc::ptr_eq(tier.owner.store(), &cache.store)) {
+        return Some(Rc::clone(tier));
     }
+    let owner = cache.store.owner().ok()?;
+    let seat = cache.flights.seat(core);
+    Some(Rc::new(Tier { owner, seat }))
 }
 
 /// The store that `plan` names: that of `before` if it is the same, else opened or made.
-fn store(
+fn shared_cache(
     plan: &Plan,
     keyring: &Keyring,
     before: Option<&Blueprint>,
     errors: &mut Vec<BlueprintError>,
-) -> Option<Arc<Store>> {
+) -> Option<SharedCache> {
     let cache = plan.cache.as_ref()?;
     let known = before.filter(|before| before.plan.cache.as_ref() == Some(cache));
-    if let Some(store) = known.and_then(|before| before.store.as_ref()) {
-        return Some(Arc::clone(store));
+    if let Some(shared) = known.and_then(|before| before.cache.as_ref()) {
+        return Some(shared.clone());
     }
     let mut fail = |key: &str, message: String| {
         let pointer = format!("/cache/{key}");
@@ -199,7 +216,10 @@ fn store(
         },
     };
     match Store::open(&options) {
-        Ok(store) => Some(store),
+        Ok(store) => Some(SharedCache {
+            store,
+            flights: Arc::default(),
+        }),
         Err(error) => {
             fail("path", error.to_string());
             None

@@ -111,7 +111,7 @@ impl Worker {
         } = gauges;
         let local = Local::new(
             core,
-            blueprint.serving(cells, None),
+            blueprint.serving(core, cells, None),
             metrics,
             histograms,
             log,
@@ -230,7 +230,7 @@ impl Worker {
                     let before = self.local.serving();
                     let old = self
                         .local
-                        .set_serving(blueprint.serving(cells, Some(&before)));
+                        .set_serving(blueprint.serving(&self.local.core, cells, Some(&before)));
                     let last = self.local.histograms.borrow_mut().replace(histograms);
                     leftover(&self.local, last);
                     if !self.local.draining.get() {

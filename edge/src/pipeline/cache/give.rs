@@ -5,6 +5,8 @@
 //! bytes. Errors: `None` when no buffer was free, after which the connection can only be closed.
 //! Source: RFC 9111 section 4; RFC 9110 sections 13.2, 14; RFC 9211.
 
+use std::task::Poll;
+
 use super::{
     super::{
         exchange::Exchange,
@@ -16,6 +18,7 @@ use super::{
 use crate::{
     cache::{
         Hit,
+        collapse::{Follower, Read},
         http::{
             condition,
             facts::Request,
@@ -30,11 +33,32 @@ use crate::{
     wire::write::HeadWriter,
 };
 
-/// What is left of a stored body.
+/// What is left of a body.
 pub(in super::super) struct Rest {
-    hit: Hit,
+    source: Source,
     at: usize,
     left: usize,
+}
+
+/// Where a body is read from.
+pub(super) enum Source {
+    /// The store.
+    Stored(Hit),
+    /// Another's fetch, maybe still under way.
+    Fetched(Follower),
+}
+
+impl Source {
+    /// Copies from byte `at` on.
+    fn read(&self, at: usize, into: &mut [u8]) -> Read {
+        match self {
+            Source::Stored(hit) => match hit.copy_body(at, into) {
+                0 if !into.is_empty() => Read::Cut,
+                count => Read::Some(count),
+            },
+            Source::Fetched(follower) => follower.read(at, into),
+        }
+    }
 }
 
 /// How a stored answer went out.
@@ -51,7 +75,7 @@ pub(super) fn give(
     serving: &Serving,
     conn: &mut Conn,
     x: &mut Exchange,
-    hit: Hit,
+    source: Source,
     (stored, age_s): (&Stored<'_>, Option<u64>),
     keep_alive: bool,
 ) -> Option<Given> {
@@ -78,14 +102,17 @@ pub(super) fn give(
     x.response_bytes = left;
     let (at, left) = (usize::try_from(at).ok()?, usize::try_from(left).ok()?);
     let first = out.spare().len().min(left);
-    let copied = hit.copy_body(at, out.spare().get_mut(..first)?);
+    let copied = match source.read(at, out.spare().get_mut(..first)?) {
+        Read::Some(count) => count,
+        Read::Later | Read::End | Read::Cut => 0,
+    };
     out.commit(copied);
     conn.send(out.freeze());
     if copied == left {
         return Some(Given::Whole);
     }
     Some(Given::Begun(Box::new(Rest {
-        hit,
+        source,
         at: at + copied,
         left: left - copied,
     })))
@@ -103,7 +130,8 @@ pub(in super::super) fn held(
     let meta = std::mem::take(&mut x.cache.meta);
     let given = match Record::decode(&meta, hit.body_bytes() as u64) {
         Some(Record::Response(stored)) => {
-            give(local, serving, conn, x, hit, (&stored, age_s), keep_alive)
+            let source = Source::Stored(hit);
+            give(local, serving, conn, x, source, (&stored, age_s), keep_alive)
         }
         _ => None, // it was one a moment ago
     };
@@ -125,12 +153,16 @@ impl Rest {
             std::future::poll_fn(|_| room.poll(conn)).await?;
             let mut out = local.core.pool().take().ok_or(PumpEnd::Buffers)?;
             let most = out.spare().len().min(self.left);
-            let copied = self
-                .hit
-                .copy_body(self.at, out.spare().get_mut(..most).unwrap_or(&mut []));
-            if copied == 0 {
-                return Err(PumpEnd::Buffers);
-            }
+            let copied = std::future::poll_fn(|_| {
+                let into = out.spare().get_mut(..most).unwrap_or(&mut []);
+                match self.source.read(self.at, into) {
+                    Read::Some(count) => Poll::Ready(Ok(count)),
+                    Read::End | Read::Cut => Poll::Ready(Err(PumpEnd::Buffers)),
+                    // Its leader has deadlines of its own, and ends in any case.
+                    Read::Later => Poll::Pending,
+                }
+            })
+            .await?;
             out.commit(copied);
             self.at += copied;
             self.left -= copied;
@@ -159,6 +191,17 @@ pub(in super::super) fn write_report(
     let (word, member) = match outcome {
         CacheOutcome::Off => return,
         CacheOutcome::Hit { ttl_s } => (XCache::Hit, hit(Some(ttl_s), None)),
+        CacheOutcome::Collapsed => (
+            XCache::Miss,
+            CacheStatus {
+                outcome: Outcome::Forwarded {
+                    reason: "uri-miss",
+                    status: Some(status),
+                },
+                collapsed: true,
+                ..hit(None, None)
+            },
+        ),
         CacheOutcome::StaleIfError { ttl_s } => {
             (XCache::Hit, hit(Some(ttl_s), Some("stale-if-error")))
         }

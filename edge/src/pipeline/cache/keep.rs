@@ -17,6 +17,7 @@ use super::{
 use crate::{
     cache::{
         Generation, Hit, Insert, Namespace, Owner,
+        collapse::{Ended, Leader},
         http::{
             encode::{self, Draft},
             facts::{Request, Response},
@@ -45,6 +46,8 @@ pub(in super::super) struct Fill {
     expires_s: u32,
     keep_until_s: u32,
     body_bytes_max: usize,
+    /// It is fresh: those who wait for it may have it.
+    shared: bool,
 }
 
 /// What to do with an answer whose head has come.
@@ -60,20 +63,60 @@ const META_BYTES_MAX: usize = 12 * 1024;
 
 /// Judges the answer in `x`.
 pub(in super::super) fn answer_came(call: &Call<'_>, x: &mut Exchange) -> Came {
-    let Some(RouteStore { plan, stage, owner }) = call.cache else {
+    let Some(RouteStore { plan, stage, tier }) = call.cache else {
         return Came::Pass;
     };
     if x.cache.key.is_empty() {
         return Came::Pass;
     }
     let mut cache = std::mem::take(&mut x.cache);
+    let owner = &tier.owner;
     let desk = Desk { call, stage, owner };
     let came = match plan {
         RouteCache::Edge(plan) => desk.by_policy(plan, x, &mut cache),
         RouteCache::Stage(plan) => desk.by_stage(plan, x, &mut cache),
     };
+    match (&cache.fill, &came) {
+        (Some(fill), _) if fill.shared => {
+            let length = match x.answer.framing {
+                Framing::Length(length) => Some(length),
+                Framing::None => Some(0),
+                Framing::Chunked | Framing::UntilClose => None, // known at its end
+            };
+            if let (Some(lead), Some(length)) = (&cache.lead, length) {
+                lead.begin(&fill.meta, length);
+            }
+        }
+        (_, came) => {
+            let how = match came {
+                Came::Held { .. } => Ended::Stored,
+                Came::Pass => Ended::Private,
+            };
+            if let Some(lead) = cache.lead.take() {
+                lead.end(how);
+            }
+        }
+    }
     x.cache = cache;
     came
+}
+
+/// Hands what was copied of a body to whoever waits for it; `false` when it is too long to keep.
+pub(in super::super) fn pass_on(
+    lead: Option<&Leader>,
+    copied: &mut Option<Vec<u8>>,
+    bytes_max: usize,
+) -> bool {
+    let Some(copy) = copied else { return true };
+    let Some(lead) = lead else {
+        return copy.len() <= bytes_max;
+    };
+    if copy.is_empty() {
+        return true;
+    }
+    lead.append(copy);
+    copy.clear();
+    lead.body_bytes() <= bytes_max
 }
 
 struct Desk<'a> {
@@ -378,6 +421,7 @@ impl Desk<'_> {
             expires_s,
             keep_until_s,
             body_bytes_max,
+            shared: draft.terms.fresh_for_ms() > 0,
         })
     }
 
@@ -454,15 +498,26 @@ impl Fill {
     }
 }
 
-/// Stores the answer in `x`, whose whole body is in `body`.
+/// Stores the answer in `x`, whose whole body is in `body`, or with those who wait for it.
 pub(in super::super) fn finish(call: &Call<'_>, x: &mut Exchange, body: &[u8]) {
     let (Some(fill), Some(store)) = (x.cache.fill.take(), call.cache) else {
         return;
     };
-    let RouteStore { stage, owner, .. } = store;
+    let RouteStore { stage, tier, .. } = store;
+    let owner = &tier.owner;
     let desk = Desk { call, stage, owner };
     let times = (fill.stored_s, fill.expires_s, fill.keep_until_s);
-    desk.insert(&x.cache.key, x.cache.generation, (&fill.meta, body), times);
+    let (key, generation) = (&x.cache.key, x.cache.generation);
+    let insert = |body: &[u8]| desk.insert(key, generation, (&fill.meta, body), times);
+    match x.cache.lead.take() {
+        None => insert(body),
+        Some(lead) => {
+            lead.append(body);
+            lead.with_body(insert);
+            lead.begin(&fill.meta, lead.body_bytes() as u64);
+            lead.end(Ended::Whole);
+        }
+    }
 }
 
 /// What a request asks its origin instead of its client's own conditions.

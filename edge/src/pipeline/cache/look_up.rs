@@ -46,6 +46,8 @@ pub(in super::super) enum Looked {
     Ask,
     /// The request is refused.
     Refused(Fault),
+    /// Its client has left.
+    Gone,
 }
 
 /// Looks for a stored answer to the request in `x`, and gives it if it may be given.
@@ -55,9 +57,10 @@ pub(in super::super) fn look_up(
     x: &mut Exchange,
     keep_alive: bool,
 ) -> Looked {
-    let Some(RouteStore { plan, stage, owner }) = call.cache else {
+    let Some(RouteStore { plan, stage, tier }) = call.cache else {
         return Looked::Ask;
     };
+    let owner = &tier.owner;
     let desk = Desk { call, stage, owner };
     let mut cache = std::mem::take(&mut x.cache);
     let found = match plan {
@@ -171,6 +174,7 @@ fn find(
         Some(Record::Uncacheable(note)) if note.holds(now) => {
             let reason = MissReason::HitForMiss;
             cache.ask(reason.fwd(), Some(reason.as_str()));
+            cache.alone = true;
             Next::None
         }
         _ => Next::None,

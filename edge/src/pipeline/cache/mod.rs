@@ -2,7 +2,7 @@
 //! its answer.
 //!
 //! What it is: [`look_up`] decides whether the store answers, [`give`] writes such an answer,
-//! [`keep`] stores what an origin said, [`refresh`] asks it behind a stale answer. The rules are
+//! [`share`] waits for somebody who fetches the same, [`keep`] stores what an origin said, [`refresh`] asks it behind a stale answer. The rules are
 //! [`crate::cache::http`]'s and the bytes [`crate::cache`]'s; here both meet the exchange. Shape:
 //! [`CacheUse`] is what one exchange knows of its key and of what was found. Units: bytes,
 //! seconds. Errors: none of its own; every doubt asks the origin. Source: RFC 9111; the API Gateway
@@ -13,11 +13,25 @@ pub(super) mod keep;
 mod key;
 pub(super) mod look_up;
 pub(super) mod refresh;
+pub(super) mod share;
+
+use std::rc::Rc;
 
 use crate::{
     base::time::Wall,
-    cache::{Generation, Hit},
+    cache::{
+        Generation, Hit, Owner,
+        collapse::{Leader, Seat},
+    },
 };
+
+/// The response cache as one core has it.
+pub struct Tier {
+    /// Its handle to the store.
+    pub owner: Owner,
+    /// Its place among those that fetch.
+    pub seat: Rc<Seat>,
+}
 
 /// What an exchange knows of the store.
 #[derive(Default)]
@@ -37,6 +51,10 @@ pub struct CacheUse {
     pub(super) asked_at: Wall,
     /// An answer that is on its way into the store.
     pub(super) fill: Option<keep::Fill>,
+    /// Others may wait for what this exchange fetches.
+    pub(super) lead: Option<Leader>,
+    /// What is fetched is for this exchange alone.
+    pub(super) alone: bool,
     /// Room for a body that is copied.
     pub(super) room: Vec<u8>,
 }
@@ -52,6 +70,8 @@ pub enum CacheOutcome {
         /// How long the answer stays fresh; below 0 since when it is stale.
         ttl_s: i64,
     },
+    /// Another's fetch answered.
+    Collapsed,
     /// It answered after the origin consented.
     RefreshHit,
     /// It answered because the origin failed.
@@ -80,6 +100,8 @@ impl CacheUse {
         self.held = None;
         self.generation = None;
         self.fill = None;
+        self.lead = None;
+        self.alone = false;
         self.room.clear();
         if self.room.capacity() > ROOM_KEPT_BYTES {
             self.room = Vec::new();

@@ -63,7 +63,7 @@ async fn refresh(local: &Rc<Local>, serving: &Rc<Serving>, peer: Peer, x: &mut E
     let (Ok(()), Some(route), Some(stage)) = (parsed, route, stage) else {
         return;
     };
-    let (IntegrationPlan::HttpProxy(proxy), Some(plan), Some(owner)) =
+    let (IntegrationPlan::HttpProxy(proxy), Some(plan), Some(tier)) =
         (&route.integration, &route.cache, serving.cache.as_deref())
     else {
         return;
@@ -78,9 +78,10 @@ async fn refresh(local: &Rc<Local>, serving: &Rc<Serving>, peer: Peer, x: &mut E
         serving,
         peer,
         proxy,
-        cache: Some(RouteStore { plan, stage, owner }),
+        cache: Some(RouteStore { plan, stage, tier }),
     };
     let namespace = crate::cache::Namespace(stage.cache_namespace);
+    let owner = &tier.owner;
     let hash = owner.hash(namespace, &x.cache.key);
     let now_s = super::seconds(local.core.wall());
     x.cache.held = owner.lookup(namespace, hash, &x.cache.key, now_s);
