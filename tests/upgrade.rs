@@ -9,6 +9,8 @@ mod running;
 
 use std::{
     fs,
+    io::{Read, Write},
+    net::TcpStream,
     os::unix::fs::PermissionsExt,
     sync::{Mutex, PoisonError},
     thread,
@@ -57,6 +59,25 @@ fn upgrades_under_load_lose_no_request() {
     for tally in [busy.stop(), pausing.stop()] {
         assert!(tally.failures.is_empty(), "{tally:?}\n{}", gateway.log());
         assert!(tally.answered > 50, "{tally:?}");
+    }
+}
+
+/// Nobody else connects, so that nobody else's wake-up can help.
+#[test]
+fn a_lone_connection_behind_an_upgrade_is_answered() {
+    let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut gateway = Gateway::start(origin::start(), SERVER);
+    for round in 0..12 {
+        gateway.upgrade();
+        let mut stream = TcpStream::connect(gateway.address).expect("connected");
+        let patience = Some(Duration::from_secs(5));
+        stream.set_read_timeout(patience).expect("a timeout");
+        let request = b"GET /dev/now HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+        stream.write_all(request).expect("sent");
+        let mut answer = Vec::new();
+        let read = stream.read_to_end(&mut answer);
+        let good = read.is_ok() && answer.starts_with(b"HTTP/1.1 200 ");
+        assert!(good, "round {round}: {read:?}\n{}", gateway.log());
     }
 }
 

@@ -34,6 +34,8 @@ pub(super) struct Admin {
     doors: Vec<Door>,
     /// Present while accepting.
     listeners: RefCell<Vec<Rc<RefCell<Listener>>>>,
+    /// Listeners that have not ended.
+    accepting: Cell<u32>,
     connections: Cell<u32>,
     answering: Cell<u32>,
 }
@@ -66,6 +68,7 @@ impl Admin {
         Ok(Admin {
             doors: sockets::open(core, plan, open)?,
             listeners: RefCell::new(Vec::new()),
+            accepting: Cell::new(0),
             connections: Cell::new(0),
             answering: Cell::new(0),
         })
@@ -77,6 +80,7 @@ impl Admin {
         for (index, door) in admin.doors.iter().enumerate() {
             let listener = Rc::new(RefCell::new(Listener::new(&control.core, door.fd)));
             admin.listeners.borrow_mut().push(Rc::clone(&listener));
+            admin.accepting.set(admin.accepting.get() + 1);
             control
                 .core
                 .spawn(accept(Rc::clone(control), listener, index));
@@ -89,6 +93,18 @@ impl Admin {
             listener.borrow_mut().stop();
         }
         core.wake_all();
+    }
+
+    /// Looks anew at what waits to be accepted: who was woken for it may be gone.
+    pub(super) fn accept_anew(&self) {
+        for listener in &*self.listeners.borrow() {
+            listener.borrow_mut().restart();
+        }
+    }
+
+    /// Something is accepted, or a cancelled accept has not landed.
+    pub(super) fn is_accepting(&self) -> bool {
+        self.accepting.get() > 0
     }
 
     /// Takes the socket's file away.
@@ -129,6 +145,8 @@ async fn accept(control: Rc<Control>, listener: Rc<RefCell<Listener>>, door: usi
             None => break,
         }
     }
+    let accepting = &control.admin.accepting;
+    accepting.set(accepting.get() - 1);
 }
 
 async fn connection(control: Rc<Control>, fd: Fd, door: usize) {

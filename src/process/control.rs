@@ -179,7 +179,7 @@ pub(super) fn serve(
     core.spawn(watchdog::watch(Rc::clone(&control)));
     core.spawn(memory::watch(Rc::clone(&control)));
     core.spawn(keep_good(Rc::clone(&control)));
-    if !handover.ready(&core) {
+    if !handover.ready(&control) {
         // A predecessor names this process as the main one itself; before that it has no say.
         manager::tell(&[NotifyState::Ready]);
     }

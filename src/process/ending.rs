@@ -9,7 +9,7 @@
 use std::rc::Rc;
 
 use sd_notify::NotifyState;
-use tidegate_edge::{base::time::Mono, server::Order};
+use tidegate_edge::{base::time::Mono, exec::Stream, server::Order};
 
 use super::{
     control::{Control, Phase},
@@ -33,10 +33,19 @@ pub(super) fn end(control: &Rc<Control>) {
     }
 }
 
-/// Ends in order, because a successor listens on the same sockets and is ready.
-pub(super) fn end_for_successor(control: &Rc<Control>) {
+/// Ends in order, because a successor listens on the same sockets and is ready. The end of
+/// `successor` tells it that nothing is accepted here any more.
+pub(super) fn end_for_successor(control: &Rc<Control>, successor: Stream) {
     if control.phase.get() == Phase::Serving {
         begin(control, 0, Admin::HandedOver);
+        let (core, control) = (Rc::clone(&control.core), Rc::clone(control));
+        core.spawn(async move {
+            while control.admission.accepting() > 0 || control.admin.is_accepting() {
+                let core = &control.core;
+                core.sleep_until(core.now().plus_ms(LOOK_MS)).await;
+            }
+            drop(successor);
+        });
     }
 }
 

@@ -3,7 +3,9 @@
 //! What it is: the old process starts the program that now stands where it was started from, with
 //! copies of all its listening sockets; both accept until the new one is ready; then the old one drains.
 //! Shape: [`upgrade`] is the old side, [`Handover`] the new one. Between them lies a socket pair:
-//! ticket keys and drained origins one way (never in the environment), [`READY`] the other way.
+//! ticket keys and drained origins one way (never in the environment), [`READY`] the other way. It
+//! ends when the old process accepts no more; the new one then looks anew at the sockets, since a
+//! wake-up that an accept got which was cancelled at that moment is lost.
 //! Units: milliseconds, bytes. Errors: a text that says why; the new process is ended by its own
 //! id and the old one goes on serving. Source: RELIABILITY section 9.
 
@@ -25,6 +27,7 @@ use tidegate_edge::{
         Fd,
         inherit::{duplicate_for_child, keep_from_children},
     },
+    server::Order,
 };
 
 use super::{
@@ -59,15 +62,18 @@ pub(super) async fn upgrade(control: &Rc<Control>) -> Result<u32, String> {
     }
     let outcome = start_successor(control).await;
     control.changing.set(false);
-    match &outcome {
-        Ok(pid) => {
+    match outcome {
+        Ok((pid, successor)) => {
             eprintln!("tidegate: process {pid} serves; this one drains");
-            manager::tell(&[NotifyState::MainPid(*pid)]);
-            ending::end_for_successor(control);
+            manager::tell(&[NotifyState::MainPid(pid)]);
+            ending::end_for_successor(control, successor);
+            Ok(pid)
         }
-        Err(reason) => eprintln!("tidegate: no upgrade, this process goes on: {reason}"),
+        Err(reason) => {
+            eprintln!("tidegate: no upgrade, this process goes on: {reason}");
+            Err(reason)
+        }
     }
-    outcome
 }
 
 /// This process was started by one that serves.
@@ -75,7 +81,8 @@ pub(super) fn is_successor() -> bool {
     std::env::var_os(HANDOVER).is_some()
 }
 
-async fn start_successor(control: &Rc<Control>) -> Result<u32, String> {
+/// Its id, and the line to it.
+async fn start_successor(control: &Rc<Control>) -> Result<(u32, Stream), String> {
     let core = &control.core;
     let (ours, theirs) = UnixStream::pair().map_err(|error| error.to_string())?;
     let mut stream = Stream::new(core, Fd(ours.into_raw_fd()));
@@ -102,7 +109,7 @@ async fn start_successor(control: &Rc<Control>) -> Result<u32, String> {
         }
     }
     if said == READY {
-        return Ok(child.id());
+        return Ok((child.id(), stream));
     }
     let in_time = core.now() < deadline;
     let ended = end_child(core, &mut child, in_time).await;
@@ -227,8 +234,10 @@ impl Handover {
         }
     }
 
-    /// Tells the process before that this one serves; `false` when there was none.
-    pub(super) fn ready(self, core: &Rc<Core>) -> bool {
+    /// Tells the process before that this one serves; `false` when there was none. When it accepts
+    /// no more, which the end of the line says, its sockets are looked at anew.
+    pub(super) fn ready(self, control: &Rc<Control>) -> bool {
+        let core = &control.core;
         let Some(mut stream) = self.stream else {
             return false;
         };
@@ -238,9 +247,18 @@ impl Handover {
         buf.extend(READY);
         stream.send(buf.freeze());
         let deadline = core.now().plus_ms(RECEIVE_MS);
+        let control = Rc::clone(control);
         core.spawn(async move {
             // A predecessor that is gone already needs no word.
             let _ = stream.sent(0, deadline).await;
+            while stream.recv(Mono::FAR).await.is_ok() {}
+            control.admin.accept_anew();
+            let workers = control.workers.borrow();
+            for post in workers.iter().flat_map(|workers| workers.posts()) {
+                if post.send(&control.core, Order::AcceptAnew).is_err() {
+                    eprintln!("tidegate: a worker does not take orders");
+                }
+            }
         });
         true
     }

@@ -101,6 +101,18 @@ impl Listener {
         }
     }
 
+    /// Starts accepting anew, which looks at what waits in the kernel's queue. An accept of another
+    /// process on the same socket may have been woken for it and then been cancelled: it would
+    /// wait there until the next one comes.
+    pub fn restart(&mut self) {
+        let mut state = self.core.state.borrow_mut();
+        let socket = &mut state.sockets[self.index as usize];
+        if let Receiving::On(key) = socket.receiving {
+            socket.receiving = Receiving::Restarting(key);
+            state.ring.cancel(key);
+        }
+    }
+
     /// Stops accepting; what has arrived can still be taken.
     pub fn stop(&mut self) {
         let mut state = self.core.state.borrow_mut();
@@ -110,7 +122,9 @@ impl Listener {
                 socket.receiving = Receiving::Stopping(key);
                 state.ring.cancel(key);
             }
-            Receiving::Pausing(key) => socket.receiving = Receiving::Stopping(key),
+            Receiving::Pausing(key) | Receiving::Restarting(key) => {
+                socket.receiving = Receiving::Stopping(key);
+            }
             Receiving::Stopping(_) => {}
             _ => socket.receiving = Receiving::Ended,
         }

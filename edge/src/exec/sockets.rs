@@ -46,6 +46,8 @@ pub(super) enum Receiving {
     Paused,
     /// A cancel is under way after which a listener has ended.
     Stopping(Key),
+    /// A cancel is under way, behind which it starts anew.
+    Restarting(Key),
     /// The buffer ring was empty; it starts again when buffers are back.
     Starved,
     /// The peer closed its side.
@@ -193,7 +195,10 @@ impl Socket {
     pub(super) fn is_flying(&self) -> bool {
         let receives = matches!(
             self.receiving,
-            Receiving::On(_) | Receiving::Pausing(_) | Receiving::Stopping(_)
+            Receiving::On(_)
+                | Receiving::Pausing(_)
+                | Receiving::Stopping(_)
+                | Receiving::Restarting(_)
         );
         self.sending.is_some() || receives
     }

@@ -443,6 +443,7 @@ impl State {
                 Receiving::Stopping(_) => Receiving::Ended,
                 _ if socket.closing => Receiving::Ended,
                 Receiving::On(_) if landing.result >= 0 => Receiving::Off, // it starts again
+                Receiving::Restarting(_) => Receiving::Off,
                 _ => Receiving::Paused,
             };
         }

@@ -21,6 +21,7 @@ use super::pressure::HostLoad;
 /// Counts of open connections, and what else the cores of a host share of their load.
 pub struct Admission {
     open: AtomicU32,
+    accepting: AtomicU32,
     load: HostLoad,
     hasher: RandomState,
     by_address: [Mutex<HashMap<IpAddr, u32, RandomState>>; SHARDS],
@@ -42,6 +43,7 @@ impl Admission {
         let by_address = std::array::from_fn(|_| Mutex::new(HashMap::with_hasher(hasher.clone())));
         Arc::new(Admission {
             open: AtomicU32::new(0),
+            accepting: AtomicU32::new(0),
             load: HostLoad::default(),
             hasher,
             by_address,
@@ -78,6 +80,21 @@ impl Admission {
     #[must_use]
     pub fn open(&self) -> u32 {
         self.open.load(Ordering::Relaxed)
+    }
+
+    /// Sockets that are accepted from, each core's counted; a cancelled one counts until it has
+    /// landed.
+    #[must_use]
+    pub fn accepting(&self) -> u32 {
+        self.accepting.load(Ordering::Acquire)
+    }
+
+    pub(super) fn begin_accepting(&self) {
+        self.accepting.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn end_accepting(&self) {
+        self.accepting.fetch_sub(1, Ordering::Release);
     }
 
     /// What presses the host besides connections.

@@ -48,6 +48,8 @@ pub enum Order {
         /// When the last request must be over.
         deadline: Mono,
     },
+    /// Look anew at what waits to be accepted: who was woken for it may be gone.
+    AcceptAnew,
     /// Hand over the histograms.
     Histograms(Box<dyn FnOnce(&Local) + Send>),
 }
@@ -156,6 +158,7 @@ impl Worker {
         let index = Rc::new(Cell::new(index));
         let accept = Rc::clone(self).accept(Rc::clone(&listener), Rc::clone(&index));
         self.accepting.set(self.accepting.get() + 1);
+        self.admission.begin_accepting();
         let task = core.spawn(accept);
         self.ears.borrow_mut().push(Ear {
             fd,
@@ -211,6 +214,7 @@ impl Worker {
             }
         }
         self.accepting.set(self.accepting.get().saturating_sub(1));
+        self.admission.end_accepting();
     }
 
     async fn follow_orders(self: Rc<Worker>, mut inbox: Inbox<Order>) {
@@ -238,6 +242,11 @@ impl Worker {
                     }
                     for group in &old.groups {
                         group.close_idle();
+                    }
+                }
+                Order::AcceptAnew => {
+                    for ear in &*self.ears.borrow() {
+                        ear.listener.borrow_mut().restart();
                     }
                 }
                 Order::Histograms(take) => take(&self.local),
