@@ -195,6 +195,10 @@ const OS_EXCEPTIONS: &[(&str, &str)] = &[
     ),
     ("base/shm/sigbus.rs", "names a mapped file that was cut"),
     (
+        "cache/key_file.rs",
+        "the key file is read on the control thread",
+    ),
+    (
         "telemetry/writer.rs",
         "the log writer's own thread, off the cores",
     ),

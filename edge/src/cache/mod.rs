@@ -20,6 +20,7 @@ mod header;
 mod hit;
 pub mod http;
 mod insert;
+pub mod key_file;
 mod life;
 mod namespace;
 mod owner;

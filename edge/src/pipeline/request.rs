@@ -16,12 +16,7 @@
 use std::rc::Rc;
 
 use super::{
-    cache::{
-        give::Given,
-        look_up::Looked,
-        refresh::refresh_later,
-        share::find,
-    },
+    cache::{give::Given, look_up::Looked, refresh::refresh_later, share::find},
     exchange::{Exchange, Peer},
     fault::Fault,
     forward, hops,

@@ -9,7 +9,7 @@ use std::{rc::Rc, sync::Arc};
 use rustls_pki_types::ServerName;
 
 use crate::{
-    cache::{Store, StoreOptions, collapse::Flights},
+    cache::{Store, StoreOptions, collapse::Flights, key_file},
     exec::Core,
     model::settings::{Roots, TlsVersion as Minimum},
     net::tls::{
@@ -163,7 +163,9 @@ impl Blueprint {
             self.tls.clone(),
             self.log_format.clone(),
             cells,
-            self.cache.as_ref().and_then(|cache| tier(core, cache, before)),
+            self.cache
+                .as_ref()
+                .and_then(|cache| tier(core, cache, before)),
         )
     }
 }
@@ -207,7 +209,7 @@ fn shared_cache(
     options.key = match &cache.seal {
         SealPlan::None => None,
         SealPlan::Boot => Some(keyring.cache.boot_key),
-        SealPlan::File(file) => match read_key(file) {
+        SealPlan::File(file) => match key_file::read(file) {
             Ok(key) => Some(key),
             Err(message) => {
                 fail("key_file", message);
@@ -229,21 +231,6 @@ fn shared_cache(
 
 /// Room for a head and a key beside the largest body.
 const HEAD_AND_KEY_BYTES: u32 = 32 * 1024;
-
-/// The 32 bytes of a key file that nobody else may read.
-fn read_key(file: &std::path::Path) -> Result<[u8; 32], String> {
-    use std::os::unix::fs::MetadataExt;
-    let bytes = std::fs::read(file).map_err(|error| format!("{}: {error}", file.display()))?;
-    let mode = std::fs::metadata(file).map_or(0, |facts| facts.mode());
-    if mode & 0o077 != 0 {
-        let file = file.display();
-        return Err(format!(
-            "{file} can be read by others; set its mode to 0600"
-        ));
-    }
-    let len = bytes.len();
-    <[u8; 32]>::try_from(bytes).map_err(|_| format!("the key has {len} bytes, not 32"))
-}
 
 fn state(origin: &OriginPlan, before: Option<&Blueprint>) -> Arc<GroupState> {
     let known = before.and_then(|before| {

@@ -232,9 +232,11 @@ impl Worker {
                 } => {
                     self.local.publish_figures();
                     let before = self.local.serving();
-                    let old = self
-                        .local
-                        .set_serving(blueprint.serving(&self.local.core, cells, Some(&before)));
+                    let old = self.local.set_serving(blueprint.serving(
+                        &self.local.core,
+                        cells,
+                        Some(&before),
+                    ));
                     let last = self.local.histograms.borrow_mut().replace(histograms);
                     leftover(&self.local, last);
                     if !self.local.draining.get() {

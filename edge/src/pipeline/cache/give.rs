@@ -131,7 +131,15 @@ pub(in super::super) fn held(
     let given = match Record::decode(&meta, hit.body_bytes() as u64) {
         Some(Record::Response(stored)) => {
             let source = Source::Stored(hit);
-            give(local, serving, conn, x, source, (&stored, age_s), keep_alive)
+            give(
+                local,
+                serving,
+                conn,
+                x,
+                source,
+                (&stored, age_s),
+                keep_alive,
+            )
         }
         _ => None, // it was one a moment ago
     };

@@ -53,12 +53,7 @@ pub(in super::super) async fn find(
     }
 }
 
-async fn share(
-    call: &Call<'_>,
-    conn: &mut Conn,
-    x: &mut Exchange,
-    keep_alive: bool,
-) -> Looked {
+async fn share(call: &Call<'_>, conn: &mut Conn, x: &mut Exchange, keep_alive: bool) -> Looked {
     let Some(RouteStore { tier, .. }) = call.cache else {
         return Looked::Ask;
     };
@@ -143,5 +138,13 @@ fn shared(
     call.local.metrics.cell(Metric::CacheCollapsed).add(1);
     let source = Source::Fetched(follower);
     let (local, serving) = (call.local, call.serving);
-    Some(give(local, serving, conn, x, source, (&stored, age_s), keep_alive))
+    Some(give(
+        local,
+        serving,
+        conn,
+        x,
+        source,
+        (&stored, age_s),
+        keep_alive,
+    ))
 }
