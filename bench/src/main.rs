@@ -6,6 +6,7 @@
 #![allow(clippy::disallowed_methods)] // A bench lives on the host's clock and may sleep.
 
 mod buffers;
+mod cache;
 mod certificate;
 mod cpu;
 mod floor;
@@ -49,6 +50,9 @@ fn run(matches: &ArgMatches) -> io::Result<bool> {
     if name == "floor" {
         return floor::run(floor_options(matches));
     }
+    if name == "cache" {
+        return cache::run(&cache_options(matches));
+    }
     let address: &String = matches.get_one("listen").expect("it has a default");
     let listener = TcpListener::bind(address)?;
     println!("listening {}", listener.local_addr()?);
@@ -91,6 +95,21 @@ fn floor_options(matches: &ArgMatches) -> floor::Options {
         gateway: matches.get_one::<PathBuf>("gateway").cloned(),
         json: matches.get_one::<PathBuf>("json").cloned(),
         sizes: sizes(matches),
+    }
+}
+
+fn cache_options(matches: &ArgMatches) -> cache::Options {
+    let number = |name| *matches.get_one::<u32>(name).expect("it has a default");
+    cache::Options {
+        keys: u64::from(number("keys")),
+        body_bytes: body_bytes(matches),
+        rounds: number("rounds"),
+        millions: number("millions"),
+        folder: matches
+            .get_one::<PathBuf>("folder")
+            .expect("it has a default")
+            .clone(),
+        is_sealed: matches.get_flag("sealed"),
     }
 }
 
@@ -155,19 +174,49 @@ fn command() -> Command {
                 .arg(path("certificate", "Terminate TLS 1.3 with this PEM").requires("key"))
                 .arg(path("key", "The certificate's key, PEM").requires("certificate")),
         )
+        .subcommand(cache_command().arg(body.clone()))
         .subcommand(server("responder", "Answer every receive with fixed bytes").arg(body.clone()))
         .subcommand(server("origin", "Answer every request head with a fixed body").arg(body))
 }
 
+fn count(name: &'static str, default: &'static str, help: &'static str) -> Arg {
+    let parser = value_parser!(u32).range(1..);
+    let arg = Arg::new(name)
+        .long(name)
+        .value_name("N")
+        .default_value(default);
+    arg.value_parser(parser).help(help)
+}
+
+fn cache_command() -> Command {
+    Command::new("cache")
+        .about(
+            "Nanoseconds for a look-up and an insert in the cache's store, on one core and on two",
+        )
+        .arg(count("keys", "10000000", "Objects in the region"))
+        .arg(count("rounds", "5", "Rounds of one thread and of two"))
+        .arg(count(
+            "millions",
+            "4",
+            "Millions of look-ups for a round and thread",
+        ))
+        .arg(
+            Arg::new("folder")
+                .long("folder")
+                .value_name("FOLDER")
+                .default_value("/dev/shm")
+                .value_parser(value_parser!(PathBuf))
+                .help("Where the region is made"),
+        )
+        .arg(
+            Arg::new("sealed")
+                .long("sealed")
+                .action(ArgAction::SetTrue)
+                .help("Encrypt the objects"),
+        )
+}
+
 fn floor_command() -> Command {
-    let count = |name: &'static str, default: &'static str, help: &'static str| {
-        let parser = value_parser!(u32).range(1..);
-        let arg = Arg::new(name)
-            .long(name)
-            .value_name("N")
-            .default_value(default);
-        arg.value_parser(parser).help(help)
-    };
     Command::new("floor")
         .about("CPU per proxied request beside the bare relay, and memory per idle connection")
         .arg(count("rounds", "5", "Interleaved rounds over all cases"))

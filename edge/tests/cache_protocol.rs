@@ -237,6 +237,47 @@ fn room_is_given_once() {
 }
 
 #[test]
+fn who_reads_a_slot_sees_what_was_written_before() {
+    explore(|| {
+        let world = World::published();
+        let writer = {
+            let world = Arc::clone(&world);
+            thread::spawn(move || {
+                world.data[0].store(55, Ordering::Relaxed);
+                assert!(protocol::publish(&world.slot, 1, 2));
+            })
+        };
+        if protocol::observe(&world.slot) == 2 {
+            assert_eq!(world.data[0].load(Ordering::Relaxed), 55);
+        }
+        writer.join().expect("no panic");
+    });
+}
+
+#[test]
+fn a_segment_used_anew_is_filled_from_its_beginning() {
+    explore(|| {
+        let world = World::published();
+        world.cursor.store(900, Ordering::Relaxed); // full
+        let writer = {
+            let world = Arc::clone(&world);
+            thread::spawn(move || {
+                let word = protocol::pin(&world.pins[0], &world.state);
+                if word == state(ACTIVE, 2) {
+                    assert_eq!(protocol::reserve(&world.cursor, 8, 16), Ok(0));
+                }
+                protocol::unpin(&world.pins[0]);
+            })
+        };
+        if world.reclaim() {
+            world.cursor.store(0, Ordering::Relaxed);
+            protocol::restate(&world.state, state(ACTIVE, 2));
+        }
+        writer.join().expect("no panic");
+    });
+}
+
+#[test]
 fn one_of_two_writers_has_the_slot() {
     explore(|| {
         let world = World::published();

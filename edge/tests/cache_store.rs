@@ -263,7 +263,9 @@ fn another_process_finds_it_warm() {
             let hit = get(&owner, number, START_S).expect("warm");
             assert_eq!(read(&hit), object(number, 4, BODY_MAX));
         }
-        let tool = Store::open_existing(&shelf.path(), key_bytes.as_ref()).expect("a region");
+        let mut any_size = shelf.options.clone();
+        any_size.capacity_bytes = 1;
+        let tool = Store::open_existing(&any_size).expect("a region");
         assert_eq!(tool.stats().objects, 100);
         assert_eq!(tool.processes(), [std::process::id()]);
     }
@@ -292,11 +294,13 @@ fn a_region_of_other_options_is_made_anew() {
         let hit = get(&before, 1, START_S).expect("who has the old one keeps it");
         assert_eq!(read(&hit), object(1, 1, BODY_MAX));
     }
-    let missing = shelf.folder().join("missing");
-    let fault = Store::open_existing(&missing, None);
-    assert!(matches!(fault, Err(StoreFault::NotARegion { .. })));
-    let keyless = Store::open_existing(&shelf.path(), None);
+    let mut options = shelf.options.clone();
+    options.key = None;
+    let keyless = Store::open_existing(&options);
     assert!(matches!(keyless, Err(StoreFault::NotARegion { .. })));
+    options.path = shelf.folder().join("missing");
+    let fault = Store::open_existing(&options);
+    assert!(matches!(fault, Err(StoreFault::NotARegion { .. })));
 }
 
 #[test]

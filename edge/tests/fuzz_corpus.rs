@@ -5,6 +5,8 @@
 
 use std::{fs, path::Path};
 
+#[path = "../fuzz/bodies/cache_image.rs"]
+mod cache_image;
 #[path = "common/case.rs"]
 mod case;
 #[path = "../fuzz/bodies/chunked_body.rs"]
@@ -69,4 +71,9 @@ fn lists_of_hops() {
 #[test]
 fn targets_and_hosts() {
     replay("target_host", target_host::check);
+}
+
+#[test]
+fn cache_images() {
+    replay("cache_image", cache_image::check);
 }

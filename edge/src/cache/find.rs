@@ -56,17 +56,43 @@ impl Inner {
         for bucket in self.store.buckets(hash) {
             for i in 0..BUCKET_SLOTS {
                 let slot_at = bucket + i * WORD_BYTES;
-                let slot = Slot(protocol::observe(self.store.region.word(slot_at)));
-                if slot.tag() != tag || slot.is_empty() || skip == Some(slot_at) {
-                    continue;
-                }
-                if let Some(mut found) = self.examine(slot_at, slot)
-                    && found.header.hash == hash.0
-                    && is_wanted(&mut found)
+                if skip != Some(slot_at)
+                    && let Some(found) = self.follow(slot_at, tag, hash, &is_wanted)
                 {
                     return Some(found);
                 }
             }
+        }
+        None
+    }
+
+    /// The record that the slot at `slot_at` leads to, if it is wanted. A slot that changes while it
+    /// is followed is followed again: the record has moved, or a newer one has come.
+    #[inline]
+    fn follow(
+        &self,
+        slot_at: usize,
+        tag: u32,
+        hash: KeyHash,
+        is_wanted: &impl Fn(&mut Found<'_>) -> bool,
+    ) -> Option<Found<'_>> {
+        let cell = self.store.region.word(slot_at);
+        let mut slot = Slot(protocol::observe(cell));
+        for _ in 0..FOLLOW_TRIES {
+            if slot.tag() != tag || slot.is_empty() {
+                return None;
+            }
+            if let Some(mut found) = self.examine(slot_at, slot)
+                && found.header.hash == hash.0
+                && is_wanted(&mut found)
+            {
+                return Some(found);
+            }
+            let seen = Slot(protocol::observe(cell));
+            if seen.is_same_record(slot) {
+                return None;
+            }
+            slot = seen;
         }
         None
     }
@@ -295,5 +321,7 @@ const SECOND_FACTOR: u64 = 0xff51_afd7_ed55_8ccd;
 const SECOND_XOR: u64 = 0x5851_f42d_4c95_7f2d;
 /// Bytes copied at a time to be checked.
 const CHECK_BLOCK_BYTES: usize = 1024;
+/// Changes of a slot that one look-up keeps up with.
+const FOLLOW_TRIES: u32 = 4;
 /// A key is in one slot, in two after a race.
 const REMOVE_TRIES: u32 = 32;

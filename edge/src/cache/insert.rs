@@ -14,7 +14,7 @@ use super::{
     protocol,
     record::{Header, KEY_BYTES_MAX, META_BYTES_MAX, Stamp},
     region::WORD_BYTES,
-    segment::{Queue, Standing},
+    segment::Queue,
     slot::{Slot, tag_of},
     stats::Count,
     store::{Store, scale},
@@ -120,11 +120,8 @@ impl Inner {
     /// there; others must prove themselves, unless there is room for all.
     fn choose_queue(&self, shard: u32, hash: KeyHash) -> (Queue, u32) {
         if let Some(old) = self.find_hash(hash, None) {
-            let word = self
-                .store
-                .segment_state(old.stamp.place.segment)
-                .load(Ordering::Relaxed);
-            let queue = Standing::from_word(word).queue().unwrap_or(Queue::Small);
+            let standing = self.store.standing(old.stamp.place.segment);
+            let queue = standing.queue().unwrap_or(Queue::Small);
             return (queue, old.slot.frequency());
         }
         if self.store.take_ghost(shard, hash.0) {
@@ -284,8 +281,7 @@ impl Store {
         if !self.geometry.holds(place) {
             return true;
         }
-        let word = self.segment_state(place.segment).load(Ordering::Acquire);
-        let standing = Standing::from_word(word);
+        let standing = self.standing(place.segment);
         !standing.is_readable() || !slot.may_be_of(standing.generation)
     }
 }

@@ -74,8 +74,8 @@ impl Store {
         loop {
             let next = match self.checked_count(place, word) {
                 Some(count) => count.wrapping_add(1) & COUNT_MASK,
-                // Far from every count of the past: drawn from the damaged word and the secret.
-                None => self.mixed(place, word) & COUNT_MASK,
+                // Far from every count of the past, whatever the damage was.
+                None => u64::from(self.fresh_number(!place)) << 8 & COUNT_MASK,
             };
             let new = self.with_check(place, next);
             match cell.compare_exchange(word, new, Ordering::AcqRel, Ordering::Acquire) {

@@ -41,14 +41,12 @@ pub(super) fn unpin(pins: &AtomicU32) {
 /// Changes a segment's state from one that can be pinned to one that cannot; false when it was
 /// another. From here on no new pin holds; [`is_quiet`] tells when the old ones are gone.
 pub(super) fn withdraw(state: &AtomicU64, from: u64, to: u64) -> bool {
-    let changed = state
+    state
         .compare_exchange(from, to, Ordering::AcqRel, Ordering::Relaxed)
-        .is_ok();
-    fence(Ordering::SeqCst);
-    changed
+        .is_ok()
 }
 
-/// True when none of `pins`, those of all owners on one withdrawn segment, is held. What their
+/// True when none of `pins`, those of all owners on one segment withdrawn before, is held. What their
 /// holders read, they have read: the segment may be written.
 pub(super) fn is_quiet<'a>(mut pins: impl Iterator<Item = &'a AtomicU32>) -> bool {
     fence(Ordering::SeqCst);

@@ -117,7 +117,7 @@ impl ShardLock<'_> {
         if !store.geometry.segments_of(self.shard).contains(&segment) {
             return None;
         }
-        let standing = Standing::from_word(store.segment_state(segment).load(Ordering::Acquire));
+        let standing = store.standing(segment);
         match standing.kind {
             Kind::Sealed(queue) if standing.generation == get(word, 32, 32) => Some(Victim {
                 segment,
@@ -133,8 +133,7 @@ impl ShardLock<'_> {
         let store = &*self.inner.store;
         let mut survey = self.survey(now_s);
         while let Some(segment) = survey.expired {
-            let standing =
-                Standing::from_word(store.segment_state(segment).load(Ordering::Acquire));
+            let standing = store.standing(segment);
             let objects = store.objects_in(segment);
             self.inner.count(Count::EvictedExpired, u64::from(objects));
             self.inner.count(Count::SegmentsExpired, 1);
@@ -154,7 +153,7 @@ impl ShardLock<'_> {
             turn = self.oldest_quiet();
         }
         let segment = turn?;
-        let standing = Standing::from_word(store.segment_state(segment).load(Ordering::Acquire));
+        let standing = store.standing(segment);
         let mark = put(segment + 1, 0, 32) | put(standing.generation, 32, 32);
         let victim_at = store.shard_word(self.shard, SHARD_VICTIM_AT);
         victim_at.store(u64::from(RECORDS_AT), Ordering::Relaxed);
@@ -168,8 +167,7 @@ impl ShardLock<'_> {
     fn oldest_quiet(&self) -> Option<u32> {
         let store = &*self.inner.store;
         let candidates = store.geometry.segments_of(self.shard).filter(|segment| {
-            let word = store.segment_state(*segment).load(Ordering::Acquire);
-            matches!(Standing::from_word(word).kind, Kind::Sealed(_))
+            matches!(store.standing(*segment).kind, Kind::Sealed(_))
                 && protocol::is_quiet(store.all_pins(*segment))
         });
         candidates.min_by_key(|segment| store.segment_order(*segment).load(Ordering::Relaxed))
@@ -178,14 +176,12 @@ impl ShardLock<'_> {
     /// Nothing new can be found in the segment, and it is free as soon as nobody reads it.
     fn condemn(&self, segment: u32, standing: Standing) {
         let store = &*self.inner.store;
-        let condemned = standing.turned(Kind::Condemned);
-        let state = store.segment_state(segment);
-        if !protocol::withdraw(state, standing.to_word(), condemned.to_word()) {
+        if !store.turn(segment, standing, Kind::Condemned) {
             return;
         }
         store.pass(CrashPoint::Condemned);
         self.inner.count(Count::Segments, 1);
-        if self.release(segment, condemned).kind == Kind::Free {
+        if self.release(segment, standing.turned(Kind::Condemned)).kind == Kind::Free {
             let free = store.shard_word(self.shard, SHARD_FREE);
             free.store(
                 free.load(Ordering::Relaxed).wrapping_add(1),
@@ -208,7 +204,7 @@ impl ShardLock<'_> {
             }
         }
         let free = condemned.turned(Kind::Free);
-        protocol::restate(store.segment_state(segment), free.to_word());
+        store.restand(segment, free);
         free
     }
 

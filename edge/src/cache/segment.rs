@@ -7,16 +7,19 @@
 //!
 //! Shape: a line each: state word, cursor, order, latest expiry, end, objects. Active and Sealed
 //! can be read, and belong to one queue; Condemned waits for readers to leave. Only the state word
-//! is decisive; the rest are counts and hints, and a wrong one costs objects, never truth.
-//! Units: bytes, seconds. Errors: an unknown state reads as Condemned.
+//! is decisive: a generation that came back would bring its records back, so the word has a check,
+//! looked at when the region is opened. The rest are counts and hints, and a wrong one costs objects,
+//! never truth. Units: bytes, seconds. Errors: an unknown state reads as Condemned.
 //! Source: docs/architecture.md, "The cache".
 
 use super::{
     geometry::SEGMENT_ENTRY_BYTES,
+    protocol,
     slot::{get, put},
     store::Store,
-    sync::{AtomicU32, AtomicU64},
+    sync::{AtomicU32, AtomicU64, Ordering},
 };
+use rapidhash::v3::{RapidSecrets, rapidhash_v3_seeded};
 
 /// A queue of S3-FIFO.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -46,7 +49,7 @@ pub(super) struct Standing {
 impl Standing {
     #[inline]
     pub(super) fn from_word(word: u64) -> Standing {
-        let kind = match get(word, 0, 32) {
+        let kind = match get(word, 0, CODE_BITS) {
             0 => Kind::Free,
             1 => Kind::Active(Queue::Small),
             2 => Kind::Active(Queue::Main),
@@ -58,7 +61,7 @@ impl Standing {
         Standing { kind, generation }
     }
 
-    pub(super) fn to_word(self) -> u64 {
+    fn to_word(self, segment: u32, secrets: &RapidSecrets) -> u64 {
         let code = match self.kind {
             Kind::Free => 0,
             Kind::Active(Queue::Small) => 1,
@@ -67,7 +70,12 @@ impl Standing {
             Kind::Sealed(Queue::Main) => 4,
             Kind::Condemned => 5,
         };
-        put(code, 0, 32) | put(self.generation, 32, 32)
+        let bare = put(code, 0, CODE_BITS) | put(self.generation, 32, 32);
+        let mut bytes = [0; 12];
+        bytes[..8].copy_from_slice(&bare.to_le_bytes());
+        bytes[8..].copy_from_slice(&segment.to_le_bytes());
+        let check = get(rapidhash_v3_seeded(&bytes, secrets), 0, CHECK_BITS);
+        bare | put(check, CODE_BITS, CHECK_BITS)
     }
 
     /// The same generation with another kind.
@@ -90,6 +98,32 @@ impl Standing {
 }
 
 impl Store {
+    /// What the segment is for now.
+    #[inline]
+    pub(super) fn standing(&self, segment: u32) -> Standing {
+        Standing::from_word(self.segment_state(segment).load(Ordering::Acquire))
+    }
+
+    /// Gives a standing to a segment that nobody can see into.
+    pub(super) fn restand(&self, segment: u32, to: Standing) {
+        let word = to.to_word(segment, &self.secrets);
+        protocol::restate(self.segment_state(segment), word);
+    }
+
+    /// Changes the kind of a segment if its standing is still `from`.
+    pub(super) fn turn(&self, segment: u32, from: Standing, to: Kind) -> bool {
+        let word = |standing: Standing| standing.to_word(segment, &self.secrets);
+        let state = self.segment_state(segment);
+        protocol::withdraw(state, word(from), word(from.turned(to)))
+    }
+
+    /// The standing that the region was left with; `None` when the word is damaged.
+    pub(super) fn standing_left(&self, segment: u32) -> Option<Standing> {
+        let word = self.segment_state(segment).load(Ordering::Relaxed);
+        let standing = Standing::from_word(word);
+        (standing.to_word(segment, &self.secrets) == word).then_some(standing)
+    }
+
     /// The state word.
     #[inline]
     pub(super) fn segment_state(&self, segment: u32) -> &AtomicU64 {
@@ -128,7 +162,10 @@ impl Store {
     }
 }
 
-const _: () = assert!(SEGMENT_ENTRY_BYTES >= 36);
+const CODE_BITS: u32 = 4;
+const CHECK_BITS: u32 = 28;
+
+const _: () = assert!(SEGMENT_ENTRY_BYTES >= 36 && CODE_BITS + CHECK_BITS == 32);
 
 #[cfg(test)]
 mod tests {
@@ -141,13 +178,16 @@ mod tests {
             .into_iter()
             .chain(queues.map(Kind::Active))
             .chain(queues.map(Kind::Sealed));
+        let secrets = RapidSecrets::seed(3);
         for kind in kinds {
             for generation in [0, 1, u32::MAX] {
                 let standing = Standing { kind, generation };
-                assert_eq!(Standing::from_word(standing.to_word()), standing);
+                let word = standing.to_word(3, &secrets);
+                assert_eq!(Standing::from_word(word), standing);
+                assert_ne!(word, standing.to_word(4, &secrets), "another segment");
             }
         }
-        let unknown = Standing::from_word(0x0000_0007_0000_0099);
+        let unknown = Standing::from_word(0x0000_0007_0000_009f);
         assert_eq!((unknown.kind, unknown.generation), (Kind::Condemned, 7));
     }
 }

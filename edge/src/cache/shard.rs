@@ -165,8 +165,7 @@ impl ShardLock<'_> {
         let store = &*self.inner.store;
         let mut survey = Survey::default();
         for segment in store.geometry.segments_of(self.shard) {
-            let state = store.segment_state(segment);
-            let mut standing = Standing::from_word(state.load(Ordering::Acquire));
+            let mut standing = store.standing(segment);
             if standing.kind == Kind::Condemned {
                 standing = self.release(segment, standing);
             }
@@ -174,7 +173,7 @@ impl ShardLock<'_> {
                 && store.active_segment(self.shard, queue) != Some(segment)
             {
                 standing = standing.turned(Kind::Sealed(queue));
-                protocol::restate(state, standing.to_word());
+                store.restand(segment, standing);
             }
             self.survey_one(&mut survey, segment, standing.kind, now_s);
         }
@@ -212,8 +211,7 @@ impl ShardLock<'_> {
     /// Makes a free segment the active one of `queue`, and seals the one before.
     pub(super) fn activate(&self, queue: Queue, segment: u32) {
         let store = &*self.inner.store;
-        let state = store.segment_state(segment);
-        let free = Standing::from_word(state.load(Ordering::Relaxed));
+        let free = store.standing(segment);
         debug_assert_eq!(free.kind, Kind::Free, "a segment in use");
         let order = store.shard_word(self.shard, SHARD_ORDER);
         let turn = order.load(Ordering::Relaxed).wrapping_add(1);
@@ -229,7 +227,7 @@ impl ShardLock<'_> {
             kind: Kind::Active(queue),
             generation: free.generation.wrapping_add(1),
         };
-        protocol::restate(state, active.to_word());
+        store.restand(segment, active);
         store.pass(CrashPoint::Activated);
         let free = store.shard_word(self.shard, SHARD_FREE);
         free.store(
@@ -241,12 +239,9 @@ impl ShardLock<'_> {
         cell.store(u64::from(segment) + 1, Ordering::Release);
         store.pass(CrashPoint::Rotated);
         if let Some(before) = before {
-            let state = store.segment_state(before);
-            let word = state.load(Ordering::Acquire);
-            let standing = Standing::from_word(word);
+            let standing = store.standing(before);
             if standing.kind == Kind::Active(queue) {
-                let sealed = standing.turned(Kind::Sealed(queue));
-                protocol::publish(state, word, sealed.to_word());
+                store.turn(before, standing, Kind::Sealed(queue));
             }
         }
     }

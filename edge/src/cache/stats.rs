@@ -5,12 +5,7 @@
 //! with the segments. Units: counts and bytes. Errors: none; a process that dies between an act
 //! and its count leaves the sum off by one. Source: none.
 
-use super::{
-    geometry::OWNERS_MAX,
-    segment::{Kind, Standing},
-    store::Store,
-    sync::Ordering,
-};
+use super::{geometry::OWNERS_MAX, segment::Kind, store::Store, sync::Ordering};
 
 /// What is counted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -138,8 +133,7 @@ impl Store {
 
     fn count_segments(&self, stats: &mut Stats) {
         for segment in 0..self.geometry.segments() {
-            let word = self.segment_state(segment).load(Ordering::Relaxed);
-            match Standing::from_word(word).kind {
+            match self.standing(segment).kind {
                 Kind::Free => stats.segments_free += 1,
                 Kind::Condemned => stats.segments_parked += 1,
                 Kind::Active(_) | Kind::Sealed(_) => {

@@ -15,7 +15,7 @@ use std::{
     sync::{Arc, atomic::AtomicU64 as LocalU64},
 };
 
-use rapidhash::v3::RapidSecrets;
+use rapidhash::v3::{RapidSecrets, rapidhash_v3_seeded};
 
 use super::{
     crash::{Crash, CrashPlan, CrashPoint},
@@ -26,6 +26,7 @@ use super::{
     region::Region,
     seal::Vault,
     segment::{Kind, Standing},
+    slot::get,
     sync::{AtomicU64, Ordering},
     verified::Verified,
 };
@@ -47,7 +48,8 @@ pub struct StoreOptions {
     pub object_bytes_mean: u32,
     /// Seals everything with AES-256-GCM. A region of another key is made anew.
     pub key: Option<[u8; 32]>,
-    /// Seeds the hash of a new region: drawn from randomness, unknown to clients.
+    /// Randomness, fresh at each opening and unknown to clients: seeds the hash of a new region, and
+    /// replaces counters that are damaged.
     pub seed: u64,
     /// For tests that kill the process at a chosen step.
     pub crash: Option<CrashPlan>,
@@ -78,6 +80,8 @@ pub struct Store {
     pub(super) verified: Verified,
     pub(super) vault: Option<Vault>,
     pub(super) file: SharedFile,
+    /// Randomness of this opening.
+    pub(super) fresh: u64,
     /// A bit for each owner's place that a thread of this process has or is looking at.
     pub(super) taken: [LocalU64; OWNERS_MAX as usize / 64],
     crash: Option<Crash>,
@@ -95,31 +99,31 @@ impl Store {
         let want = Wanted::new(options, vault.as_ref())?;
         for _ in 0..OPEN_ROUNDS {
             if let Some((file, header, geometry)) = existing(&options.path, Some(&want))? {
-                return Store::attach(file, header, geometry, vault, options.crash, false);
+                return Store::attach(file, header, geometry, vault, options, false);
             }
             if let Some(file) = make(&options.path, &want)? {
                 let (header, geometry) = (want.header, want.geometry);
-                return Store::attach(file, header, geometry, vault, options.crash, true);
+                return Store::attach(file, header, geometry, vault, options, true);
             }
         }
         let busy = io::Error::from(io::ErrorKind::ResourceBusy);
         Err(file_fault(&options.path, FileFault::System(busy)))
     }
 
-    /// Opens a region that exists, whatever its size, to look at it or to flush it. Never makes or
-    /// replaces one.
+    /// Opens a region that exists, whatever the sizes that `options` has, to look at it or to flush
+    /// it. Never makes or replaces one.
     ///
     /// # Errors
     /// As [`StoreFault`].
-    pub fn open_existing(path: &Path, key: Option<&[u8; 32]>) -> Result<Arc<Store>, StoreFault> {
-        let vault = key.map(Vault::new);
+    pub fn open_existing(options: &StoreOptions) -> Result<Arc<Store>, StoreFault> {
+        let vault = options.key.as_ref().map(Vault::new);
         let key_check = vault.as_ref().map_or([0; 2], Vault::key_check);
-        match existing(path, None)? {
+        match existing(&options.path, None)? {
             Some((file, header, geometry)) if header.key_check == key_check => {
-                Store::attach(file, header, geometry, vault, None, false)
+                Store::attach(file, header, geometry, vault, options, false)
             }
             _ => Err(StoreFault::NotARegion {
-                path: path.to_owned(),
+                path: options.path.clone(),
             }),
         }
     }
@@ -167,7 +171,7 @@ impl Store {
         header: FileHeader,
         geometry: Geometry,
         vault: Option<Vault>,
-        crash: Option<CrashPlan>,
+        options: &StoreOptions,
         was_made: bool,
     ) -> Result<Arc<Store>, StoreFault> {
         let path = file.path().to_owned();
@@ -179,8 +183,9 @@ impl Store {
             secrets: RapidSecrets::seed(header.seed),
             vault,
             file,
+            fresh: options.seed,
             taken: [const { LocalU64::new(0) }; OWNERS_MAX as usize / 64],
-            crash: crash.map(Crash::new),
+            crash: options.crash.map(Crash::new),
             was_made,
         };
         for _ in 0..OPEN_ROUNDS {
@@ -212,13 +217,22 @@ impl Store {
         let boot = boot_number();
         let is_doubtful = boot == 0 || self.live_word(BOOT).load(Ordering::Relaxed) != boot;
         for segment in 0..self.geometry.segments() {
-            let state = self.segment_state(segment);
-            let standing = Standing::from_word(state.load(Ordering::Relaxed));
-            let kind = match standing.kind {
-                Kind::Active(queue) | Kind::Sealed(queue) if !is_doubtful => Kind::Sealed(queue),
-                _ => Kind::Free,
+            let standing = match self.standing_left(segment) {
+                Some(Standing {
+                    kind: Kind::Active(queue) | Kind::Sealed(queue),
+                    generation,
+                }) if !is_doubtful => Standing {
+                    kind: Kind::Sealed(queue),
+                    generation,
+                },
+                Some(standing) => standing.turned(Kind::Free),
+                // Its generation is lost: another one, far from every one of the past.
+                None => Standing {
+                    kind: Kind::Free,
+                    generation: self.fresh_number(segment),
+                },
             };
-            state.store(standing.turned(kind).to_word(), Ordering::Relaxed);
+            self.restand(segment, standing);
         }
         self.clear_owners();
         for shard in 0..self.geometry.shards {
@@ -226,6 +240,14 @@ impl Store {
         }
         self.live_word(BOOT).store(boot, Ordering::Relaxed);
         self.live_word(READY).store(IS_READY, Ordering::Release);
+    }
+
+    /// Differs for each opening and each `salt`.
+    pub(super) fn fresh_number(&self, salt: u32) -> u32 {
+        let mut bytes = [0; 12];
+        bytes[..8].copy_from_slice(&self.fresh.to_le_bytes());
+        bytes[8..].copy_from_slice(&salt.to_le_bytes());
+        get(rapidhash_v3_seeded(&bytes, &self.secrets), 0, 32)
     }
 
     /// One of the words that live as long as the file.
