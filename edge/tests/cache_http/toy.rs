@@ -329,9 +329,11 @@ impl Toy {
                 let Some(Record::Response(stored)) = Record::decode(&meta, length) else {
                     panic!("a record of ours does not decode");
                 };
-                let mut reply = give(&request, &stored, &answered.body, None);
-                reply.from_store = false;
-                reply
+                // Its own request gets the answer as it came, unless it asked for less.
+                match answer(&request, &stored) {
+                    Answer::Whole => plain(answered.clone()),
+                    _ => give(&request, &stored, &answered.body, None),
+                }
             }
         }
     }
