@@ -82,11 +82,7 @@ impl Toy {
         origin: &mut dyn Origin,
     ) -> Reply {
         let asked = AskedText::of(message.request_head());
-        let caller = if self.policy.partitions() {
-            Caller::InKey
-        } else {
-            Caller::Unknown
-        };
+        let caller = self.policy.caller(&source(&asked), false);
         let request = asked.facts(caller);
         let mut key = vec![0; 65_536];
         let primary_bytes = self.policy.write(&source(&asked), &mut key).expect("fits");
