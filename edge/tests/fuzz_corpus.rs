@@ -5,6 +5,10 @@
 
 use std::{fs, path::Path};
 
+#[path = "../fuzz/bodies/cache_exchange.rs"]
+mod cache_exchange;
+#[path = "../fuzz/bodies/cache_record.rs"]
+mod cache_record;
 #[path = "common/case.rs"]
 mod case;
 #[path = "../fuzz/bodies/chunked_body.rs"]
@@ -56,4 +60,14 @@ fn chunked_bodies() {
 #[test]
 fn targets_and_hosts() {
     replay("target_host", target_host::check);
+}
+
+#[test]
+fn cached_exchanges() {
+    replay("cache_exchange", cache_exchange::check);
+}
+
+#[test]
+fn cache_records() {
+    replay("cache_record", cache_record::check);
 }
