@@ -4,8 +4,18 @@
 mod conditions;
 #[path = "cache_http/freshening.rs"]
 mod freshening;
+#[path = "cache_http/histories.rs"]
+mod histories;
 #[path = "cache_http/keys.rs"]
 mod keys;
+#[path = "cache_http/model.rs"]
+mod model;
+#[path = "cache_http/model_answer.rs"]
+mod model_answer;
+#[path = "cache_http/model_entry.rs"]
+mod model_entry;
+#[path = "cache_http/model_text.rs"]
+mod model_text;
 #[path = "cache_http/records.rs"]
 mod records;
 #[path = "cache_http/serving.rs"]
@@ -18,3 +28,5 @@ mod suite;
 mod text;
 #[path = "cache_http/toy.rs"]
 mod toy;
+#[path = "cache_http/world.rs"]
+mod world;

@@ -175,10 +175,10 @@ fn what_is_asked_for_often_stays() {
         found
     };
     let mut hits = 0;
-    for round in 0..20_000 {
+    for round in 0..20_000u64 {
         hits += u32::from(ask(round % 100, START_S));
-        ask(1000 + u64::from(round as u32) * 3, START_S); // asked for once
-        ask(1000 + u64::from(round as u32) * 3 + 1, START_S);
+        ask(1000 + round * 3, START_S); // asked for once
+        ask(1000 + round * 3 + 1, START_S);
     }
     assert!(
         hits > 19_000,

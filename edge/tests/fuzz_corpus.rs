@@ -5,8 +5,12 @@
 
 use std::{fs, path::Path};
 
+#[path = "../fuzz/bodies/cache_exchange.rs"]
+mod cache_exchange;
 #[path = "../fuzz/bodies/cache_image.rs"]
 mod cache_image;
+#[path = "../fuzz/bodies/cache_record.rs"]
+mod cache_record;
 #[path = "common/case.rs"]
 mod case;
 #[path = "../fuzz/bodies/chunked_body.rs"]
@@ -76,4 +80,14 @@ fn targets_and_hosts() {
 #[test]
 fn cache_images() {
     replay("cache_image", cache_image::check);
+}
+
+#[test]
+fn cached_exchanges() {
+    replay("cache_exchange", cache_exchange::check);
+}
+
+#[test]
+fn cache_records() {
+    replay("cache_record", cache_record::check);
 }

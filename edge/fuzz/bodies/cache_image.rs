@@ -42,12 +42,12 @@ pub(crate) fn check(data: &[u8]) {
     let _ = fs::remove_file(&path);
 }
 
-fn damage(image: &mut Vec<u8>, cut: &mut Option<usize>, edit: &[u8]) {
+fn damage(image: &mut [u8], cut: &mut Option<usize>, edit: &[u8]) {
     let &[what, a, b, c, v0, v1, v2, v3] = edit else {
         return;
     };
     let len = image.len();
-    let scaled = (usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c)) * len >> 24;
+    let scaled = (((usize::from(a) << 16) | (usize::from(b) << 8) | usize::from(c)) * len) >> 24;
     // Half of the edits go where the tables are.
     let at = if v3 & 1 == 0 { scaled } else { scaled / 4 };
     let value = u32::from_le_bytes([v0, v1, v2, v3]);

@@ -1,13 +1,13 @@
 //! Keys: one for what is one, and never one for two.
 
 use proptest::prelude::*;
-use tidegate_edge::cache::http::{HttpCacheRules, VaryNames};
 use tidegate_edge::cache::http::{
-    KeyChoice, KeyFault, KeyPolicy, KeySource, KeyView, Names, Normalise, Record,
+    Caller, KeyChoice, KeyFault, KeyPolicy, KeySource, KeyView, Names, Normalise, Record,
     encode::write_variants,
     hash::{Uri, uri_tag},
     policy::PolicyFault,
 };
+use tidegate_edge::cache::http::{HttpCacheRules, VaryNames};
 
 use crate::text::{AnsweredText, AskedText, START, cut, table};
 
@@ -236,6 +236,21 @@ fn callers_never_share() {
         for (other_at, other) in keys.iter().enumerate() {
             assert_eq!(one == other, at == other_at, "{at} {other_at}");
         }
+    }
+    // Whoever is in no key is authorized for themselves alone.
+    let shared = KeyPolicy::default();
+    for (policy, (principal, lines), is_authorized, expected) in [
+        (&apart, callers[0], false, Caller::Unknown),
+        (&apart, callers[0], true, Caller::Authorized),
+        (&apart, callers[2], true, Caller::InKey),
+        (&apart, callers[4], false, Caller::InKey),
+        (&apart, callers[6], true, Caller::InKey),
+        (&shared, callers[2], true, Caller::Authorized),
+        (&shared, callers[4], false, Caller::Unknown),
+    ] {
+        let asked = AskedText::get(lines);
+        let found = policy.caller(&source(&asked, principal), is_authorized);
+        assert_eq!(found, expected, "{principal:?} {lines:?}");
     }
     // The gateway's word counts, whatever else the request says.
     let same = key(&apart, "/", &["Authorization: x"], Some("b"));

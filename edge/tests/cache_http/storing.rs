@@ -94,6 +94,9 @@ GET / | If-Match: "a" | Unknown | Cache-Control: max-age=5 | pass precondition 0
 GET / | if-unmodified-since: x | Unknown | Cache-Control: max-age=5 | pass precondition 0
 GET / | Cache-Control: no-store | Unknown | Cache-Control: max-age=5 | pass request-no-store 0
 GET / | Authorization: x | Unknown | Cache-Control: max-age=5 | pass authorized 0
+GET / | X-Api-Key: x | Unknown | Cache-Control: max-age=5 | pass authorized 0
+GET / | X-Amz-Security-Token: x | Unknown | Cache-Control: max-age=5 | pass authorized 0
+GET / | Cookie: x=y | Unknown | Cache-Control: max-age=5 | max-age 5 sie 86400
 GET / | Authorization: x | InKey | Cache-Control: max-age=5 | max-age 5 sie 86400
 GET / |  | Authorized | Cache-Control: max-age=5 | pass authorized 0
 GET / |  | InKey | Cache-Control: max-age=5 | max-age 5 sie 86400
@@ -125,6 +128,7 @@ const RESPONSES: &str = r#"
 200 | Last-Modified: x | pass stale-without-validator 120
 200 | Cache-Control: public | pass stale-without-validator 120
 206 | Cache-Control: max-age=5 | pass partial 0
+416 | Cache-Control: max-age=5 | pass partial 0
 304 | Cache-Control: max-age=5 | pass not-modified 0
 201 | ETag: "a" | pass no-lifetime 120
 201 | Cache-Control: max-age=5 | max-age 5 sie 86400
@@ -306,4 +310,37 @@ fn a_slow_answer_is_older() {
     let response = Response::new(&answered.head, bytes, came, START, &rules);
     let found = show(storable(&asked.facts(Caller::Unknown), &response, &rules));
     assert_eq!(found, "max-age 5 age 1000 sie 86400");
+}
+
+#[test]
+fn how_long_a_response_is_worth_its_place() {
+    let rules = HttpCacheRules {
+        stale_if_error_s: 3,
+        keep_stale_s: 50,
+        ..HttpCacheRules::default()
+    };
+    let rows = [
+        ("max-age=10", false, 13_000),
+        ("max-age=10", true, 60_000),
+        ("max-age=10, stale-while-revalidate=70", true, 80_000),
+        ("max-age=10, must-revalidate", false, 10_000),
+        ("max-age=10, no-cache", true, 60_000),
+    ];
+    for (allows, has_validator, expected_ms) in rows {
+        let mut lines = vec![format!("Cache-Control: {allows}")];
+        lines.extend(has_validator.then(|| "ETag: \"e\"".to_owned()));
+        let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+        let asked = AskedText::get(&[]);
+        let answered = AnsweredText::with(200, &lines);
+        let response = answered.facts(START, &rules);
+        let Decision::Store(terms) = storable(&asked.facts(Caller::Unknown), &response, &rules)
+        else {
+            panic!("{allows}");
+        };
+        assert_eq!(
+            terms.keep_for_ms(has_validator, &rules),
+            expected_ms,
+            "{allows}"
+        );
+    }
 }

@@ -82,11 +82,7 @@ impl Toy {
         origin: &mut dyn Origin,
     ) -> Reply {
         let asked = AskedText::of(message.request_head());
-        let caller = if self.policy.partitions() {
-            Caller::InKey
-        } else {
-            Caller::Unknown
-        };
+        let caller = self.policy.caller(&source(&asked), false);
         let request = asked.facts(caller);
         let mut key = vec![0; 65_536];
         let primary_bytes = self.policy.write(&source(&asked), &mut key).expect("fits");
@@ -329,9 +325,11 @@ impl Toy {
                 let Some(Record::Response(stored)) = Record::decode(&meta, length) else {
                     panic!("a record of ours does not decode");
                 };
-                let mut reply = give(&request, &stored, &answered.body, None);
-                reply.from_store = false;
-                reply
+                // Its own request gets the answer as it came, unless it asked for less.
+                match answer(&request, &stored) {
+                    Answer::Whole => plain(answered.clone()),
+                    _ => give(&request, &stored, &answered.body, None),
+                }
             }
         }
     }

@@ -32,7 +32,7 @@ pub struct Request<'a> {
 /// Who asks, and whether the key tells callers apart.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Caller {
-    /// Nobody in particular, as far as the gateway knows; Authorization counts all the same.
+    /// Nobody in particular, as far as the gateway knows; credentials count all the same.
     #[default]
     Unknown,
     /// An authorizer, a signature or an API key let this request in.
@@ -91,7 +91,7 @@ impl<'a> Request<'a> {
         match self.caller {
             Caller::InKey => false,
             Caller::Authorized => true,
-            Caller::Unknown => self.head.fields.has(Known::Authorization),
+            Caller::Unknown => CREDENTIALS.iter().any(|known| self.head.fields.has(*known)),
         }
     }
 
@@ -116,6 +116,14 @@ impl<'a> Request<'a> {
         single(fields.map(|field| field.value.of(bytes)))
     }
 }
+
+/// Fields by which an origin may know its caller. Cookies are not among them: RFC 9111 section 3.5
+/// leaves those to the origin's own Cache-Control.
+pub(super) const CREDENTIALS: [Known; 3] = [
+    Known::Authorization,
+    Known::XApiKey,
+    Known::XAmzSecurityToken,
+];
 
 /// A response and when it came.
 #[derive(Clone, Copy, Debug)]

@@ -33,7 +33,8 @@ pub enum Fit {
     Strong,
     /// Only weak ones are the same: the latest such response is updated.
     Weak,
-    /// The update has no validator: the response is updated if nothing else was asked about.
+    /// The update has no validator. Servers that forget theirs are common, so it is taken to be
+    /// about the response whose validators were sent, and about no other.
     Lone,
     /// It is about another response.
     Other,

@@ -16,6 +16,7 @@
 //! Source: RFC 9111 sections 2 and 4.1; the key rules of the reliability table.
 
 use super::{
+    facts::{CREDENTIALS, Caller},
     hash::Uri,
     policy::{KeyPolicy, Names},
     record::Variants,
@@ -48,6 +49,19 @@ pub enum KeyFault {
 }
 
 impl KeyPolicy {
+    /// Who asks, for [`super::Request::new`]: `is_authorized` when the gateway let the request in
+    /// by what it is allowed. A caller who is known by neither name nor credential is in no key.
+    #[must_use]
+    pub fn caller(&self, source: &KeySource<'_>, is_authorized: bool) -> Caller {
+        let has = |known: &Known| source.fields.has(*known);
+        let is_told = source.principal.is_some() || CREDENTIALS.iter().any(has);
+        match (self.partitions(), is_authorized) {
+            (true, _) if is_told => Caller::InKey,
+            (_, true) => Caller::Authorized,
+            _ => Caller::Unknown,
+        }
+    }
+
     /// Writes the primary key of `source` to `out` and gives its length.
     pub fn write(&self, source: &KeySource<'_>, out: &mut [u8]) -> Result<usize, KeyFault> {
         let mut out = Out::new(out);
@@ -56,11 +70,7 @@ impl KeyPolicy {
         out.sized(|out| out.put(source.scope));
         out.sized(|out| out.put(self.text()));
         out.put(&[u8::from(uri.is_https)]);
-        out.sized(|out| {
-            for byte in uri.host {
-                out.put(&[byte.to_ascii_lowercase()]);
-            }
-        });
+        out.sized(|out| out.put_lower(uri.host));
         out.put(&uri.port_number().to_le_bytes());
         out.sized(|out| out.put(if uri.path.is_empty() { b"/" } else { uri.path }));
         out.sized(|out| write_query(self.query(), uri.query, out));
@@ -231,10 +241,6 @@ fn write_cookies(names: &Names, source: &KeySource<'_>, out: &mut Out<'_>) {
 }
 
 fn write_caller(source: &KeySource<'_>, out: &mut Out<'_>) {
-    let lines = |known| {
-        let fields = source.fields.all(known);
-        fields.map(|field| field.value.of(source.bytes))
-    };
     match source.principal {
         Some(principal) => {
             out.put(&[CALLER_PRINCIPAL]);
@@ -242,8 +248,12 @@ fn write_caller(source: &KeySource<'_>, out: &mut Out<'_>) {
         }
         None => {
             out.put(&[CALLER_CREDENTIALS]);
-            out.put(&select::secret(lines(Known::Authorization)));
-            out.put(&select::secret(lines(Known::XApiKey)));
+            for known in CREDENTIALS {
+                let fields = source.fields.all(known);
+                out.put(&select::secret(
+                    fields.map(|field| field.value.of(source.bytes)),
+                ));
+            }
         }
     }
 }

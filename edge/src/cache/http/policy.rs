@@ -36,7 +36,8 @@ pub enum Names {
 /// What an operator writes.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct KeyChoice {
-    /// Query parameters by their decoded names.
+    /// Query parameters by their decoded names. Those that do not count should not reach the
+    /// origin: what it answers to them would be given to everybody.
     pub query: Names,
     /// Request fields, in any case.
     pub headers: Vec<Vec<u8>>,

@@ -47,7 +47,7 @@ reasons! {
         Interim = 6 "interim",
         /// An answer to a condition: it updates, but is not stored.
         NotModified = 7 "not-modified",
-        /// A part of the answer.
+        /// A part of the answer, or that there is none.
         Partial = 8 "partial",
         /// The body ends with the connection, so that nobody knows whether it is whole.
         CloseDelimited = 9 "close-delimited",

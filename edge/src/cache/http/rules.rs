@@ -31,6 +31,9 @@ pub struct HttpCacheRules {
     /// `stale-if-error` of answers that do not say: one day. An answer says no with
     /// `stale-if-error=0`, `must-revalidate`, `proxy-revalidate`, `s-maxage` or `no-cache`.
     pub stale_if_error_s: u32,
+    /// How long past its freshness a response is kept because its origin can be asked about it: one
+    /// day.
+    pub keep_stale_s: u32,
     /// What a client's Cache-Control and Pragma do: nothing, since a shared cache protects its
     /// origin. `no-store` is obeyed all the same.
     pub request_directives: RequestDirectivesRule,
@@ -86,6 +89,7 @@ impl Default for HttpCacheRules {
             negative: Vec::new(),
             stale_while_revalidate_s: 0,
             stale_if_error_s: 86_400,
+            keep_stale_s: 86_400,
             request_directives: RequestDirectivesRule::Ignore,
             set_cookie: SetCookieRule::Pass,
             targeted: true,

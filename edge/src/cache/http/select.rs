@@ -291,6 +291,15 @@ impl<'a> Out<'a> {
         (!self.is_full).then_some(self.len)
     }
 
+    /// Takes bytes in lower case.
+    pub(super) fn put_lower(&mut self, bytes: &[u8]) {
+        let start = self.len;
+        self.put(bytes);
+        if let Some(written) = self.bytes.get_mut(start..self.len) {
+            written.make_ascii_lowercase();
+        }
+    }
+
     /// Gives up: what follows would not be what was meant.
     pub(super) fn fail(&mut self) {
         self.is_full = true;

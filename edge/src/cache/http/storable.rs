@@ -57,6 +57,18 @@ impl Terms {
         }
         (u64::from(self.lifetime.seconds) * 1000).saturating_sub(self.initial_age_ms)
     }
+
+    /// How long after it came it is worth its place.
+    #[must_use]
+    pub fn keep_for_ms(&self, has_validator: bool, rules: &HttpCacheRules) -> u64 {
+        let lifetime_ms = u64::from(self.lifetime.seconds) * 1000;
+        let asked_s = if has_validator { rules.keep_stale_s } else { 0 };
+        let stale_s = self
+            .stale_while_revalidate_s
+            .max(self.stale_if_error_s)
+            .max(asked_s);
+        lifetime_ms.saturating_sub(self.initial_age_ms) + u64::from(stale_s) * 1000
+    }
 }
 
 /// Decides on `response` to `request`.
@@ -95,7 +107,7 @@ pub fn renewable(
 /// answer but a failure of the server does.
 #[must_use]
 pub fn outdates(request: &Request<'_>, response: &Response<'_>) -> bool {
-    let is_whole = !matches!(response.head.status, 100..=199 | 206 | 304 | 500..);
+    let is_whole = !matches!(response.head.status, 100..=199 | 206 | 304 | 416 | 500..);
     is_whole && request.head.method == Method::Get && !request.has_origin_conditions()
 }
 
@@ -130,7 +142,8 @@ fn check_message(response: &Response<'_>, rules: &HttpCacheRules) -> Result<(), 
     let head = response.head;
     match head.status {
         100..=199 => return Err(PassReason::Interim),
-        206 => return Err(PassReason::Partial),
+        // 416 speaks of the range that was asked for, and so of nobody else's request.
+        206 | 416 => return Err(PassReason::Partial),
         304 => return Err(PassReason::NotModified),
         _ => {}
     }

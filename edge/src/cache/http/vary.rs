@@ -170,9 +170,7 @@ impl<'a> Selecting<'a> {
 
 fn write_name(name: &[u8], out: &mut Out<'_>) {
     out.put(&[u8::try_from(name.len()).unwrap_or(0)]);
-    for byte in name {
-        out.put(&[byte.to_ascii_lowercase()]);
-    }
+    out.put_lower(name);
 }
 
 fn read_name<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
