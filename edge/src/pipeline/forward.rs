@@ -15,8 +15,9 @@ use super::{
     },
     exchange::{Exchange, Peer},
     fault::Fault,
+    finish::{finish_early, finish_given, keeps_alive_early, linger, wants_keep_alive},
     local::{Local, Serving},
-    request::{Next, finish_early, finish_given, keeps_alive_early, linger, wants_keep_alive},
+    request::Next,
     respond::{self, Common},
     rewrite,
 };
@@ -493,7 +494,7 @@ async fn give_up(
     early(call, conn, x, fault, body, carry).await
 }
 
-pub(super) async fn early(
+async fn early(
     call: &Call<'_>,
     conn: &mut Conn,
     x: &mut Exchange,

@@ -8,6 +8,7 @@
 pub mod cache;
 pub mod exchange;
 pub mod fault;
+mod finish;
 pub mod forward;
 pub mod hops;
 pub mod local;
@@ -22,4 +23,4 @@ pub use fault::Fault;
 pub use hops::Told;
 pub use local::{Local, Serving};
 pub use pressure::Step;
-pub use request::{Next, serve};
+pub use request::{Next, Started, Waiting, serve, start};

@@ -1,35 +1,39 @@
 //! A request from its first byte to its log line.
 //!
-//! What it is: the page to read first. [`serve`] goes through the stages in the order of the API
-//! Gateway guide; a stage is one line. The first half is plain functions that need nobody else
-//! (resolve, admit, a refusal, a mock); awaiting begins where bytes are missing or an origin must
-//! be asked. Shape: a stage takes the plan and the exchange and says what is [`Next`], or a
-//! [`Fault`], which `respond` turns into an answer; a pressed core refuses behind `receive`.
+//! What it is: the page to read first. Its stages stand in the order of the API Gateway guide, and
+//! a stage is one line. [`start`] is the half that needs nobody else, plain functions run straight
+//! from a completion: a hit, a mock, a refusal end there. [`serve`] is the half that awaits: more
+//! bytes, somebody who fetches the same, an origin. Shape: a stage takes the plan and the exchange
+//! and says which [`Way`] the request goes on, or a [`Fault`], which `respond` turns into an answer.
 //! Errors: never to the caller; the connection learns only whether it goes on.
 //!
 //! ```text
-//! receive ─▶ resolve ─▶ admit ─▶ integrate ──▶ http: forward to an origin
-//!    │          │         │          └───────▶ mock
+//! receive ─▶ resolve ─▶ admit ─▶ look up ─▶ integrate ─▶ keep ─▶ respond ─▶ record
+//!    │          │         │         │           ├─ http: forward to an origin
+//!    │          │         │         hit         └─ mock
 //!    └──────────┴─────────┴── Fault ─▶ respond ─▶ record
 //! ```
 
 use std::rc::Rc;
 
 use super::{
-    cache::{give::Given, look_up::Looked, refresh::refresh_later, share::find},
+    cache::{
+        give::Given,
+        look_up::{Looked, look_up},
+        refresh::refresh_later,
+        share::share,
+    },
     exchange::{Exchange, Peer},
     fault::Fault,
+    finish::{finish_given, keeps_alive_early, linger},
     forward, hops,
     local::{Local, Serving},
     respond,
 };
 use crate::{
     exec::RecvEnd,
-    integrate::{MockOutcome, MockPlan},
-    net::{
-        conn::Conn,
-        pump::{OutFraming, Pump},
-    },
+    integrate::{HttpProxyPlan, MockOutcome, MockPlan},
+    net::conn::Conn,
     plan::{IntegrationPlan, Resolution},
     ring::Buf,
     route::Verb,
@@ -49,129 +53,318 @@ pub enum Next {
     Reset,
 }
 
-/// Serves one request whose first bytes are `first`; the connection ends behind the `last`.
-pub async fn serve(local: &Rc<Local>, conn: &mut Conn, peer: Peer, last: bool, first: Buf) -> Next {
+/// What became of a request when its first bytes had been looked at.
+pub enum Started {
+    /// It is answered and recorded.
+    Done(Next),
+    /// Somebody has to be awaited.
+    Waits(Waiting),
+}
+
+/// A request that waits, for [`serve`] to go on with.
+pub struct Waiting {
+    serving: Rc<Serving>,
+    exchange: Box<Exchange>,
+    way: Way,
+}
+
+/// How a request goes on.
+enum Way {
+    /// Its head is not whole yet.
+    Receives(HeadFinder),
+    /// Its answer is queued, as far as `given` says; what is left of its body is thrown away.
+    Answered {
+        given: Option<Given>,
+        keep_alive: bool,
+        rest: Rest,
+    },
+    /// It is refused, and nothing behind it can be read as a request.
+    Refused,
+    /// An origin has to be asked.
+    Asks(Rest),
+    /// It is over.
+    Over(Next),
+}
+
+/// What is left of a request: its body, and what came behind its head.
+type Rest = (BodyReader, Option<Buf>);
+
+/// Begins a request whose first bytes are `first`, and ends it if nobody has to be awaited; the
+/// connection ends behind the `last`.
+pub fn start(local: &Rc<Local>, conn: &mut Conn, peer: &Peer, last: bool, first: Buf) -> Started {
     let serving = local.serving();
-    let pressure = local.pressure.get();
     let mut x = local.take_exchange();
-    x.last = last || pressure.ends_keep_alive();
+    x.last = last || local.pressure.get().ends_keep_alive();
     x.begin(
         local.core.now(),
         local.core.wall(),
         (local.core.random(), local.core.random()),
     );
 
-    let next = match receive(local, &serving, conn, &peer, &mut x, first).await {
-        Ok(carry) if pressure.refuses() => shed(local, conn, &mut x, carry),
-        Ok(carry) => match resolve(&serving, conn, &mut x) {
-            Ok(integration) => match admit(&serving, &x) {
-                Ok(body) => match integration {
-                    IntegrationPlan::HttpProxy(proxy) => {
-                        let call = forward::Call {
-                            local,
-                            serving: &serving,
-                            peer,
-                            proxy,
-                            cache: route_store(&serving, &x),
-                        };
-                        let keep = keeps_alive_early(local, &serving, &x, &body);
-                        match find(&call, conn, &mut x, keep).await {
-                            Looked::Gone => Next::Close,
-                            Looked::Ask => forward::forward(&call, conn, &mut x, body, carry).await,
-                            Looked::Answered { given, refresh } => {
-                                if refresh {
-                                    refresh_later(&call, &x);
-                                }
-                                let rest = (body, carry);
-                                finish_given(local, &serving, conn, &x, rest, given, keep).await
-                            }
-                            Looked::Refused(fault) => {
-                                forward::early(&call, conn, &mut x, fault, body, carry).await
-                            }
-                        }
-                    }
-                    IntegrationPlan::Mock(plan) => {
-                        let keep = keeps_alive_early(local, &serving, &x, &body);
-                        let sent = mock(local, conn, &mut x, plan, keep);
-                        finish_early(local, &serving, conn, &x, body, carry, keep && sent).await
-                    }
-                },
-                Err(fault) => refuse(local, conn, &mut x, fault).await,
-            },
-            Err(fault) => match admit(&serving, &x) {
-                Ok(body) => {
-                    let keep = keeps_alive_early(local, &serving, &x, &body) && !fault.closes();
-                    let sent = respond::fault(local, &mut x, conn, fault, keep);
-                    finish_early(local, &serving, conn, &x, body, carry, keep && sent).await
-                }
-                Err(worse) => refuse(local, conn, &mut x, worse).await,
-            },
-        },
-        Err(Some(fault)) => {
-            // The head was not parsed, but whoever asked with HEAD, as far as one can see,
-            // takes no body.
-            let seen = x.head_bytes.bytes();
-            if seen.starts_with(b"HEAD ") || b"HEAD ".starts_with(seen) {
-                x.head.method = Method::Head;
-            }
-            refuse(local, conn, &mut x, fault).await
-        }
-        Err(None) => Next::Close, // the client left before it asked for anything
+    let mut finder = HeadFinder::request();
+    let way = match receive(&serving, peer, &mut x, &mut finder, first) {
+        Ok(Some(carry)) => decide(local, &serving, conn, peer, &mut x, carry),
+        Ok(None) => Way::Receives(finder),
+        Err(fault) => refuse_head(local, conn, &mut x, fault),
     };
 
+    let next = match way {
+        Way::Answered {
+            given: Some(Given::Whole),
+            keep_alive: true,
+            rest: (body, carry),
+        } if body.is_done() => Next::Request(carry),
+        Way::Over(next) => next,
+        way => {
+            let exchange = x;
+            return Started::Waits(Waiting {
+                serving,
+                exchange,
+                way,
+            });
+        }
+    };
+    super::record::record(local, &serving, *peer, conn, &x);
+    local.keep_exchange(x);
+    Started::Done(next)
+}
+
+/// Goes on with a request that waits.
+pub async fn serve(local: &Rc<Local>, conn: &mut Conn, peer: Peer, waiting: Waiting) -> Next {
+    let Waiting {
+        serving,
+        exchange: mut x,
+        mut way,
+    } = waiting;
+    if let Way::Receives(finder) = way {
+        way = match receive_rest(&serving, conn, &peer, &mut x, finder).await {
+            Ok(carry) => decide(local, &serving, conn, &peer, &mut x, carry),
+            Err(Some(fault)) => refuse_head(local, conn, &mut x, fault),
+            Err(None) => Way::Over(Next::Close), // the client left before it asked for anything
+        };
+    }
+    if let Way::Asks(rest) = way {
+        way = fetch(local, &serving, conn, peer, &mut x, rest).await;
+    }
+    let next = match way {
+        Way::Answered {
+            given,
+            keep_alive,
+            rest,
+        } => finish_given(local, &serving, conn, &x, rest, given, keep_alive).await,
+        Way::Over(next) => next,
+        Way::Refused | Way::Receives(_) | Way::Asks(_) => {
+            linger(local, conn).await;
+            Next::Close
+        }
+    };
     super::record::record(local, &serving, peer, conn, &x);
     local.keep_exchange(x);
     next
 }
 
-/// Reads until the head is whole and parses it; gives what came behind it. A listed proxy's word
-/// about the client is taken here, before anybody asks who the client is.
-async fn receive(
+/// The stages that need nobody else, for a request whose head is whole.
+fn decide(
+    local: &Rc<Local>,
+    serving: &Rc<Serving>,
+    conn: &mut Conn,
+    peer: &Peer,
+    x: &mut Exchange,
+    carry: Option<Buf>,
+) -> Way {
+    if local.pressure.get().refuses() {
+        return shed(local, conn, x);
+    }
+    let resolved = resolve(serving, conn, x);
+    let body = match admit(serving, x) {
+        Ok(body) => body,
+        Err(fault) => return refuse(local, conn, x, fault),
+    };
+    let keep_alive = keeps_alive_early(local, serving, x, &body);
+    let rest = (body, carry);
+    match resolved {
+        Ok(IntegrationPlan::HttpProxy(proxy)) => {
+            let call = call(local, serving, *peer, x, proxy);
+            match look_up(&call, conn, x, keep_alive) {
+                Looked::Ask => Way::Asks(rest),
+                looked => answered(&call, conn, x, looked, keep_alive, rest),
+            }
+        }
+        Ok(IntegrationPlan::Mock(plan)) => {
+            let sent = mock(local, conn, x, plan, keep_alive);
+            sent_way(sent, keep_alive, rest)
+        }
+        Err(fault) => fault_way(local, conn, x, fault, keep_alive, rest),
+    }
+}
+
+/// The stages that await others: somebody who fetches the same, or an origin.
+async fn fetch(
+    local: &Rc<Local>,
+    serving: &Rc<Serving>,
+    conn: &mut Conn,
+    peer: Peer,
+    x: &mut Exchange,
+    rest: Rest,
+) -> Way {
+    let route = x.route.and_then(|route| serving.plan.route(route));
+    let Some(IntegrationPlan::HttpProxy(proxy)) = route.map(|route| &route.integration) else {
+        return Way::Over(Next::Close); // it was one when it was resolved
+    };
+    let call = call(local, serving, peer, x, proxy);
+    if call.cache.is_some() {
+        let keep_alive = keeps_alive_early(local, serving, x, &rest.0);
+        match share(&call, conn, x, keep_alive).await {
+            Looked::Ask => {}
+            looked => return answered(&call, conn, x, looked, keep_alive, rest),
+        }
+    }
+    let (body, carry) = rest;
+    Way::Over(forward::forward(&call, conn, x, body, carry).await)
+}
+
+/// What a forwarded request needs of its surroundings.
+fn call<'a>(
+    local: &'a Rc<Local>,
+    serving: &'a Rc<Serving>,
+    peer: Peer,
+    x: &Exchange,
+    proxy: &'a HttpProxyPlan,
+) -> forward::Call<'a> {
+    forward::Call {
+        local,
+        serving,
+        peer,
+        proxy,
+        cache: route_store(serving, x),
+    }
+}
+
+/// The way of a request that the store has answered, or that is refused for its sake.
+fn answered(
+    call: &forward::Call<'_>,
+    conn: &mut Conn,
+    x: &mut Exchange,
+    looked: Looked,
+    keep_alive: bool,
+    rest: Rest,
+) -> Way {
+    match looked {
+        Looked::Answered { given, refresh } => {
+            if refresh {
+                refresh_later(call, x);
+            }
+            Way::Answered {
+                given,
+                keep_alive,
+                rest,
+            }
+        }
+        Looked::Refused(fault) => fault_way(call.local, conn, x, fault, keep_alive, rest),
+        Looked::Gone => Way::Over(Next::Close),
+        Looked::Ask => Way::Asks(rest),
+    }
+}
+
+/// The way of a request that the gateway answers with a fault.
+fn fault_way(
     local: &Local,
+    conn: &mut Conn,
+    x: &mut Exchange,
+    fault: Fault,
+    keep_alive: bool,
+    rest: Rest,
+) -> Way {
+    let keep_alive = keep_alive && !fault.closes();
+    let sent = respond::fault(local, x, conn, fault, keep_alive);
+    sent_way(sent, keep_alive, rest)
+}
+
+/// The way of a request whose answer is queued, if there was a buffer for it.
+fn sent_way(sent: bool, keep_alive: bool, rest: Rest) -> Way {
+    Way::Answered {
+        given: sent.then_some(Given::Whole),
+        keep_alive,
+        rest,
+    }
+}
+
+/// Answers with a fault after which nothing more can be read as a request.
+fn refuse(local: &Local, conn: &mut Conn, x: &mut Exchange, fault: Fault) -> Way {
+    respond::fault(local, x, conn, fault, false);
+    Way::Refused
+}
+
+/// Refuses a head. It was not parsed, but whoever asked with HEAD, as far as one can see, takes no
+/// body.
+fn refuse_head(local: &Local, conn: &mut Conn, x: &mut Exchange, fault: Fault) -> Way {
+    let seen = x.head_bytes.bytes();
+    if seen.starts_with(b"HEAD ") || b"HEAD ".starts_with(seen) {
+        x.head.method = Method::Head;
+    }
+    refuse(local, conn, x, fault)
+}
+
+/// Answers that there is no room for the request now. The connection lingers where it costs
+/// least: behind the exchange, in the task that holds no buffer.
+fn shed(local: &Local, conn: &mut Conn, x: &mut Exchange) -> Way {
+    respond::fault(local, x, conn, Fault::Shed, false);
+    Way::Over(Next::Close)
+}
+
+/// Takes bytes until the head is whole, and parses it; gives what came behind it, `None` while
+/// bytes are missing.
+fn receive(
+    serving: &Serving,
+    peer: &Peer,
+    x: &mut Exchange,
+    finder: &mut HeadFinder,
+    mut buf: Buf,
+) -> Result<Option<Option<Buf>>, Fault> {
+    let limits = &serving.head_limits;
+    let before = x.head_bytes.bytes().len();
+    if before == 0 {
+        let found = finder.find(&buf, limits);
+        match found {
+            Ok(Some(end)) => x.head_bytes.set_whole(buf.split_to(end)),
+            Ok(None) | Err(_) => x.head_bytes.push(&buf), // how it begins still tells
+        }
+        if found.map_err(Fault::Head)?.is_none() {
+            return Ok(None);
+        }
+    } else {
+        x.head_bytes.push(&buf);
+        let found = finder.find(x.head_bytes.bytes(), limits);
+        let Some(end) = found.map_err(Fault::Head)? else {
+            return Ok(None);
+        };
+        x.head_bytes.truncate(end);
+        buf.advance(end.saturating_sub(before));
+    }
+    parse_request(x.head_bytes.bytes(), limits, &mut x.head).map_err(Fault::Head)?;
+    // A listed proxy's word about the client is taken before anybody asks who the client is.
+    x.told = hops::told(&serving.plan.trusted_proxies, peer, x);
+    Ok(Some((!buf.is_empty()).then_some(buf)))
+}
+
+/// Awaits the bytes that are missing of a head; without a fault the client has left.
+async fn receive_rest(
     serving: &Serving,
     conn: &mut Conn,
     peer: &Peer,
     x: &mut Exchange,
-    first: Buf,
+    mut finder: HeadFinder,
 ) -> Result<Option<Buf>, Option<Fault>> {
-    let limits = &serving.head_limits;
-    let deadline = local
-        .core
-        .now()
-        .plus_ms(u64::from(serving.plan.limits.head_ms));
-    let mut finder = HeadFinder::request();
-    let mut buf = first;
-    let fault = |fault| Some(Fault::Head(fault));
-    let found = finder.find(&buf, limits);
-    if found.is_err() {
-        x.head_bytes.push(&buf); // how it begins still tells
+    let deadline = x.received.plus_ms(u64::from(serving.plan.limits.head_ms));
+    loop {
+        let buf = conn.recv(deadline).await.map_err(|end| match end {
+            RecvEnd::Timeout => Some(Fault::HeadTimeout),
+            RecvEnd::Closed | RecvEnd::Failed(_) => None,
+        })?;
+        if let Some(carry) = receive(serving, peer, x, &mut finder, buf)? {
+            return Ok(carry);
+        }
     }
-    let carry = match found.map_err(fault)? {
-        Some(end) => {
-            let head = buf.split_to(end);
-            x.head_bytes.set_whole(head);
-            buf
-        }
-        None => {
-            x.head_bytes.push(&buf);
-            loop {
-                let before = x.head_bytes.bytes().len();
-                buf = conn.recv(deadline).await.map_err(|end| match end {
-                    RecvEnd::Timeout => Some(Fault::HeadTimeout),
-                    RecvEnd::Closed | RecvEnd::Failed(_) => None,
-                })?;
-                x.head_bytes.push(&buf);
-                if let Some(end) = finder.find(x.head_bytes.bytes(), limits).map_err(fault)? {
-                    x.head_bytes.truncate(end);
-                    buf.advance(end.saturating_sub(before));
-                    break buf;
-                }
-            }
-        }
-    };
-    parse_request(x.head_bytes.bytes(), limits, &mut x.head).map_err(fault)?;
-    x.told = hops::told(&serving.plan.trusted_proxies, peer, x);
-    Ok((!carry.is_empty()).then_some(carry))
 }
 
 /// Finds host, stage and route.
@@ -265,105 +458,4 @@ fn route_store<'s>(serving: &'s Serving, x: &Exchange) -> Option<forward::RouteS
     let plan = serving.plan.route(x.route?)?.cache.as_ref()?;
     let stage = serving.plan.stage(x.stage?)?;
     Some(forward::RouteStore { plan, stage, tier })
-}
-
-/// Sends what is left of an answer from the store, then goes on as after any early answer.
-pub(super) async fn finish_given(
-    local: &Rc<Local>,
-    serving: &Serving,
-    conn: &mut Conn,
-    x: &Exchange,
-    (body, carry): (BodyReader, Option<Buf>),
-    given: Option<Given>,
-    keep_alive: bool,
-) -> Next {
-    let sent = match given {
-        None => false,
-        Some(Given::Whole) => true,
-        Some(Given::Begun(rest)) => match rest.send(local, serving, conn).await {
-            Ok(()) => true,
-            Err(_) => return Next::Reset,
-        },
-    };
-    finish_early(local, serving, conn, x, body, carry, keep_alive && sent).await
-}
-
-/// Answers with a fault after which nothing more can be read as a request.
-async fn refuse(local: &Rc<Local>, conn: &mut Conn, x: &mut Exchange, fault: Fault) -> Next {
-    respond::fault(local, x, conn, fault, false);
-    linger(local, conn).await;
-    Next::Close
-}
-
-/// Answers that there is no room for the request now. The connection lingers where it costs
-/// least: behind the exchange, in the task that holds no buffer.
-fn shed(local: &Local, conn: &mut Conn, x: &mut Exchange, carry: Option<Buf>) -> Next {
-    drop(carry);
-    respond::fault(local, x, conn, Fault::Shed, false);
-    Next::Close
-}
-
-/// After an answer that did not need the body: the body is read and thrown away, if it is short,
-/// so that the next request is found; else the connection ends (RELIABILITY section 4).
-pub(super) async fn finish_early(
-    local: &Rc<Local>,
-    serving: &Serving,
-    conn: &mut Conn,
-    x: &Exchange,
-    body: BodyReader,
-    carry: Option<Buf>,
-    keep_alive: bool,
-) -> Next {
-    if body.is_done() && keep_alive {
-        return Next::Request(carry);
-    }
-    if body.is_done() && !x.head.keep_alive {
-        return Next::Close; // the client sends nothing more
-    }
-    let limits = &serving.plan.limits;
-    let bytes_max = u64::from(limits.drain_body_bytes_max);
-    if keep_alive {
-        let deadline = local.core.now().plus_ms(u64::from(limits.drain_body_ms));
-        let mut pump = Pump::new(body, OutFraming::Nowhere, carry);
-        let drained = std::future::poll_fn(|_| pump.poll_away(conn, deadline, bytes_max)).await;
-        if drained.is_ok() {
-            return Next::Request(pump.take_carry());
-        }
-    }
-    linger(local, conn).await;
-    Next::Close
-}
-
-/// Lets the answer arrive before the connection ends: a close with unread bytes would reset it,
-/// be they a body or another request of a client that did not know yet.
-pub(super) async fn linger(local: &Rc<Local>, conn: &mut Conn) {
-    let limits = &local.serving().plan.limits;
-    let deadline = local.core.now().plus_ms(u64::from(limits.drain_body_ms));
-    conn.shutdown_send();
-    let mut left = limits.drain_body_bytes_max as usize;
-    while let Ok(buf) = conn.recv(deadline).await {
-        if buf.len() > left {
-            return;
-        }
-        left -= buf.len();
-    }
-}
-
-/// Both sides may go on after an answer that does not need the body: nothing is left of it, or it
-/// is on its way and short enough to be thrown away.
-pub(super) fn keeps_alive_early(
-    local: &Local,
-    serving: &Serving,
-    x: &Exchange,
-    body: &BodyReader,
-) -> bool {
-    let bytes_max = u64::from(serving.plan.limits.drain_body_bytes_max);
-    let short = body.length_left().is_none_or(|left| left <= bytes_max);
-    let drains = body.is_done() || (short && !x.head.expect_continue);
-    wants_keep_alive(local, x) && drains
-}
-
-/// Both sides may go on.
-pub(super) fn wants_keep_alive(local: &Local, x: &Exchange) -> bool {
-    x.head.keep_alive && !x.last && !local.draining.get()
 }

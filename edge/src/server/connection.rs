@@ -15,7 +15,7 @@ use crate::{
         conn::Conn,
         proxy_protocol::{Decoded, decode},
     },
-    pipeline::{AddressText, Local, Next, Peer, Serving, serve},
+    pipeline::{AddressText, Local, Next, Peer, Serving, Started, serve, start},
     ring::{Buf, Fd},
     telemetry::metrics::Metric,
 };
@@ -188,17 +188,26 @@ fn requests(
             };
             count = count.saturating_add(1);
             let last = count == local.requests_max();
-            match local
-                .spares
-                .place(serve(local, &mut conn, peer, last, buf))
-                .await
-            {
+            let next = match start(local, &mut conn, &peer, last, buf) {
+                Started::Done(next) => next,
+                Started::Waits(waiting) => {
+                    let served = serve(local, &mut conn, peer, waiting);
+                    local.spares.place(served).await
+                }
+            };
+            match next {
                 Next::Request(carry) => first = carry,
                 Next::Close => break,
                 Next::Reset => return conn.reset(),
             }
             if first.is_none() {
                 conn.trim();
+            } else if conn.unsent_bytes() > PIPELINED_BYTES_MAX {
+                // Whoever asks ahead and reads nothing must not fill our buffers.
+                let deadline = local.core.now().plus_ms(local.still_ms());
+                if conn.sent(PIPELINED_BYTES_MAX, deadline).await.is_err() {
+                    return conn.reset();
+                }
             }
         }
         let deadline = local.core.now().plus_ms(local.still_ms());
@@ -217,6 +226,8 @@ fn requests(
     }
 }
 
+/// Answers to pipelined requests that may wait for a client to read them.
+const PIPELINED_BYTES_MAX: usize = 64 * 1024;
 /// How long a drain, or a pressed core, waits for a client to take note of an end.
 const GOODBYE_MS: u64 = 250;
 /// What a client may send meanwhile.

@@ -1,7 +1,7 @@
 //! Waiting for somebody who fetches the same.
 //!
 //! What it is: the first of several concurrent misses asks the origin, the others read its answer
-//! as it arrives; each checks for itself whether the answer is for it. Shape: [`find`] ends with
+//! as it arrives; each checks for itself whether the answer is for it. Shape: [`share`] ends with
 //! what the request does next. Units: milliseconds. Errors: none; who has waited long enough asks
 //! the origin alone, and a leader that fails leaves the fetch to one of its followers.
 //! Source: RFC 9111 section 4; `cache::collapse`.
@@ -36,24 +36,13 @@ use crate::{
 /// Leaders that one request follows before it asks alone.
 const LEADERS_MAX: usize = 2;
 
-/// Looks for a stored answer; where there is none, fetches for others as well or waits for one who
-/// does.
-pub(in super::super) async fn find(
+/// Fetches for others as well, or waits for one who does.
+pub(in super::super) async fn share(
     call: &Call<'_>,
     conn: &mut Conn,
     x: &mut Exchange,
     keep_alive: bool,
 ) -> Looked {
-    if call.cache.is_none() {
-        return Looked::Ask;
-    }
-    match look_up(call, conn, x, keep_alive) {
-        Looked::Ask => share(call, conn, x, keep_alive).await,
-        looked => looked,
-    }
-}
-
-async fn share(call: &Call<'_>, conn: &mut Conn, x: &mut Exchange, keep_alive: bool) -> Looked {
     let Some(RouteStore { tier, .. }) = call.cache else {
         return Looked::Ask;
     };
