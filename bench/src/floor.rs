@@ -35,11 +35,14 @@ pub(crate) struct Options {
 }
 
 /// What `--case` takes.
-pub(crate) const CASE_NAMES: [&str; 6] = [
+pub(crate) const CASE_NAMES: [&str; 9] = [
     "proxy",
     "proxy_log",
     "proxy_tls",
     "proxy_64k",
+    "hit",
+    "hit_log",
+    "hit_tls",
     "idle",
     "responder",
 ];
@@ -223,6 +226,7 @@ impl Bench<'_> {
                 let setup = gateway::Setup {
                     tls,
                     access_log: role.access_log,
+                    cached: role.cached,
                     origin,
                 };
                 gateway::start(&binary, cpu, role.name, setup, &directory)
@@ -295,6 +299,7 @@ struct Role {
     kind: Kind,
     tls: bool,
     access_log: bool,
+    cached: bool,
     body_bytes: usize,
     cases: &'static [&'static str],
 }
@@ -318,6 +323,7 @@ const fn role_of(
         kind,
         tls: false,
         access_log: false,
+        cached: false,
         body_bytes,
         cases,
     }
@@ -327,8 +333,27 @@ const SMALL: usize = 128;
 const LARGE: usize = 64 * 1024;
 
 /// In the order of a round: what a ratio divides stands close together.
-const ROLES: [Role; 11] = [
-    role_of("responder", Kind::Responder, SMALL, &["responder"]),
+const ROLES: [Role; 14] = [
+    role_of(
+        "responder",
+        Kind::Responder,
+        SMALL,
+        &["responder", "hit", "hit_log", "hit_tls"],
+    ),
+    Role {
+        cached: true,
+        ..role_of("hit", Kind::Gateway, SMALL, &["hit"])
+    },
+    Role {
+        cached: true,
+        access_log: true,
+        ..role_of("hit_log", Kind::Gateway, SMALL, &["hit_log"])
+    },
+    Role {
+        cached: true,
+        tls: true,
+        ..role_of("hit_tls", Kind::Gateway, SMALL, &["hit_tls"])
+    },
     role_of(
         "relay",
         Kind::Relay,
@@ -372,7 +397,10 @@ const fn ratio(
     }
 }
 
-const RATIOS: [Ratio; 8] = [
+const RATIOS: [Ratio; 11] = [
+    ratio("hit", "hit", "responder", Some(1.20)),
+    ratio("hit_log", "hit_log", "responder", Some(1.40)),
+    ratio("hit_tls", "hit_tls", "responder", Some(1.45)),
     ratio("proxy", "proxy", "relay", Some(1.20)),
     ratio("proxy_log", "proxy_log", "relay", Some(1.32)),
     ratio("proxy_tls", "proxy_tls", "relay_tls", Some(1.35)),

@@ -24,6 +24,8 @@ pub(crate) struct Setup<'a> {
     pub(crate) tls: Option<&'a Certificate>,
     /// Write the access log, JSON to a file.
     pub(crate) access_log: bool,
+    /// Keep answers, so that all but the first of each URL are hits.
+    pub(crate) cached: bool,
     /// The stub origin behind it.
     pub(crate) origin: SocketAddr,
 }
@@ -64,6 +66,7 @@ fn tidegate_config(setup: Setup, address: SocketAddr, document: &Path, directory
     let Setup {
         tls,
         access_log,
+        cached,
         origin,
     } = setup;
     let document = document.display();
@@ -83,7 +86,7 @@ tls = {tls}
 [[apis]]
 document = "{document}"
 stage = "dev"
-
+{edge_cache}
 [origins.floor]
 match = "http://{origin}"
 allow_addresses = ["loopback"]
@@ -93,7 +96,21 @@ url = "http://{origin}"
 region = "local"
 "#,
         tls = tls.is_some(),
+        edge_cache = if cached {
+            "edge_cache = \"floor\"\n"
+        } else {
+            ""
+        },
     );
+    if cached {
+        // The origin says nothing about keeping its answers.
+        let path = directory.join("responses.cache");
+        config += &format!(
+            "\n[cache]\npath = \"{}\"\ncapacity = \"64 MiB\"\n\n\
+             [cache.policies.floor]\nttl_default_s = 3600\n",
+            path.display()
+        );
+    }
     if let Some(Certificate { certificate, key }) = tls {
         let (certificate, key) = (certificate.display(), key.display());
         config +=
