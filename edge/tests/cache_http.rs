@@ -6,6 +6,8 @@ mod conditions;
 mod freshening;
 #[path = "cache_http/histories.rs"]
 mod histories;
+#[path = "cache_http/key_properties.rs"]
+mod key_properties;
 #[path = "cache_http/keys.rs"]
 mod keys;
 #[path = "cache_http/model.rs"]

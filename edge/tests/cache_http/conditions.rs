@@ -7,7 +7,7 @@ use tidegate_edge::{
 
 use crate::{
     records::{record, stored},
-    text::{AnsweredText, AskedText},
+    text::{AnsweredText, AskedText, cut, table},
 };
 use tidegate_edge::{cache::http::HttpCacheRules, wire::ResponseTo};
 
@@ -41,208 +41,104 @@ fn decide(status: u16, lines: &[&str], start: &str, asks: &[&str]) -> String {
 
 #[test]
 fn conditions() {
-    let strong: &[&str] = &[
-        "ETag: \"a,b\"",
-        "Last-Modified: Tue, 09 Sep 2025 06:00:00 GMT",
-    ];
-    let weak: &[&str] = &["ETag: W/\"a\""];
-    let dated: &[&str] = &["Last-Modified: Tue, 09 Sep 2025 06:00:00 GMT"];
-    let rows: &[(&[&str], &[&str], &str)] = &[
-        (strong, &["If-None-Match: \"a,b\""], "304"),
-        (strong, &["If-None-Match: W/\"a,b\""], "304"),
-        (strong, &["If-None-Match: \"x\",, \"a,b\" ,"], "304"),
-        (
-            strong,
-            &["If-None-Match: \"x\"", "If-None-Match: \"a,b\""],
-            "304",
-        ),
-        (strong, &["If-None-Match: *"], "304"),
-        (strong, &["If-None-Match: \"a\""], "whole"),
-        (strong, &["If-None-Match: \"x*\", \"*\""], "whole"),
-        (strong, &["If-None-Match: "], "whole"),
-        (strong, &["If-None-Match: \"A,B\""], "whole"),
-        (strong, &["If-None-Match: \"a,b"], "whole"),
-        (weak, &["If-None-Match: \"a\""], "304"),
-        (weak, &["If-None-Match: W/\"a\""], "304"),
-        (&[], &["If-None-Match: \"a\""], "whole"),
-        (&[], &["If-None-Match: W/"], "whole"),
-        (&["ETag: W/"], &["If-None-Match: W/"], "whole"),
-        (&[], &["If-None-Match: *"], "304"),
-        (
-            dated,
-            &["If-Modified-Since: Tue, 09 Sep 2025 06:00:00 GMT"],
-            "304",
-        ),
-        (
-            dated,
-            &["If-Modified-Since: Tue, 09 Sep 2025 05:59:59 GMT"],
-            "whole",
-        ),
-        (
-            dated,
-            &["If-Modified-Since: Tuesday, 09-Sep-25 06:00:00 GMT"],
-            "304",
-        ),
-        (dated, &["If-Modified-Since: nonsense"], "whole"),
-        (
-            dated,
-            &[
-                "If-Modified-Since: Tue, 09 Sep 2025 06:00:00 GMT",
-                "If-Modified-Since: Tue, 09 Sep 2025 06:00:00 GMT",
-            ],
-            "whole",
-        ),
-        // Without Last-Modified, Date stands in.
-        (
-            &[],
-            &["If-Modified-Since: Tue, 09 Sep 2025 06:40:00 GMT"],
-            "304",
-        ),
-        (
-            &[],
-            &["If-Modified-Since: Tue, 09 Sep 2025 06:39:59 GMT"],
-            "whole",
-        ),
-        // The tag decides alone.
-        (
-            strong,
-            &[
-                "If-None-Match: \"x\"",
-                "If-Modified-Since: Tue, 09 Sep 2025 06:00:00 GMT",
-            ],
-            "whole",
-        ),
-        (
-            strong,
-            &[
-                "If-None-Match: \"a,b\"",
-                "If-Modified-Since: Tue, 09 Sep 2020 06:00:00 GMT",
-            ],
-            "304",
-        ),
-    ];
-    for (lines, asks, expected) in rows {
+    for row in table(CONDITIONS) {
+        let [lines, asks, expected] = row[..] else {
+            panic!("{row:?}");
+        };
+        let (lines, asks) = (cut(lines), cut(asks));
         for start in ["GET /", "HEAD /"] {
-            assert_eq!(
-                decide(200, lines, start, asks),
-                *expected,
-                "{lines:?} {asks:?}"
-            );
+            assert_eq!(decide(200, &lines, start, &asks), expected, "{row:?}");
         }
-        assert_eq!(
-            decide(404, lines, "GET /", asks),
-            "whole",
-            "an error has no conditions"
-        );
+        let of_error = decide(404, &lines, "GET /", &asks);
+        assert_eq!(of_error, "whole", "an error has no conditions");
     }
 }
 
+/// Fields of the stored response, of the request, answer. Without Last-Modified, Date stands in.
+const CONDITIONS: &str = r#"
+ETag: "a,b" ; Last-Modified: Tue, 09 Sep 2025 06:00:00 GMT | If-None-Match: "a,b" | 304
+ETag: "a,b" ; Last-Modified: Tue, 09 Sep 2025 06:00:00 GMT | If-None-Match: W/"a,b" | 304
+ETag: "a,b" ; Last-Modified: Tue, 09 Sep 2025 06:00:00 GMT | If-None-Match: "x",, "a,b" , | 304
+ETag: "a,b" ; Last-Modified: Tue, 09 Sep 2025 06:00:00 GMT | If-None-Match: "x" ; If-None-Match: "a,b" | 304
+ETag: "a,b" ; Last-Modified: Tue, 09 Sep 2025 06:00:00 GMT | If-None-Match: * | 304
+ETag: "a,b" ; Last-Modified: Tue, 09 Sep 2025 06:00:00 GMT | If-None-Match: "a" | whole
+ETag: "a,b" ; Last-Modified: Tue, 09 Sep 2025 06:00:00 GMT | If-None-Match: "x*", "*" | whole
+ETag: "a,b" ; Last-Modified: Tue, 09 Sep 2025 06:00:00 GMT | If-None-Match:  | whole
+ETag: "a,b" ; Last-Modified: Tue, 09 Sep 2025 06:00:00 GMT | If-None-Match: "A,B" | whole
+ETag: "a,b" ; Last-Modified: Tue, 09 Sep 2025 06:00:00 GMT | If-None-Match: "a,b | whole
+ETag: W/"a" | If-None-Match: "a" | 304
+ETag: W/"a" | If-None-Match: W/"a" | 304
+ | If-None-Match: "a" | whole
+ | If-None-Match: W/ | whole
+ETag: W/ | If-None-Match: W/ | whole
+ | If-None-Match: * | 304
+Last-Modified: Tue, 09 Sep 2025 06:00:00 GMT | If-Modified-Since: Tue, 09 Sep 2025 06:00:00 GMT | 304
+Last-Modified: Tue, 09 Sep 2025 06:00:00 GMT | If-Modified-Since: Tue, 09 Sep 2025 05:59:59 GMT | whole
+Last-Modified: Tue, 09 Sep 2025 06:00:00 GMT | If-Modified-Since: Tuesday, 09-Sep-25 06:00:00 GMT | 304
+Last-Modified: Tue, 09 Sep 2025 06:00:00 GMT | If-Modified-Since: nonsense | whole
+Last-Modified: Tue, 09 Sep 2025 06:00:00 GMT | If-Modified-Since: Tue, 09 Sep 2025 06:00:00 GMT ; If-Modified-Since: Tue, 09 Sep 2025 06:00:00 GMT | whole
+ | If-Modified-Since: Tue, 09 Sep 2025 06:40:00 GMT | 304
+ | If-Modified-Since: Tue, 09 Sep 2025 06:39:59 GMT | whole
+ETag: "a,b" ; Last-Modified: Tue, 09 Sep 2025 06:00:00 GMT | If-None-Match: "x" ; If-Modified-Since: Tue, 09 Sep 2025 06:00:00 GMT | whole
+ETag: "a,b" ; Last-Modified: Tue, 09 Sep 2025 06:00:00 GMT | If-None-Match: "a,b" ; If-Modified-Since: Tue, 09 Sep 2020 06:00:00 GMT | 304
+"#;
+
 #[test]
 fn ranges() {
-    let none: &[&str] = &[];
-    let rows: &[(&[&str], &[&str], &str)] = &[
-        (none, &["Range: bytes=0-0"], "0-0"),
-        (none, &["Range: bytes=2-5"], "2-5"),
-        (none, &["Range: BYTES=2-"], "2-9"),
-        (none, &["Range: bytes=2-99999999999999999999999"], "2-9"),
-        (none, &["Range: bytes=-3"], "7-9"),
-        (none, &["Range: bytes=-99"], "0-9"),
-        (none, &["Range: bytes=-0"], "416"),
-        (none, &["Range: bytes=10-"], "416"),
-        (none, &["Range: bytes=10-20"], "416"),
-        (none, &["Range: bytes=99999999999999999999999-"], "416"),
-        (none, &["Range: bytes=0-9"], "0-9"),
-        (none, &["Range: bytes=,2-5 ,"], "2-5"),
-        (none, &["Range: bytes=0-1,3-4"], "whole"),
-        (none, &["Range: bytes=5-2"], "whole"),
-        (none, &["Range: bytes=10-2"], "whole"),
-        (none, &["Range: bytes=-"], "whole"),
-        (none, &["Range: bytes="], "whole"),
-        (none, &["Range: bytes=a-b"], "whole"),
-        (none, &["Range: bytes=1-b"], "whole"),
-        (none, &["Range: bytes=99-b"], "whole"),
-        (none, &["Range: bytes=1 - 2"], "whole"),
-        (none, &["Range: bytes 0-1"], "whole"),
-        (none, &["Range: lines=0-1"], "whole"),
-        (none, &["Range: bytes=0-1", "Range: bytes=0-1"], "whole"),
-        (none, &["If-Range: \"a\""], "whole"),
-        (
-            &["ETag: \"a\""],
-            &["Range: bytes=0-1", "If-Range: \"a\""],
-            "0-1",
-        ),
-        (
-            &["ETag: \"a\""],
-            &["Range: bytes=0-1", "If-Range: \"b\""],
-            "whole",
-        ),
-        (
-            &["ETag: \"a\""],
-            &["Range: bytes=99-", "If-Range: \"b\""],
-            "whole",
-        ),
-        (
-            &["ETag: W/\"a\""],
-            &["Range: bytes=0-1", "If-Range: W/\"a\""],
-            "whole",
-        ),
-        (
-            &["ETag: \"a\""],
-            &["Range: bytes=0-1", "If-Range: a"],
-            "whole",
-        ),
-        (
-            &["ETag: \"a\""],
-            &["Range: bytes=0-1", "If-Range: \"a\"", "If-Range: \"a\""],
-            "whole",
-        ),
-        (
-            &["Last-Modified: Tue, 09 Sep 2025 06:00:00 GMT"],
-            &[
-                "Range: bytes=0-1",
-                "If-Range: Tue, 09 Sep 2025 06:00:00 GMT",
-            ],
-            "0-1",
-        ),
-        (
-            &["Last-Modified: Tue, 09 Sep 2025 06:00:00 GMT"],
-            &[
-                "Range: bytes=0-1",
-                "If-Range: Tue, 09 Sep 2025 06:00:01 GMT",
-            ],
-            "whole",
-        ),
-        // Changed in the second in which it was sent: the date is weak.
-        (
-            &["Last-Modified: Tue, 09 Sep 2025 06:40:00 GMT"],
-            &[
-                "Range: bytes=0-1",
-                "If-Range: Tue, 09 Sep 2025 06:40:00 GMT",
-            ],
-            "whole",
-        ),
-        // A condition that holds comes before the range.
-        (
-            &["ETag: \"a\""],
-            &["Range: bytes=0-1", "If-None-Match: \"a\""],
-            "304",
-        ),
-        (
-            &["ETag: \"a\""],
-            &["Range: bytes=0-1", "If-None-Match: \"b\""],
-            "0-1",
-        ),
-    ];
-    for (lines, asks, expected) in rows {
+    for row in table(RANGES) {
+        let [lines, asks, expected] = row[..] else {
+            panic!("{row:?}");
+        };
         assert_eq!(
-            decide(200, lines, "GET /", asks),
-            *expected,
-            "{lines:?} {asks:?}"
+            decide(200, &cut(lines), "GET /", &cut(asks)),
+            expected,
+            "{row:?}"
         );
     }
-    assert_eq!(decide(200, none, "HEAD /", &["Range: bytes=0-1"]), "whole");
-    assert_eq!(decide(404, none, "GET /", &["Range: bytes=0-1"]), "whole");
+    assert_eq!(decide(200, &[], "HEAD /", &["Range: bytes=0-1"]), "whole");
+    assert_eq!(decide(404, &[], "GET /", &["Range: bytes=0-1"]), "whole");
 }
+
+/// Fields of the stored response, of the request, answer. A date of the second in which the
+/// response was sent is weak; a condition that holds comes before the range.
+const RANGES: &str = r#"
+ | Range: bytes=0-0 | 0-0
+ | Range: bytes=2-5 | 2-5
+ | Range: BYTES=2- | 2-9
+ | Range: bytes=2-99999999999999999999999 | 2-9
+ | Range: bytes=-3 | 7-9
+ | Range: bytes=-99 | 0-9
+ | Range: bytes=-0 | 416
+ | Range: bytes=10- | 416
+ | Range: bytes=10-20 | 416
+ | Range: bytes=99999999999999999999999- | 416
+ | Range: bytes=0-9 | 0-9
+ | Range: bytes=,2-5 , | 2-5
+ | Range: bytes=0-1,3-4 | whole
+ | Range: bytes=5-2 | whole
+ | Range: bytes=10-2 | whole
+ | Range: bytes=- | whole
+ | Range: bytes= | whole
+ | Range: bytes=a-b | whole
+ | Range: bytes=1-b | whole
+ | Range: bytes=99-b | whole
+ | Range: bytes=1 - 2 | whole
+ | Range: bytes 0-1 | whole
+ | Range: lines=0-1 | whole
+ | Range: bytes=0-1 ; Range: bytes=0-1 | whole
+ | If-Range: "a" | whole
+ETag: "a" | Range: bytes=0-1 ; If-Range: "a" | 0-1
+ETag: "a" | Range: bytes=0-1 ; If-Range: "b" | whole
+ETag: "a" | Range: bytes=99- ; If-Range: "b" | whole
+ETag: W/"a" | Range: bytes=0-1 ; If-Range: W/"a" | whole
+ETag: "a" | Range: bytes=0-1 ; If-Range: a | whole
+ETag: "a" | Range: bytes=0-1 ; If-Range: "a" ; If-Range: "a" | whole
+Last-Modified: Tue, 09 Sep 2025 06:00:00 GMT | Range: bytes=0-1 ; If-Range: Tue, 09 Sep 2025 06:00:00 GMT | 0-1
+Last-Modified: Tue, 09 Sep 2025 06:00:00 GMT | Range: bytes=0-1 ; If-Range: Tue, 09 Sep 2025 06:00:01 GMT | whole
+Last-Modified: Tue, 09 Sep 2025 06:40:00 GMT | Range: bytes=0-1 ; If-Range: Tue, 09 Sep 2025 06:40:00 GMT | whole
+ETag: "a" | Range: bytes=0-1 ; If-None-Match: "a" | 304
+ETag: "a" | Range: bytes=0-1 ; If-None-Match: "b" | 0-1
+"#;
 
 #[test]
 fn an_empty_body_has_no_ranges() {

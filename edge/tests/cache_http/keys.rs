@@ -1,6 +1,5 @@
 //! Keys: one for what is one, and never one for two.
 
-use proptest::prelude::*;
 use tidegate_edge::cache::http::{
     Caller, KeyChoice, KeyFault, KeyPolicy, KeySource, KeyView, Names, Normalise, Record,
     encode::write_variants,
@@ -12,7 +11,12 @@ use tidegate_edge::cache::http::{HttpCacheRules, VaryNames};
 use crate::text::{AnsweredText, AskedText, START, cut, table};
 
 /// A key of `GET target` with these lines.
-fn key(policy: &KeyPolicy, target: &str, lines: &[&str], principal: Option<&str>) -> Vec<u8> {
+pub(crate) fn key(
+    policy: &KeyPolicy,
+    target: &str,
+    lines: &[&str],
+    principal: Option<&str>,
+) -> Vec<u8> {
     let asked = AskedText::with(&format!("GET {target}"), lines);
     let mut out = vec![0; 65_536];
     let source = source(&asked, principal);
@@ -38,11 +42,11 @@ fn source<'a>(asked: &'a AskedText, principal: Option<&'a str>) -> KeySource<'a>
     }
 }
 
-fn list(names: &[&str]) -> Vec<Vec<u8>> {
+pub(crate) fn list(names: &[&str]) -> Vec<Vec<u8>> {
     names.iter().map(|name| name.as_bytes().to_vec()).collect()
 }
 
-fn policy(query: Names, headers: &[&str], cookies: Names, partition: bool) -> KeyPolicy {
+pub(crate) fn policy(query: Names, headers: &[&str], cookies: Names, partition: bool) -> KeyPolicy {
     KeyPolicy::new(KeyChoice {
         query,
         headers: list(headers),
@@ -115,6 +119,7 @@ head | / | X-A: 1 | / | X-A: 1 ; X-B: 2 | same
 head | / | X-A: 1 | / |  | other
 head | / | X-A:  | / |  | other
 head | / | X-A: "1 , 2" | / | X-A: "1,2" | other
+head | / | X-A: "1 ; X-A: 2" | / | X-A: "1,2" | other
 head | / | Authorization: a | / | Authorization: b | other
 cookies | / | Cookie: s=1; t=2 | / | Cookie: t=3; s=1 | same
 cookies | / | Cookie: s=1 | / | Cookie: s=2 | other
@@ -126,94 +131,104 @@ most_cookies | / | Cookie: s=1; t=2 | / | Cookie: t=4; s=1 | same
 most_cookies | / | Cookie: s=1; t=2 | / | Cookie: s=1; T=2 | other
 "#;
 
+const URI: Uri<'static> = Uri {
+    is_https: true,
+    host: b"host",
+    port: None,
+    path: b"/a",
+    query: None,
+};
+
+/// The key of `uri` under `scope`, asked for without any field but Host.
+fn key_of(policy: &KeyPolicy, scope: &[u8], uri: Uri<'_>) -> Vec<u8> {
+    let asked = AskedText::get(&[]);
+    let mut out = vec![0; 1_024];
+    let plain = source(&asked, None);
+    let source = KeySource {
+        scope,
+        uri,
+        ..plain
+    };
+    let len = policy.write(&source, &mut out).expect("fits");
+    out.truncate(len);
+    out
+}
+
 #[test]
-fn hosts_ports_scopes_and_policies_are_parts() {
-    let asked = AskedText::of("GET /a HTTP/1.1\r\nHost: Host\r\n\r\n".into());
-    let base = source(&asked, None);
+fn every_part_of_a_uri_counts() {
     let policy = KeyPolicy::default();
-    let write = |policy: &KeyPolicy, source: &KeySource<'_>| {
-        let mut out = [0; 1_024];
-        let len = policy.write(source, &mut out).expect("fits");
-        out[..len].to_vec()
+    let own = key_of(&policy, b"s", URI);
+    let tag = uri_tag(b"s", &URI);
+    let at_port = |port| Uri {
+        port: Some(port),
+        ..URI
     };
-    let of_uri = |uri: Uri<'static>| write(&policy, &KeySource { uri, ..base });
-    let uri = Uri {
-        is_https: true,
-        host: b"host",
-        port: None,
-        path: b"/a",
-        query: None,
+    let plain = Uri {
+        is_https: false,
+        ..at_port(443)
     };
-    let own = write(&policy, &base);
-    let tag = uri_tag(b"s", &uri);
+    let other_host = Uri {
+        host: b"hostx",
+        ..URI
+    };
+    let shouted = Uri {
+        host: b"HOST",
+        ..URI
+    };
+    let other_path = Uri { path: b"/", ..URI };
+    let empty_query = Uri {
+        query: Some(b""),
+        ..URI
+    };
     for (other, is_same) in [
-        (uri, true),
-        (
-            Uri {
-                port: Some(443),
-                ..uri
-            },
-            true,
-        ),
-        (
-            Uri {
-                port: Some(80),
-                ..uri
-            },
-            false,
-        ),
-        (
-            Uri {
-                is_https: false,
-                port: Some(443),
-                ..uri
-            },
-            false,
-        ),
-        (
-            Uri {
-                host: b"hostx",
-                ..uri
-            },
-            false,
-        ),
-        (Uri { path: b"/", ..uri }, false),
-        (
-            Uri {
-                query: Some(b""),
-                ..uri
-            },
-            false,
-        ),
+        (URI, true),
+        (shouted, true),
+        (at_port(443), true),
+        (at_port(80), false),
+        (plain, false),
+        (other_host, false),
+        (other_path, false),
+        (empty_query, false),
     ] {
-        assert_eq!(of_uri(other) == own, is_same, "{other:?}");
+        assert_eq!(key_of(&policy, b"s", other) == own, is_same, "{other:?}");
         assert_eq!(uri_tag(b"s", &other) == tag, is_same, "{other:?}");
     }
-    let scoped = KeySource {
-        scope: b"other",
-        ..base
-    };
-    assert_ne!(write(&policy, &scoped), own);
-    let other = policy_without_query();
-    assert_ne!(write(&other, &base), own, "another policy never finds it");
+    assert_ne!(uri_tag(b"t", &URI), tag);
+}
+
+#[test]
+fn scopes_and_policies_are_parts() {
+    let own = key_of(&KeyPolicy::default(), b"api/stage", URI);
+    assert_ne!(key_of(&KeyPolicy::default(), b"other", URI), own);
+    let other = policy(Names::None, &[], Names::None, false);
+    assert_ne!(
+        key_of(&other, b"api/stage", URI),
+        own,
+        "another policy never finds it"
+    );
+    let reduced = KeyPolicy::new(KeyChoice {
+        normalise: Normalise {
+            encodings: true,
+            ..Normalise::default()
+        },
+        ..KeyChoice::default()
+    });
+    let reduced = reduced.expect("a policy");
+    assert_ne!(
+        key_of(&reduced, b"api/stage", URI),
+        own,
+        "however alike they are"
+    );
     let view = KeyView::decode(&own).expect("a key");
-    assert_eq!(
-        (view.scope, view.host, view.port),
-        (&b"api/stage"[..], &b"host"[..], 443)
-    );
-    assert_eq!(
-        (view.path, view.is_https, view.is_variant),
-        (&b"/a"[..], true, false)
-    );
+    assert_eq!((view.scope, view.host), (&b"api/stage"[..], &b"host"[..]));
+    assert_eq!((view.port, view.path), (443, &b"/a"[..]));
+    assert!(view.is_https && !view.is_variant);
     for end in 0..own.len() {
         let _ = KeyView::decode(&own[..end]);
     }
-    let mut short = [0; 16];
-    assert_eq!(policy.write(&base, &mut short), Err(KeyFault::TooLong));
-}
-
-fn policy_without_query() -> KeyPolicy {
-    policy(Names::None, &[], Names::None, false)
+    let asked = AskedText::get(&[]);
+    let found = KeyPolicy::default().write(&source(&asked, None), &mut [0; 16]);
+    assert_eq!(found, Err(KeyFault::TooLong));
 }
 
 #[test]
@@ -382,129 +397,4 @@ fn choices_that_are_no_policy() {
         policy(Names::Listed(list(&["a", "b"])), &["x"], Names::None, false)
     );
     assert!(KeyPolicy::default().is_of_uri() && !sorted.is_of_uri());
-}
-
-/// What a request says, as far as a policy looks: written as plainly as can be.
-#[derive(Clone, PartialEq, Debug)]
-struct Meaning {
-    path: String,
-    query: Option<Vec<String>>,
-    header: Option<Vec<String>>,
-    cookie: Vec<String>,
-    caller: Option<String>,
-}
-
-#[derive(Clone, Debug)]
-struct Asked {
-    path: String,
-    query: Option<Vec<(String, String)>>,
-    header: Vec<Vec<String>>,
-    cookies: Vec<(String, String)>,
-    caller: Option<String>,
-}
-
-fn asked() -> impl Strategy<Value = Asked> {
-    let word = "[ab=;&]{0,2}".prop_map(|text: String| text.replace([';', '&', '='], "x"));
-    let path = "[ab/?]{0,3}".prop_map(|text: String| format!("/{}", text.replace('?', "%3F")));
-    let pair = ("[abc]", word.clone());
-    let cookie = ("[st]", word.clone());
-    (
-        path,
-        proptest::option::of(proptest::collection::vec(pair, 0..3)),
-        proptest::collection::vec(proptest::collection::vec("[12]{1,2}", 1..3), 0..3),
-        proptest::collection::vec(cookie, 0..3),
-        proptest::option::of("[ab]{0,2}"),
-    )
-        .prop_map(|(path, query, header, cookies, caller)| Asked {
-            path,
-            query,
-            header,
-            cookies,
-            caller,
-        })
-}
-
-impl Asked {
-    fn key(&self, policy: &KeyPolicy) -> Vec<u8> {
-        let join = |pairs: &[(String, String)], between: &str| {
-            let pairs: Vec<String> = pairs.iter().map(|(a, b)| format!("{a}={b}")).collect();
-            pairs.join(between)
-        };
-        let query = self.query.as_ref().map(|pairs| join(pairs, "&"));
-        let target = match query {
-            Some(query) => format!("{}?{query}", self.path),
-            None => self.path.clone(),
-        };
-        let mut lines: Vec<String> = self
-            .header
-            .iter()
-            .map(|elements| format!("X-A: {}", elements.join(" , ")))
-            .collect();
-        if !self.cookies.is_empty() {
-            lines.push(format!("Cookie: {}", join(&self.cookies, "; ")));
-        }
-        let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
-        key(policy, &target, &lines, self.caller.as_deref())
-    }
-
-    /// Under: query parameters a and b, field X-A, cookie s, callers apart.
-    fn meaning(&self) -> Meaning {
-        let named = |pairs: &[(String, String)], names: &[&str]| {
-            let mut found = Vec::new();
-            for name in names {
-                for (own, value) in pairs {
-                    if own == name {
-                        found.push(format!("{own}={value}"));
-                    }
-                }
-            }
-            found
-        };
-        Meaning {
-            path: self.path.clone(),
-            query: self.query.as_ref().map(|pairs| named(pairs, &["a", "b"])),
-            header: (!self.header.is_empty()).then(|| self.header.concat()),
-            cookie: named(&self.cookies, &["s"]),
-            caller: self.caller.clone(),
-        }
-    }
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(4_000))]
-
-    /// Full keys isolate: equal keys mean equal requests, as far as the policy looks.
-    #[test]
-    fn keys_are_equal_exactly_when_requests_are(one in asked(), other in asked()) {
-        let policy = policy(
-            Names::Listed(list(&["a", "b"])),
-            &["x-a"],
-            Names::Listed(list(&["s"])),
-            true,
-        );
-        let is_same = one.meaning() == other.meaning();
-        prop_assert_eq!(one.key(&policy) == other.key(&policy), is_same, "{:?} {:?}", one, other);
-        // One change at a time is far likelier to be a near miss.
-        for part in 0..5 {
-            let mut mixed = one.clone();
-            match part {
-                0 => mixed.path.clone_from(&other.path),
-                1 => mixed.query.clone_from(&other.query),
-                2 => mixed.header.clone_from(&other.header),
-                3 => mixed.cookies.clone_from(&other.cookies),
-                _ => mixed.caller.clone_from(&other.caller),
-            }
-            let is_same = one.meaning() == mixed.meaning();
-            prop_assert_eq!(one.key(&policy) == mixed.key(&policy), is_same, "{:?} {:?}", one, mixed);
-        }
-    }
-
-    /// Callers are partitions: whatever else two requests say, two callers share no key.
-    #[test]
-    fn callers_are_partitions(one in asked(), other in asked()) {
-        let policy = policy(Names::None, &[], Names::None, true);
-        if one.caller != other.caller {
-            prop_assert_ne!(one.key(&policy), other.key(&policy));
-        }
-    }
 }

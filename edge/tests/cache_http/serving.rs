@@ -131,90 +131,50 @@ fn clients_are_not_heard_unless_the_rules_say_so() {
 
 #[test]
 fn failing_origins() {
-    use Failure::{Status, Unreachable};
-    let rows: &[(&str, u64, &str, Failure, &str)] = &[
-        ("max-age=10", 15, "", Unreachable, "stale 15"),
-        ("max-age=10", 15, "", Status(503), "stale 15"),
-        ("max-age=10", 15, "", Status(500), "stale 15"),
-        ("max-age=10", 15, "", Status(501), "forward"),
-        ("max-age=10", 15, "", Status(404), "forward"),
-        ("max-age=10", 90_000, "", Unreachable, "forward"),
-        (
-            "max-age=10, stale-if-error=6",
-            15,
-            "",
-            Status(502),
-            "stale 15",
-        ),
-        (
-            "max-age=10, stale-if-error=5",
-            15,
-            "",
-            Status(502),
-            "forward",
-        ),
-        (
-            "max-age=10, stale-if-error=0",
-            15,
-            "",
-            Unreachable,
-            "forward",
-        ),
-        (
-            "max-age=10, stale-if-error=0",
-            15,
-            "stale-if-error=9",
-            Unreachable,
-            "stale 15",
-        ),
-        ("max-age=10, must-revalidate", 15, "", Unreachable, "504"),
-        (
-            "max-age=10, must-revalidate",
-            15,
-            "stale-if-error=9",
-            Unreachable,
-            "504",
-        ),
-        ("max-age=10, proxy-revalidate", 15, "", Unreachable, "504"),
-        ("s-maxage=10", 15, "", Unreachable, "504"),
-        (
-            "s-maxage=10, stale-if-error=9",
-            15,
-            "",
-            Unreachable,
-            "stale 15",
-        ),
-        (
-            "max-age=10, must-revalidate",
-            15,
-            "",
-            Status(503),
-            "forward",
-        ),
-        ("max-age=10, no-cache", 5, "", Unreachable, "504"),
-        (
-            "max-age=10, no-cache, stale-if-error=99",
-            5,
-            "",
-            Unreachable,
-            "504",
-        ),
-        ("max-age=10", 5, "no-cache", Unreachable, "forward"),
-    ];
-    for (said, later_s, asks, failure, expected) in rows {
-        let line = format!("Cache-Control: {said}");
+    let rules = rules(RequestDirectivesRule::Honour);
+    for row in table(FAILURES) {
+        let [allows, later_s, asks, status, expected] = row[..] else {
+            panic!("{row:?}");
+        };
+        let line = format!("Cache-Control: {allows}");
         let meta = record_of(200, &[&line, "ETag: \"e\""]);
-        let stored = stored(&meta, 1);
         let asks = format!("Cache-Control: {asks}");
         let asked = AskedText::get(&[&asks]);
-        let now = Wall(after(*later_s).0 - 20);
-        let rules = rules(RequestDirectivesRule::Honour);
+        let later_s: u64 = later_s.parse().expect("a number");
+        let now = Wall(after(later_s).0 - 20);
+        let failure = match status.parse() {
+            Ok(status) => Failure::Status(status),
+            Err(_) => Failure::Unreachable,
+        };
         let request = asked.facts(Caller::Unknown);
-        let found = match on_failure(&request, &stored, &rules, *failure, now) {
+        let found = match on_failure(&request, &stored(&meta, 1), &rules, failure, now) {
             OnFailure::Stale { age_s } => format!("stale {age_s}"),
             OnFailure::GatewayTimeout => "504".to_owned(),
             OnFailure::Forward => "forward".to_owned(),
         };
-        assert_eq!(found, *expected, "{said} {later_s} {asks} {failure:?}");
+        assert_eq!(found, expected, "{row:?}");
     }
 }
+
+/// Cache-Control as stored, seconds since, Cache-Control of the request, what came, decision.
+const FAILURES: &str = r#"
+max-age=10 | 15 |  | none | stale 15
+max-age=10 | 15 |  | 503 | stale 15
+max-age=10 | 15 |  | 500 | stale 15
+max-age=10 | 15 |  | 501 | forward
+max-age=10 | 15 |  | 404 | forward
+max-age=10 | 90000 |  | none | forward
+max-age=10, stale-if-error=6 | 15 |  | 502 | stale 15
+max-age=10, stale-if-error=5 | 15 |  | 502 | forward
+max-age=10, stale-if-error=0 | 15 |  | none | forward
+max-age=10, stale-if-error=0 | 15 | stale-if-error=9 | none | stale 15
+max-age=10, must-revalidate | 15 |  | none | 504
+max-age=10, must-revalidate | 15 | stale-if-error=9 | none | 504
+max-age=10, proxy-revalidate | 15 |  | none | 504
+s-maxage=10 | 15 |  | none | 504
+s-maxage=10, stale-if-error=9 | 15 |  | none | stale 15
+max-age=10, must-revalidate | 15 |  | 503 | forward
+max-age=10, no-cache | 5 |  | none | 504
+max-age=10, no-cache, stale-if-error=99 | 5 |  | none | 504
+max-age=10 | 5 | no-cache | none | forward
+"#;

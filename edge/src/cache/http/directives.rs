@@ -1,13 +1,14 @@
 //! Cache-Control and Pragma, read as leniently as is safe.
 //!
-//! What it is: a lexer of directives, and what those of a request or of a response say together.
+//! What it is: what the directives of a request or of a response say together.
 //! Shape: field lines in, plain values out; nothing is copied. Units: seconds. Ranges: numbers
 //! above 2^31 count as 2^31. Errors: a number that is none counts as 0, so the response is stale; a
 //! restricting directive holds whatever its argument; a quoted string without an end, behind which
 //! anything may hide, makes the whole field [`ResponseDirectives::malformed`].
 //! Source: RFC 9111 section 5.2; RFC 5861; RFC 8246.
 
-use crate::wire::token::{self, TOKEN};
+use super::lexer::{Argument, Directive, Directives};
+use crate::wire::token;
 
 /// The largest number of seconds that is told apart.
 pub const SECONDS_MAX: u32 = 1 << 31;
@@ -56,7 +57,7 @@ impl RequestDirectives {
     fn take(&mut self, directive: &Directive<'_>) {
         // A number that is none asks for nothing but the strictest: a client can only lose a hit.
         let number = directive.argument.seconds().unwrap_or(0);
-        match directive.word() {
+        match Word::of(directive.name) {
             Word::MaxAge => set_first(&mut self.max_age_s, number),
             Word::MaxStale => {
                 let any_age = matches!(directive.argument, Argument::None);
@@ -129,7 +130,7 @@ impl ResponseDirectives {
         let number = directive.argument.seconds().unwrap_or(0);
         let is_plain = matches!(directive.argument, Argument::None);
         let names = directive.argument.field_names().is_some();
-        match directive.word() {
+        match Word::of(directive.name) {
             Word::MaxAge => set_first(&mut self.max_age_s, number),
             Word::SMaxage => set_first(&mut self.s_maxage_s, number),
             Word::StaleWhileRevalidate => set_first(&mut self.stale_while_revalidate_s, number),
@@ -164,7 +165,7 @@ fn set_first(slot: &mut Option<u32>, number: u32) {
 #[must_use]
 pub fn withholds(line: &[u8], name: &[u8]) -> bool {
     Directives::of(line)
-        .filter(|directive| matches!(directive.word(), Word::NoCache | Word::Private))
+        .filter(|directive| matches!(Word::of(directive.name), Word::NoCache | Word::Private))
         .filter_map(|directive| directive.argument.field_names())
         .any(|names| token::list(names).any(|given| given.eq_ignore_ascii_case(name)))
 }
@@ -233,118 +234,6 @@ const WORDS: [(&str, Word); 15] = [
     ("min-fresh", Word::MinFresh),
     ("only-if-cached", Word::OnlyIfCached),
 ];
-
-/// One directive.
-#[derive(Clone, Copy, Debug)]
-struct Directive<'a> {
-    name: &'a [u8],
-    argument: Argument<'a>,
-}
-
-impl Directive<'_> {
-    fn word(&self) -> Word {
-        Word::of(self.name)
-    }
-}
-
-/// What follows a directive's name.
-#[derive(Clone, Copy, Debug)]
-enum Argument<'a> {
-    None,
-    Token(&'a [u8]),
-    /// Between the quotes, still escaped.
-    Quoted(&'a [u8]),
-    /// Neither: blanks around `=`, a decimal point, single quotes.
-    Broken,
-}
-
-impl<'a> Argument<'a> {
-    fn seconds(&self) -> Option<u32> {
-        match self {
-            Argument::Token(text) | Argument::Quoted(text) => seconds(text),
-            Argument::None | Argument::Broken => None,
-        }
-    }
-
-    /// The quoted list of field names; an empty one is none, and a token is no list: the directive
-    /// then counts in full.
-    fn field_names(&self) -> Option<&'a [u8]> {
-        match self {
-            Argument::Quoted(names)
-                if token::list(names).next().is_some()
-                    && token::list(names).all(token::is_token) =>
-            {
-                Some(names)
-            }
-            _ => None,
-        }
-    }
-}
-
-/// The directives of one line, in order.
-struct Directives<'a> {
-    rest: &'a [u8],
-    /// The line ended within a quoted string.
-    is_open: bool,
-}
-
-impl<'a> Directives<'a> {
-    fn of(line: &'a [u8]) -> Directives<'a> {
-        Directives {
-            rest: line,
-            is_open: false,
-        }
-    }
-
-    /// The bytes up to the next comma outside quotes.
-    fn element(&mut self) -> &'a [u8] {
-        let mut quoted = false;
-        let mut escaped = false;
-        let mut end = self.rest.len();
-        for (at, &byte) in self.rest.iter().enumerate() {
-            match byte {
-                _ if escaped => escaped = false,
-                b'\\' if quoted => escaped = true,
-                b'"' => quoted = !quoted,
-                b',' if !quoted => {
-                    end = at;
-                    break;
-                }
-                _ => {}
-            }
-        }
-        self.is_open |= quoted && end == self.rest.len();
-        let (element, rest) = self.rest.split_at(end);
-        self.rest = rest.split_first().map_or(&[], |(_, rest)| rest);
-        token::trim(element)
-    }
-}
-
-impl<'a> Iterator for Directives<'a> {
-    type Item = Directive<'a>;
-
-    fn next(&mut self) -> Option<Directive<'a>> {
-        while !self.rest.is_empty() {
-            let element = self.element();
-            let name_bytes = element
-                .iter()
-                .take_while(|byte| token::is(**byte, TOKEN))
-                .count();
-            let (name, rest) = element.split_at(name_bytes);
-            if name.is_empty() {
-                continue;
-            }
-            let argument = match rest {
-                [] => Argument::None,
-                [b'=', b'"', inner @ .., b'"'] => Argument::Quoted(inner),
-                [b'=', value @ ..] if token::is_token(value) => Argument::Token(value),
-                _ => Argument::Broken,
-            };
-            return Some(Directive { name, argument });
-        }
-        None
-    }
-}
 
 #[cfg(test)]
 mod tests {

@@ -170,11 +170,9 @@ fn write_query(names: &Names, query: Option<&[u8]>, out: &mut Out<'_>) {
         }
         _ => {
             for name in list {
-                // An empty part ends each name's pairs: no pair is empty.
                 for pair in pairs(query).filter(|pair| is_named(pair, name)) {
                     out.sized(|out| out.put(pair));
                 }
-                out.sized(|_| {});
             }
         }
     }

@@ -8,14 +8,14 @@
 //! 3. [`serve`]: whether it answers, from [`facts`] (the request's and response's heads, with
 //!    their [`directives`], [`targeted`] ones and [`date`]s) and [`rules`].
 //! 4. [`condition`]: how it answers: whole, 304, a range.
-//! 5. [`storable`]: whether an origin's answer is kept, and for how long ([`freshness`]); [`encode`]
-//!    writes it.
+//! 5. [`storable`]: whether an origin's answer is kept, and for how long ([`freshness`]);
+//!    [`encode`] writes it.
 //! 6. [`freshen`]: what a 304 or a HEAD makes of it; [`invalidate`]: what an unsafe request does.
 //! 7. [`reason`], [`report`], [`hash`]: why, said how, and found again by which tag.
 //!
 //! Shape: borrowed heads and `now` in, plain values out. The way of a hit (1 to 4) allocates
-//! nothing. Units: milliseconds for the clock, seconds for what peers say. Errors: none that reach a
-//! client; every doubt is a miss. Source: RFC 9111, 9110, 5861, 8246, 9211, 9213.
+//! nothing. Units: milliseconds for the clock, seconds for what peers say. Errors: none that reach
+//! a client; every doubt is a miss. Source: RFC 9111, 9110, 5861, 8246, 9211, 9213.
 
 pub mod condition;
 pub mod date;
@@ -27,6 +27,7 @@ pub mod freshness;
 pub mod hash;
 pub mod invalidate;
 pub mod key;
+mod lexer;
 pub mod policy;
 pub mod reason;
 pub mod record;

@@ -5,7 +5,9 @@
 //! never-store rules; RFC 9211 section 2.2 for the words of [`MissReason::fwd`].
 
 macro_rules! reasons {
-    ($(#[$doc:meta])* $name:ident { $($(#[$row_doc:meta])* $id:ident = $number:literal $word:literal,)* }) => {
+    ($(#[$doc:meta])* $name:ident {
+        $($(#[$row_doc:meta])* $id:ident = $number:literal $word:literal,)*
+    }) => {
         $(#[$doc])*
         #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
         #[repr(u8)]

@@ -238,102 +238,102 @@ impl<'a> Input<'a> {
 mod tests {
     use super::*;
 
+    fn read_all(lines: &[&str]) -> Option<ResponseDirectives> {
+        read(lines.iter().map(|line| line.as_bytes()))
+    }
+
     #[test]
-    fn dictionaries() {
-        let none = ResponseDirectives::default();
-        let max_age = |seconds| {
-            Some(ResponseDirectives {
-                max_age_s: Some(seconds),
-                ..none
-            })
-        };
-        let rows: &[(&[&str], Option<ResponseDirectives>)] = &[
-            (&["max-age=3600"], max_age(3600)),
-            (&["max-age=2147483648"], max_age(SECONDS_MAX)),
-            (&["max-age=99999999999"], max_age(SECONDS_MAX)),
-            (&["max-age=-5"], max_age(0)),
-            (&["max-age=5;x=\"y\" ,\t foo"], max_age(5)),
-            (&["foobar, max-age=3600"], max_age(3600)),
-            (&["max-age=1", "max-age=7"], max_age(7)),
-            (
-                &["a=(1 \"b\" c;d);e=?0, b=:YQ==:, c=*x/y:z, d=1.5, f=@12, g=%\"%20\", max-age=9"],
-                max_age(9),
-            ),
-            (&["  max-age=9 "], max_age(9)),
-            (&["foo"], Some(none)),
-            (
-                &["no-store"],
-                Some(ResponseDirectives {
-                    no_store: true,
-                    ..none
-                }),
-            ),
-            (
-                &["no-store=1"],
-                Some(ResponseDirectives {
-                    no_store: true,
-                    ..none
-                }),
-            ),
-            (&["no-store=?0"], Some(none)),
-            (
-                &["private"],
-                Some(ResponseDirectives {
-                    private: true,
-                    ..none
-                }),
-            ),
-            (
-                &["private=\"a, b\""],
-                Some(ResponseDirectives {
-                    withholds: true,
-                    ..none
-                }),
-            ),
-            (
-                &["no-cache=()"],
-                Some(ResponseDirectives {
-                    no_cache: true,
-                    ..none
-                }),
-            ),
-            (
-                &["public=1, immutable"],
-                Some(ResponseDirectives {
-                    immutable: true,
-                    ..none
-                }),
-            ),
-            (&[], None),
-            (&[""], None),
-            (&["max-age =100"], None),
-            (&["max-age= 100"], None),
-            (&["max-age=10000, &&&&&"], None),
-            (&["max-age=\"10000\""], None),
-            (&["max-age=1.0"], None),
-            (&["max-age"], None),
-            (&["max-age=1234567890123456"], None),
-            (&["MaX-aGe=3600"], None),
-            (&["max-age=1,"], None),
-            (&["max-age=1", ""], None),
-            (&["max-age=1 max-age=2"], None),
-            (&["a=\"b"], None),
-            (&["a=\"\\x\""], None),
-            (&["a=\"\u{e9}\""], None),
-            (&["a=("], None),
-            (&["a=(1\t2)"], None),
-            (&["a=(1\"b\")"], None),
-            (&["a=:Y*:"], None),
-            (&["a=?2"], None),
-            (&["a=-"], None),
-            (&["a=1."], None),
-            (&["a=@1.5"], None),
-            (&["a=%x"], None),
-            (&["a;B"], None),
+    fn lifetimes() {
+        let rows: &[(&[&str], u32)] = &[
+            (&["max-age=3600"], 3600),
+            (&["max-age=2147483648"], SECONDS_MAX),
+            (&["max-age=99999999999"], SECONDS_MAX),
+            (&["max-age=-5"], 0),
+            (&["max-age=5;x=\"y\" ,\t foo"], 5),
+            (&["foobar, max-age=3600"], 3600),
+            (&["max-age=1", "max-age=7"], 7),
+            (&["a=(1 \"b\" c;d);e=?0, b=:YQ==:, max-age=9"], 9),
+            (&["c=*x/y:z, d=-1.5, f=@12, g=%\"%20\", h=(), max-age=9"], 9),
+            (&["  max-age=9 "], 9),
         ];
         for (lines, expected) in rows {
-            let found = read(lines.iter().map(|line| line.as_bytes()));
-            assert_eq!(found, *expected, "{lines:?}");
+            let found = read_all(lines).and_then(|allows| allows.max_age_s);
+            assert_eq!(found, Some(*expected), "{lines:?}");
         }
+    }
+
+    #[test]
+    fn what_is_no_dictionary_counts_as_absent() {
+        let rows: &[&[&str]] = &[
+            &[],
+            &[""],
+            &["max-age =100"],
+            &["max-age= 100"],
+            &["max-age=10000, &&&&&"],
+            &["max-age=\"10000\""],
+            &["max-age=1.0"],
+            &["max-age"],
+            &["max-age=1234567890123456"],
+            &["MaX-aGe=3600"],
+            &["max-age=1,"],
+            &["max-age=1", ""],
+            &["max-age=1 max-age=2"],
+            &["a=\"b"],
+            &["a=\"\\x\""],
+            &["a=\"\u{e9}\""],
+            &["a=("],
+            &["a=(1\t2)"],
+            &["a=(1\"b\")"],
+            &["a=:Y*:"],
+            &["a=?2"],
+            &["a=-"],
+            &["a=1."],
+            &["a=-.5"],
+            &["a=1.2345"],
+            &["a=1234567890123.5"],
+            &["a=@1.5"],
+            &["a=%x"],
+            &["a;B"],
+        ];
+        for lines in rows {
+            assert_eq!(read_all(lines), None, "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn words() {
+        type Holds = fn(&ResponseDirectives) -> bool;
+        let rows: &[(&str, Holds, bool)] = &[
+            (
+                "foo",
+                |allows| *allows == ResponseDirectives::default(),
+                true,
+            ),
+            ("no-store", |allows| allows.no_store, true),
+            ("no-store=1", |allows| allows.no_store, true),
+            ("no-store=?0", |allows| allows.no_store, false),
+            ("private", |allows| allows.private, true),
+            ("private=\"a, b\"", |allows| allows.private, false),
+            ("private=\"a, b\"", |allows| allows.withholds, true),
+            ("private=\"a b\"", |allows| allows.private, true),
+            ("no-cache=()", |allows| allows.no_cache, true),
+            ("public", |allows| allows.public, true),
+            ("public=1", |allows| allows.public, false),
+            ("immutable", |allows| allows.immutable, true),
+            ("must-revalidate", |allows| allows.must_revalidate, true),
+            ("proxy-revalidate", |allows| allows.proxy_revalidate, true),
+            ("must-understand", |allows| allows.must_understand, true),
+        ];
+        for (line, holds, expected) in rows {
+            let found = read_all(&[line]).as_ref().map(holds);
+            assert_eq!(found, Some(*expected), "{line}");
+        }
+        let windows = read_all(&["stale-while-revalidate=5, stale-if-error=6, s-maxage=7"]);
+        let windows = windows.expect("a dictionary");
+        assert_eq!(windows.stale_while_revalidate_s, Some(5));
+        assert_eq!(
+            (windows.stale_if_error_s, windows.s_maxage_s),
+            (Some(6), Some(7))
+        );
     }
 }
