@@ -270,10 +270,23 @@ async fn await_answer(
         if interims > call.serving.plan.limits.interim_responses_max {
             return Err(NoAnswer::Origin(Fault::OriginAnswer(HeadFault::StatusCode)));
         }
+        pass_interim(call, conn, x).map_err(NoAnswer::Origin)?;
         finder = HeadFinder::response();
         x.answer_bytes.clear();
         held = (!carry.is_empty()).then_some(carry);
     }
+}
+
+/// Sends the interim answer in `x` on, as RFC 9110 section 15.2 asks of a proxy. Two kinds end
+/// here: what HTTP/1.0 could not read, and a 100, of which the client has had ours.
+fn pass_interim(call: &Call<'_>, conn: &mut Conn, x: &Exchange) -> Result<(), Fault> {
+    if x.head.minor == 0 || x.answer.status == 100 {
+        return Ok(());
+    }
+    let mut out = call.local.core.pool().take().ok_or(Fault::Overload)?;
+    rewrite::interim(x, &mut out).map_err(|_| Fault::OriginAnswer(HeadFault::HeadTooLarge))?;
+    conn.send(out.freeze());
+    Ok(())
 }
 
 /// Adds received bytes to the answer's head; when it is whole, parses it and gives the rest.

@@ -274,6 +274,29 @@ fn scheme_of(peer: Peer) -> Scheme {
     }
 }
 
+/// An interim answer's head for the client.
+pub(super) fn interim(x: &Exchange, out: &mut BufMut) -> Result<(), WriteFault> {
+    let mut head = HeadWriter::new(out.spare());
+    write_passing(x, &mut head);
+    let head_bytes = head.end()?;
+    out.commit(head_bytes);
+    Ok(())
+}
+
+/// The status and the fields of the origin's answer that pass to the client.
+fn write_passing(x: &Exchange, head: &mut HeadWriter<'_>) {
+    let bytes = x.answer_bytes.bytes();
+    head.status_line(x.answer.status);
+    for field in x.answer.fields.iter().filter(|field| !field.hop_by_hop) {
+        match field.known {
+            Known::ContentLength | Known::TransferEncoding | Known::XAmznRequestId => {}
+            _ => {
+                head.field_verified(field.name.of(bytes), field.value.of(bytes));
+            }
+        }
+    }
+}
+
 /// The answer's head for the client.
 pub(super) fn answer(
     serving: &Serving,
@@ -282,22 +305,13 @@ pub(super) fn answer(
     framing: OutFraming,
     out: &mut BufMut,
 ) -> Result<(), WriteFault> {
-    let bytes = x.answer_bytes.bytes();
     let mut head = HeadWriter::new(out.spare());
-    head.status_line(x.answer.status);
-    let mut dated = false;
-    for field in x.answer.fields.iter() {
-        if field.hop_by_hop {
-            continue;
-        }
-        match field.known {
-            Known::ContentLength | Known::TransferEncoding | Known::XAmznRequestId => continue,
-            Known::Date => dated = true,
-            _ => {}
-        }
-        head.field_verified(field.name.of(bytes), field.value.of(bytes));
-    }
-    if dated {
+    write_passing(x, &mut head);
+    if x.answer
+        .fields
+        .all(Known::Date)
+        .any(|date| !date.hop_by_hop)
+    {
         common.write_own(&mut head);
     } else {
         common.write(&mut head);

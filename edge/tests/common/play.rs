@@ -99,6 +99,8 @@ pub(crate) struct Stage {
     pub(crate) admission: Arc<Admission>,
     script: Rc<RefCell<Script>>,
     pub(crate) gateway: SocketAddr,
+    /// Where its response cache is.
+    folder: tempfile::TempDir,
 }
 
 const SIZES: Sizes = Sizes {
@@ -112,7 +114,12 @@ const PATIENCE_MS: u64 = 30_000;
 
 impl Stage {
     /// Starts a gateway whose origin answers as `answers` say, the last one again and again.
-    pub(crate) fn new(kind: Kind, settings: Value, answers: Vec<Answer>) -> Stage {
+    pub(crate) fn new(kind: Kind, mut settings: Value, answers: Vec<Answer>) -> Stage {
+        let folder = tempfile::tempdir().expect("a folder");
+        if let Some(cache) = settings.get_mut("cache") {
+            cache["path"] = json!(folder.path().join("cache"));
+            cache["capacity"] = json!("64 MiB");
+        }
         let bed = Bed::new(kind, SIZES);
         let core = bed.core();
         let script = Rc::new(RefCell::new(Script {
@@ -149,6 +156,7 @@ impl Stage {
             admission,
             script,
             gateway,
+            folder,
         }
     }
 
@@ -218,6 +226,7 @@ impl Stage {
     pub(crate) fn finish(self) {
         drop(self.worker);
         self.bed.finish();
+        self.folder.close().expect("the cache's folder goes");
     }
 }
 
@@ -227,6 +236,9 @@ fn complete(mut settings: Value, origin: SocketAddr) -> tidegate_edge::model::se
         "document": "a.yaml",
         "hosts": ["a", "*.example", "a.example.com", "127.0.0.1", "[2001:db8::1]"],
     }]);
+    if settings.get("cache").is_some() {
+        settings["apis"][0]["edge_cache"] = json!("standard");
+    }
     settings["origins"] = json!({ "o": {
         "match": ["http://origin.test"],
         "allow_addresses": ["loopback"],
@@ -487,7 +499,8 @@ pub(crate) fn first_answer(bytes: &[u8], to_head: bool) -> Option<(u16, Vec<u8>,
     }
 }
 
-/// Bytes with what differs from run to run replaced: `{id}`, `{date}`, `{port}`.
+/// Bytes with what differs from run to run replaced: `{id}`, `{date}`, `{age}`,
+/// `{port}`.
 pub(crate) fn normal(bytes: &[u8], gateway: SocketAddr) -> String {
     let port = gateway.port().to_string();
     let mut out = String::new();
@@ -502,6 +515,7 @@ pub(crate) fn normal(bytes: &[u8], gateway: SocketAddr) -> String {
         let replaced = replace("x-request-id: ", "{id}")
             .or_else(|| replace("x-amzn-requestid: ", "{id}"))
             .or_else(|| replace("date: ", "{date}"))
+            .or_else(|| replace("age: ", "{age}"))
             .or_else(|| replace("x-forwarded-port: ", "{port}").filter(|_| line.contains(&port)));
         out.push_str(&replaced.unwrap_or(line));
     }

@@ -21,7 +21,7 @@ use crate::{
         http::{
             encode::{self, Draft},
             facts::{Request, Response},
-            freshen::{self, Fit, Scratch},
+            freshen::{self, Fit, HeadEffect, Scratch},
             freshness::{Lifetime, LifetimeSource},
             hash::uri_tag,
             invalidate,
@@ -157,6 +157,10 @@ impl Desk<'_> {
                         age_s: Some(age_s),
                     };
                 }
+                if x.head.method == Method::Head {
+                    let both = (&request, &response);
+                    self.head_came(plan, both, (&stored, &hit), cache);
+                }
             }
             cache.meta = meta;
         }
@@ -183,7 +187,6 @@ impl Desk<'_> {
         (stored, hit): (&Stored<'_>, Hit),
         cache: &mut CacheUse,
     ) -> Came {
-        let now = update.response_time;
         let mut scratch = Scratch::default();
         let merged = match freshen::fit(update, stored) {
             Fit::Other => None,
@@ -201,33 +204,79 @@ impl Desk<'_> {
                 return self.hold(stored, hit, cache);
             }
         };
-        let draft = Draft {
-            request,
-            response: &merged,
-            terms: &terms,
-            normalise: plan.key.normalise(),
-            uri_tag: 0,
-            body_bytes: Some(stored.body_bytes),
-        };
-        let mut meta = vec![0; META_BYTES_MAX];
-        let Ok(len) = draft.write(&mut meta) else {
+        let Some(meta) = self.rewrite(plan, (request, &merged), &terms, (stored, &hit), cache)
+        else {
             return self.hold(stored, hit, cache);
         };
-        meta.truncate(len);
-        let (expires_s, keep_until_s) = lasts(&terms, &plan.rules, seconds(now), true);
-        let mut body = vec![0; hit.body_bytes()];
-        let copied = hit.copy_body(0, &mut body);
-        if copied == body.len() {
-            self.insert(
-                &cache.key,
-                cache.generation,
-                (&meta, &body),
-                (seconds(now), expires_s, keep_until_s),
-            );
-        }
         cache.outcome = CacheOutcome::RefreshHit;
         cache.meta = meta;
         Came::Held { hit, age_s: None }
+    }
+
+    /// The answer to a HEAD came: what is stored for GET has changed, or is updated by it.
+    fn head_came(
+        &self,
+        plan: &EdgeCachePlan,
+        (request, update): (&Request<'_>, &Response<'_>),
+        (stored, hit): (&Stored<'_>, &Hit),
+        cache: &mut CacheUse,
+    ) {
+        let is_kept = match freshen::head_effect(update, stored) {
+            HeadEffect::Nothing => return,
+            HeadEffect::Outdate => false,
+            HeadEffect::Update => {
+                let mut scratch = Scratch::default();
+                let merged = scratch.merge(stored, update, &plan.rules);
+                let decided = merged.as_ref().map(|merged| {
+                    let decision = storable::renewable(request, merged, &plan.rules);
+                    (merged, decision)
+                });
+                match decided {
+                    Some((merged, Decision::Store(terms))) => {
+                        self.rewrite(plan, (request, merged), &terms, (stored, hit), cache);
+                        true
+                    }
+                    // What forbids this request alone says nothing about the stored response.
+                    Some((_, Decision::Pass { reason, .. })) => !reason.is_of_response(),
+                    None => false,
+                }
+            }
+        };
+        if !is_kept {
+            self.owner.remove(self.namespace(), &cache.key);
+        }
+    }
+
+    /// Stores the body of `hit` once more under the head `merged`; gives the new record.
+    fn rewrite(
+        &self,
+        plan: &EdgeCachePlan,
+        (request, merged): (&Request<'_>, &Response<'_>),
+        terms: &Terms,
+        (stored, hit): (&Stored<'_>, &Hit),
+        cache: &CacheUse,
+    ) -> Option<Vec<u8>> {
+        let draft = Draft {
+            request,
+            response: merged,
+            terms,
+            normalise: plan.key.normalise(),
+            // The first of a record's tags is its URI's.
+            uri_tag: stored.tags().next().unwrap_or(0),
+            body_bytes: Some(stored.body_bytes),
+        };
+        let mut meta = vec![0; META_BYTES_MAX];
+        let len = draft.write(&mut meta).ok()?;
+        meta.truncate(len);
+        let now_s = seconds(merged.response_time);
+        let (expires_s, keep_until_s) = lasts(terms, &plan.rules, now_s, true);
+        let mut body = vec![0; hit.body_bytes()];
+        let copied = hit.copy_body(0, &mut body);
+        if copied == body.len() {
+            let times = (now_s, expires_s, keep_until_s);
+            self.insert(&cache.key, cache.generation, (&meta, &body), times);
+        }
+        Some(meta)
     }
 
     /// What is held is given as it is.
