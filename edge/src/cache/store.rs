@@ -203,7 +203,10 @@ impl Store {
             if store.live_word(READY).load(Ordering::Acquire) == IS_READY {
                 return Ok(Arc::new(store));
             }
-            store.file.unlock(ATTACHED).map_err(system)?; // whoever recovered it died on the way
+            // Whoever recovered it died on the way. A process that is just being started may still
+            // hold a copy of its handle, until it is the program that it will be.
+            store.file.unlock(ATTACHED).map_err(system)?;
+            store.file.wait_a_little();
         }
         Err(system(io::ErrorKind::ResourceBusy.into()))
     }

@@ -218,6 +218,12 @@ impl SharedFile {
         }
     }
 
+    /// Lets a few milliseconds pass; for start-up, never on a serving core.
+    pub fn wait_a_little(&self) {
+        // SAFETY: no descriptor is named, so nothing is read or written; it only takes its time.
+        unsafe { libc::poll(std::ptr::null_mut(), 0, 5) };
+    }
+
     /// Gives up this handle's lock on `byte`.
     ///
     /// # Errors
