@@ -5,6 +5,8 @@
 //! Errors: none; a request that would be refused is explained with its status and what is near.
 //! Source: `Plan::resolve` and `HttpProxyPlan::write_target`, as `pipeline/request.rs` calls them.
 
+mod cache;
+
 use std::fmt::{self, Write};
 
 use serde::Serialize;
@@ -20,7 +22,11 @@ use tidegate_edge::{
     },
 };
 
-use crate::{diagnostics::Severity, diagnostics::nearest, settings::Configuration};
+pub use cache::Caching;
+
+use crate::{
+    cache::key::Asked, diagnostics::Severity, diagnostics::nearest, settings::Configuration,
+};
 
 /// What would happen to one request.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
@@ -38,6 +44,8 @@ pub struct Explanation {
     pub integration: Option<Integration>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub origin: Option<Origin>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub caching: Option<Caching>,
     pub limits: Limits,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refusal: Option<Refusal>,
@@ -136,6 +144,7 @@ pub fn explain(plan: &Plan, configuration: &Configuration, method: &str, url: &s
         route: None,
         integration: None,
         origin: None,
+        caching: None,
         limits: Limits {
             head_bytes_max: limits.head_bytes_max,
             target_bytes_max: limits.target_bytes_max,
@@ -161,6 +170,7 @@ pub fn explain(plan: &Plan, configuration: &Configuration, method: &str, url: &s
     let request = Request {
         plan,
         configuration,
+        url,
         bytes: &bytes,
         head: &head,
     };
@@ -172,6 +182,7 @@ pub fn explain(plan: &Plan, configuration: &Configuration, method: &str, url: &s
 struct Request<'a> {
     plan: &'a Plan,
     configuration: &'a Configuration,
+    url: &'a str,
     bytes: &'a [u8],
     head: &'a RequestHead,
 }
@@ -234,6 +245,12 @@ impl Request<'_> {
                 .map(|(name, value)| (name.to_string(), text(value)))
                 .collect(),
         });
+        let settings = &self.configuration.settings;
+        if settings.cache.is_some()
+            && let Ok(asked) = Asked::parse(Some(self.plan), &out.method, self.url, &[])
+        {
+            out.caching = Some(cache::caching(facts, settings, params, &asked));
+        }
         match &facts.route.integration {
             IntegrationPlan::HttpProxy(proxy) => match self.http_proxy(proxy, params) {
                 Ok(integration) => {
@@ -476,6 +493,9 @@ impl fmt::Display for Explanation {
         if let Some(origin) = &self.origin {
             write_origin(origin, &mut row);
         }
+        if let Some(caching) = &self.caching {
+            write_caching(caching, &mut row);
+        }
         if let Some(refusal) = &self.refusal {
             row(
                 "refused",
@@ -499,6 +519,21 @@ impl fmt::Display for Explanation {
         );
         row("revision", &self.revision.to_string());
         f.write_str(&out)
+    }
+}
+
+fn write_caching(caching: &Caching, row: &mut impl FnMut(&str, &str)) {
+    row("cache", caching.by.as_deref().unwrap_or("none"));
+    let name = if caching.answers { "" } else { "not cached" };
+    for (nth, line) in caching.because.iter().enumerate() {
+        row(if nth == 0 { name } else { "" }, line);
+    }
+    for (nth, line) in caching.lifetime.iter().enumerate() {
+        row(if nth == 0 { "lifetime" } else { "" }, line);
+    }
+    for (nth, (part, value)) in caching.key.iter().enumerate() {
+        let name = if nth == 0 { "key" } else { "" };
+        row(name, &format!("{part}: {value}"));
     }
 }
 

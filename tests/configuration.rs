@@ -513,7 +513,7 @@ fn full_settings_name_every_key_and_every_default() {
 fn relative_paths_begin_at_the_settings_file() {
     let (settings, report) = settings_report(
         "[[apis]]\ndocument = \"a.yaml\"\n[[apis]]\ndocument = \"/b.yaml\"\n[access_log]\npath = \
-         \"log\"\n[origins.a.tls]\nroots = \"ca.pem\"\n",
+         \"log\"\n[origins.a.tls]\nroots = \"ca.pem\"\n[cache]\npath = \"c\"\nkey_file = \"k\"\n",
     );
     assert!(report.is_empty(), "{report}");
     assert_eq!(settings.apis[0].document, Path::new("/etc/tidegate/a.yaml"));
@@ -521,8 +521,108 @@ fn relative_paths_begin_at_the_settings_file() {
     assert_eq!(settings.access_log.path, "/etc/tidegate/log");
     let roots = Roots::File(PathBuf::from("/etc/tidegate/ca.pem"));
     assert_eq!(settings.origins["a"].tls.roots, roots);
+    let cache = settings.cache.expect("a cache");
+    assert_eq!(cache.path.as_deref(), Some(Path::new("/etc/tidegate/c")));
+    assert_eq!(
+        cache.key_file.as_deref(),
+        Some(Path::new("/etc/tidegate/k"))
+    );
+    let (settings, _) = settings_report("[cache]\nkey_file = \"boot\"\n");
+    let cache = settings.cache.expect("a cache");
+    assert_eq!(cache.key_file.as_deref(), Some(Path::new("boot")));
     let (settings, _) = settings_report("[access_log]\npath = \"-\"\n");
     assert_eq!(settings.access_log.path, "-");
+}
+
+#[test]
+fn faulty_caches_are_placed() {
+    const API: &str = "[[apis]]\ndocument = \"openapi/petstore.yaml\"\nid = \"a\"\n";
+    // What follows the API, whose id stands in line 3; where the problem is.
+    let rows: &[(&str, Expected<'static>)] = &[
+        ("[cache]\n", &[]),
+        ("edge_cache = \"optimized\"\n[cache]\n", &[]),
+        ("[cache]\ncapacity = \"6.1\"\n", &[]),
+        (
+            "[cache]\ncapacity = \"63 MiB\"\n",
+            &[(5, 12, E, "stage size: 0.5, 1.6")],
+        ),
+        (
+            "[cache]\ncapacity = \"1 GB\"\n",
+            &[(5, 12, E, "from 64 MiB to 237 GiB")],
+        ),
+        (
+            "[cache]\nobject_bytes_max = 1\n",
+            &[(5, 20, E, "outside 4096 to 67108864")],
+        ),
+        (
+            "[cache]\ncapasity = \"0.5\"\n",
+            &[(5, 1, E, "did you mean `capacity`?")],
+        ),
+        (
+            "edge_cache = \"standart\"\n[cache]\n",
+            &[(4, 14, E, "there are optimized, standard")],
+        ),
+        (
+            "edge_cache = \"standard\"\n",
+            &[(4, 14, E, "add a `[cache]` table")],
+        ),
+        (
+            "edge_cache = \"standard\"\nstage_cache = {}\n[cache]\n",
+            &[(4, 14, E, "keep one of the two")],
+        ),
+        (
+            "stage_cache = { ttl_s = 3601 }\n[cache]\n",
+            &[(4, 25, E, "write 0, which keeps nothing, to 3600")],
+        ),
+        (
+            "stage_cache = { stages = [\"prod\"] }\n[cache]\n",
+            &[(4, 17, E, "there are dev")],
+        ),
+        (
+            "stage_cache = { unauthorized = \"fail\" }\n[cache]\n",
+            &[(4, 32, E, "fail_with_403")],
+        ),
+        (
+            "[[apis.stage_cache.methods]]\npath = \"/pets\"\nmethod = \"PUT\"\n[cache]\n",
+            &[(5, 8, E, "as the document has them")],
+        ),
+        (
+            "[cache.policies.p]\nttl_min_s = 9\nttl_max_s = 8\n",
+            &[(5, 13, E, "write at most 8")],
+        ),
+        (
+            "[cache.policies.p]\nnegative_ttl_s = { \"200\" = 1 }\n",
+            &[(5, 28, E, "write 400 to 599")],
+        ),
+        (
+            "[cache.policies.p]\nquery = { only = [\"a\"] }\ncookies = { except = [\"b\"] }\n",
+            &[],
+        ),
+        (
+            "[cache.policies.p]\nquery = { onyl = [\"a\"] }\n",
+            &[(5, 1, E, "did you mean `only`?")],
+        ),
+        (
+            "[cache.policies.p]\nheaders = [\"a b\"]\n",
+            &[(5, 1, E, "shorten the lists")],
+        ),
+    ];
+    for (more, expected) in rows {
+        let folder = tempfile::tempdir().expect("folder");
+        let config = folder.path().join("t.toml");
+        let api = API.replace(
+            "openapi",
+            &root().join("configs/openapi").display().to_string(),
+        );
+        std::fs::write(&config, format!("{api}{more}")).expect("settings");
+        let sources = tidegate::process::Sources {
+            config: Some(config),
+            ..Default::default()
+        };
+        let loaded = tidegate::process::load::load(&sources, 1);
+        assert_problems(more, &loaded.configuration.report, expected);
+        assert_eq!(loaded.plan.is_some(), expected.is_empty(), "{more}");
+    }
 }
 
 #[test]

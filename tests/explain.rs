@@ -36,6 +36,8 @@ fn requests_are_explained() {
                 "checks: GET / every 5000 ms",
                 "body 10485760 B",
                 "revision     7",
+                "cache        none",
+                "`stage_cache.stages` does not name `dev`",
             ],
         ),
         (
@@ -47,9 +49,47 @@ fn requests_are_explained() {
                 "X-Shop",
                 "GET /pets?type=dog, Host: pets.example.com",
                 "timeout      5000 ms",
+                "cache        stage cache, 300 s",
+                "max-age=0 is ignored with a Warning",
+                "key          stage: prod of petstore01",
+                "namespace: /pets",
             ],
         ),
-        ("GET", "/prod/", &["mock, answers 200"]),
+        (
+            "POST",
+            "/prod/pets",
+            &[
+                "stage cache, 60 s",
+                "max-age=0 gets a fresh answer",
+                "method: POST",
+            ],
+        ),
+        (
+            "GET",
+            "http://localhost/echo/anything/a?v=1&x=2",
+            &[
+                "cache        edge policy `images`",
+                "not kept: no-store, private, Set-Cookie, Vary: *",
+                "lifetime     s-maxage, max-age or Expires, from 0 to 31536000 s",
+                "404 without them 10 s",
+                "URL: http://localhost:80/echo/anything/a",
+                "query: only size, v: of v=1&x=2",
+                "header accept: absent",
+            ],
+        ),
+        (
+            "DELETE",
+            "/echo/anything/a",
+            &["not cached   the origin is always asked (method)"],
+        ),
+        (
+            "GET",
+            "/prod/",
+            &[
+                "mock, answers 200",
+                "not cached   a mock answers from the plan",
+            ],
+        ),
         (
             "PURGE",
             "/dev/files/a/b",

@@ -16,6 +16,7 @@ fn samples_become_plans() {
     let rows = [
         ("small.toml", Configuration::load(&sample("small.toml"))),
         ("full.toml", Configuration::load(&sample("full.toml"))),
+        ("cache.toml", Configuration::load(&sample("cache.toml"))),
         (
             "petstore.yaml",
             Configuration::for_api(&sample("openapi/petstore.yaml")),
@@ -30,6 +31,8 @@ fn samples_become_plans() {
         ),
     ];
     for (name, configuration) in rows {
+        let report = &configuration.report;
+        assert!(report.is_empty(), "{name}:\n{report}");
         let compiled = compile(&configuration.settings, &configuration.models(), 1)
             .unwrap_or_else(|findings| panic!("{name}: {findings:#?}"));
         assert!(

@@ -165,6 +165,51 @@ fn a_purge_removes_what_it_is_told_to() {
 }
 
 #[test]
+fn what_was_asked_for_before_a_purge_is_not_stored_behind_it() {
+    let shelf = shelf();
+    let (store, other) = (shelf.open(), shelf.open());
+    let owner = store.owner().expect("an owner");
+    // What happens while the origin is asked, and whether its answer is stored.
+    type Meanwhile = fn(&Store, &Owner);
+    let rows: [(&str, Meanwhile, bool); 5] = [
+        ("nothing", |_, _| {}, true),
+        ("a purge", |_, owner| purge_nothing(owner), false),
+        ("a flush", |store, _| store.flush(PLACE), false),
+        (
+            "a flush of another",
+            |store, _| store.flush(Namespace(77)),
+            true,
+        ),
+        ("a flush of all", |store, _| store.flush_all(), false),
+    ];
+    for (name, meanwhile, is_stored) in rows {
+        let generation = store.generation(PLACE);
+        meanwhile(&other, &other.owner().expect("an owner"));
+        let insert = Insert {
+            namespace: PLACE,
+            generation,
+            key: b"key",
+            meta: b"meta",
+            body: &[b"body"],
+            stored_s: START_S,
+            expires_s: START_S + 1,
+            keep_until_s: START_S + 1,
+        };
+        let stored = owner.insert(&insert, START_S);
+        let hash = owner.hash(PLACE, b"key");
+        let found = owner.lookup(PLACE, hash, b"key", START_S);
+        assert_eq!(stored.is_ok(), is_stored, "{name}: {stored:?}");
+        assert_eq!(found.is_some(), is_stored, "{name}");
+        drop(found);
+        owner.remove(PLACE, b"key");
+    }
+}
+
+fn purge_nothing(owner: &Owner) {
+    while owner.purge(&mut Walk::default(), usize::MAX, |_, _, _| false) {}
+}
+
+#[test]
 fn impossible_objects_are_refused_by_name() {
     let shelf = Shelf::new(4 * MIB, 8 << 10);
     let store = shelf.open();

@@ -1,7 +1,7 @@
 //! Asks the running gateway over its admin socket.
 //!
 //! What it is: one blocking HTTP/1.1 exchange. Shape: [`ask`] gives an [`Answer`]. Units: seconds
-//! for the time limit. Ranges: an upgrade may take half a minute, nothing takes longer. Errors:
+//! for the time limit. Ranges: an upgrade may take half a minute, a walk over a large cache longer. Errors:
 //! [`Unavailable`], when nobody answers. Source: RFC 9112; the paths are those of `process::admin`.
 
 use std::{
@@ -34,11 +34,24 @@ pub(super) enum Unavailable {
 /// # Errors
 /// No gateway is there, or it does not answer.
 pub(super) fn ask(admin: Option<&Path>, method: &str, path: &str) -> Result<Answer, Unavailable> {
+    ask_patiently(admin, method, path, ANSWER_MAX)
+}
+
+/// The same for what may take as long as `patience`.
+///
+/// # Errors
+/// No gateway is there, or it does not answer.
+pub(super) fn ask_patiently(
+    admin: Option<&Path>,
+    method: &str,
+    path: &str,
+    patience: Duration,
+) -> Result<Answer, Unavailable> {
     let socket = match admin {
         Some(socket) => socket.to_owned(),
         None => default_socket()?,
     };
-    exchange(&socket, method, path).map_err(|error| Unavailable::Silent {
+    exchange(&socket, method, path, patience).map_err(|error| Unavailable::Silent {
         path: socket,
         error,
     })
@@ -56,9 +69,9 @@ fn default_socket() -> Result<PathBuf, Unavailable> {
     })
 }
 
-fn exchange(socket: &Path, method: &str, path: &str) -> io::Result<Answer> {
+fn exchange(socket: &Path, method: &str, path: &str, patience: Duration) -> io::Result<Answer> {
     let mut stream = UnixStream::connect(socket)?;
-    stream.set_read_timeout(Some(ANSWER_MAX))?;
+    stream.set_read_timeout(Some(patience))?;
     write!(
         stream,
         "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"

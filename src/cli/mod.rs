@@ -4,6 +4,7 @@
 //! arguments as a typed struct. Units: as the argument's help says. Errors: an [`Exit`] code, and
 //! the reason on standard error. Source: exit codes after sysexits.h, see `exit`.
 
+mod cache;
 mod client;
 mod demo;
 mod doctor;
@@ -16,6 +17,7 @@ mod run;
 mod upgrade;
 mod validate;
 
+pub use cache::{CacheCommand, CachePlace};
 pub use demo::Demo;
 pub use exit::Exit;
 pub use explain::Explain;
@@ -75,6 +77,12 @@ pub const COMMANDS: &[Entry] = &[
         about: "List or drain the origins of the running gateway",
         arguments: origins::arguments,
         execute: origins::execute,
+    },
+    Entry {
+        name: "cache",
+        about: "Look at the response cache, flush, purge or prove it",
+        arguments: cache::arguments,
+        execute: cache::execute,
     },
     Entry {
         name: "upgrade",
@@ -156,6 +164,7 @@ mod tests {
             "run" | "validate" => format!("{:?}", Inputs::read(&given)),
             "explain" => format!("{:?}", Explain::read(&given)),
             "origins" => format!("{:?}", Origins::read(&given)),
+            "cache" => format!("{:?}", CacheCommand::read(&given)),
             "upgrade" => format!("{:?}", Upgrade::read(&given)),
             "demo" => format!("{:?}", Demo::read(&given)),
             other => other.to_owned(),
@@ -210,6 +219,31 @@ mod tests {
             ("origins drain pets/", &["invalid value"]),
             ("origins undrain pets", &["Undrain", "origin: \"pets\""]),
             ("origins", &["Usage"]),
+            ("cache stat", &["Stat", "Running(None)", "json: false"]),
+            ("cache stat --admin /s --json", &["\"/s\"", "json: true"]),
+            (
+                "cache verify --path /f --key-file /k",
+                &["File(\"/f\", Some(\"/k\"))"],
+            ),
+            ("cache stat --key-file /k", &["--path"]),
+            ("cache stat --path /f --config t", &["cannot be used with"]),
+            (
+                "cache flush --api a --stage b --config t",
+                &["api: \"a\", stage: \"b\"", "Settings"],
+            ),
+            ("cache flush --api a", &["--stage"]),
+            ("cache flush --stage b", &["--api"]),
+            ("cache flush --all", &["All"]),
+            ("cache flush", &["required"]),
+            ("cache purge --tag t", &["Tag(\"t\")"]),
+            ("cache purge --url http://h/", &["Url(\"http://h/\")"]),
+            ("cache purge --prefix http://h/", &["Prefix(\"http://h/\")"]),
+            ("cache purge --tag t --url u", &["cannot be used with"]),
+            (
+                "cache get /a -H A:b -H C:d",
+                &["url: \"/a\"", "[\"A:b\", \"C:d\"]"],
+            ),
+            ("cache", &["Usage"]),
             ("upgrade", &["Admin(None)"]),
             ("upgrade --admin /s", &["Admin(Some(\"/s\"))"]),
             ("upgrade --pid 17", &["Pid(17)"]),

@@ -7,6 +7,7 @@
 //! is the table of what can be asked. Units: milliseconds. Ranges: `CONNECTIONS_MAX` connections,
 //! requests without bodies. Errors: [`AdminError`] at the start; later, statuses. Source: RFC 9112.
 
+mod cache;
 mod routes;
 mod sockets;
 
@@ -38,6 +39,8 @@ pub(super) struct Admin {
     accepting: Cell<u32>,
     connections: Cell<u32>,
     answering: Cell<u32>,
+    /// A walk over the response cache is under way.
+    walking: Cell<bool>,
 }
 
 /// One listening socket.
@@ -71,6 +74,7 @@ impl Admin {
             accepting: Cell::new(0),
             connections: Cell::new(0),
             answering: Cell::new(0),
+            walking: Cell::new(false),
         })
     }
 

@@ -290,7 +290,7 @@ fn keyring(now: Wall, handover: &Handover) -> Result<Keyring, String> {
 
 /// What the settings leave to the host: connections are bounded by descriptors (45 %), and the
 /// response cache lies in the runtime directory.
-pub(super) fn with_limits(mut plan: Plan) -> Plan {
+pub fn with_limits(mut plan: Plan) -> Plan {
     if let Some(cache) = &mut plan.cache
         && cache.path.is_none()
     {

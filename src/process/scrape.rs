@@ -142,6 +142,7 @@ pub(super) async fn metrics(control: &Control) -> String {
         reloads_failed: control.reloads_failed.get(),
         reloads_reverted: control.reloads_reverted.get(),
         log: totals.as_deref(),
+        cache: (control.blueprint.borrow().cache.as_ref()).map(|cache| cache.store.stats()),
     };
     render(&control.registry.borrow(), &figures)
 }

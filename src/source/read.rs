@@ -246,6 +246,11 @@ impl<'de, 'a: 'de> de::Deserializer<'de> for Reader<'a, '_> {
     ) -> Result<V::Value, Fault> {
         let read = match self.at.text() {
             Some(text) => visitor.visit_enum(text.into_deserializer()),
+            // A word that comes with a value: `{ word = value }`.
+            None if self.at.members().count() == 1 => {
+                let members = Members::new(self.at.clone(), None, self.notes);
+                visitor.visit_enum(de::value::MapAccessDeserializer::new(members))
+            }
             None => {
                 let message = format!("{} does not fit here", self.at.node.kind());
                 Err(Fault {

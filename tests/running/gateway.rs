@@ -28,7 +28,7 @@ pub(crate) struct Gateway {
     pids: Vec<i32>,
 }
 
-const API: &str = r#"
+pub(crate) const API: &str = r#"
 openapi: 3.0.1
 info: { title: Test, version: "1" }
 paths:
@@ -48,10 +48,14 @@ impl Gateway {
     /// Starts one in front of `origin`, with `server` as the lines of `[server]`.
     pub(crate) fn start(origin: SocketAddr, server: &str) -> Gateway {
         let folder = tempfile::tempdir().expect("a folder");
-        fs::write(folder.path().join("api.yaml"), API).expect("the document");
+        Gateway::start_in(folder, API, &settings(origin, server, "127.0.0.1:0"))
+    }
+
+    /// Starts one that serves the document `api` with `settings`, which name it `api.yaml`.
+    pub(crate) fn start_in(folder: tempfile::TempDir, api: &str, settings: &str) -> Gateway {
+        fs::write(folder.path().join("api.yaml"), api).expect("the document");
         install(&folder.path().join("tidegate"));
-        let config = folder.path().join("tidegate.toml");
-        fs::write(&config, settings(origin, server, "127.0.0.1:0")).expect("the settings");
+        fs::write(folder.path().join("tidegate.toml"), settings).expect("the settings");
         let child = spawn(folder.path());
         let pid = i32::try_from(child.id()).expect("a small id");
         let mut gateway = Gateway {
@@ -223,6 +227,7 @@ fn spawn(folder: &Path) -> Child {
     Command::new(folder.join("tidegate"))
         .args(["run", "--config"])
         .arg(folder.join("tidegate.toml"))
+        .env("RUNTIME_DIRECTORY", folder)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(log.expect("a log"))

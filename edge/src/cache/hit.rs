@@ -42,7 +42,7 @@ impl Inner {
     ) -> Option<Hit> {
         let mut found = self.find(hash, key)?;
         let header = found.header;
-        let generation_low = self.store.generation_at(namespace).low();
+        let generation_low = self.store.flushes_at(namespace).low();
         if header.namespace != namespace || header.generation_low != generation_low {
             return None;
         }

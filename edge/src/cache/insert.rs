@@ -18,7 +18,7 @@ use super::{
     slot::{Slot, tag_of},
     stats::Count,
     store::{Store, scale},
-    sync::Ordering,
+    sync::{Ordering, fence},
 };
 
 /// An object to be stored.
@@ -26,7 +26,8 @@ use super::{
 pub struct Insert<'a> {
     /// What it is flushed with.
     pub namespace: Namespace,
-    /// The namespace's generation when its origin was asked: a flush since then refuses it.
+    /// The namespace's generation when its origin was asked: a flush or a purge since then refuses
+    /// it.
     pub generation: Generation,
     /// All that tells it from others, the namespace apart.
     pub key: &'a [u8],
@@ -52,7 +53,7 @@ impl Inner {
     pub(super) fn insert(&self, insert: &Insert<'_>, now_s: u32) -> Result<(), InsertFault> {
         let store = &*self.store;
         let mut header = self.header_of(insert, now_s)?;
-        let hash = store.hash_of(insert.namespace, insert.generation, insert.key);
+        let hash = store.hash_of(insert.namespace, insert.generation.flushes, insert.key);
         header.hash = hash.0;
         let shard = store.shard_of(hash);
         let (queue, frequency) = self.choose_queue(shard, hash);
@@ -69,6 +70,12 @@ impl Inner {
         let slot = Slot::new(place, generation, tag_of(hash.0), frequency);
         self.publish(hash, slot)?;
         store.pass(CrashPoint::Published);
+        fence(Ordering::SeqCst);
+        if store.purges() != insert.generation.purges {
+            // The purge that began meanwhile may have passed this slot.
+            self.remove_all(hash);
+            return Err(InsertFault::OutOfDate);
+        }
         self.count(Count::Inserts, 1);
         self.count(Count::InsertedBytes, u64::from(header.record_bytes()));
         drop(reservation);
@@ -98,7 +105,9 @@ impl Inner {
             return Err(InsertFault::Malformed);
         };
         let namespace = namespace_place(insert.namespace);
-        if insert.keep_until_s <= now_s || store.generation_at(namespace) != insert.generation {
+        let Generation { flushes, purges } = insert.generation;
+        let is_outdated = store.flushes_at(namespace) != flushes || store.purges() != purges;
+        if insert.keep_until_s <= now_s || is_outdated {
             return Err(InsertFault::OutOfDate);
         }
         Ok(Header {
@@ -108,7 +117,7 @@ impl Inner {
             body_bytes,
             is_sealed: store.is_sealed(),
             namespace,
-            generation_low: insert.generation.low(),
+            generation_low: flushes.low(),
             stored_s: insert.stored_s,
             expires_s: insert.expires_s,
             keep_until_s: insert.keep_until_s,

@@ -3,7 +3,9 @@
 //! Shape: a fixed table of counters; a namespace's number chooses one, and a record holds only
 //! while its namespace's counter is what it was. Two namespaces may share a counter, then a flush
 //! of one takes the other along: a miss is always allowed. A counter carries a check, because a
-//! damaged one could bring flushed objects back: it is then replaced by one never used.
+//! damaged one could bring flushed objects back: it is then replaced by one never used. One more
+//! counter has the purges, which take away single objects: a fetch that one of them overtakes is not
+//! stored, whatever it was for, so that no purged answer comes back.
 //! Units: counts, 40 bits. Errors: none. Source: docs/architecture.md, "The cache".
 
 use rapidhash::v3::rapidhash_v3_seeded;
@@ -13,18 +15,27 @@ use super::{
     region::WORD_BYTES,
     slot::get,
     store::Store,
-    sync::{AtomicU64, Ordering},
+    sync::{AtomicU64, Ordering, fence},
 };
 
 /// The number of a namespace: a hash of what it stands for, such as API and stage.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Namespace(pub u64);
 
-/// How often a namespace was flushed, counted from an arbitrary start.
+/// How often a namespace was flushed and the store purged, counted from arbitrary starts. An
+/// answer that was asked for under an older one is not stored.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Generation(pub(super) u64);
+pub struct Generation {
+    pub(super) flushes: Flushes,
+    /// The counter's word as it was: only that it differs counts.
+    pub(super) purges: u64,
+}
 
-impl Generation {
+/// The part of a generation that is in records: they hold only under it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Flushes(pub(super) u64);
+
+impl Flushes {
     /// What a record keeps of it; the whole is part of the record's hash.
     pub(super) fn low(self) -> u32 {
         get(self.0, 0, 16)
@@ -36,8 +47,10 @@ impl Store {
     #[inline]
     #[must_use]
     pub fn generation(&self, namespace: Namespace) -> Generation {
-        let place = namespace_place(namespace);
-        self.generation_at(place)
+        Generation {
+            flushes: self.flushes_at(namespace_place(namespace)),
+            purges: self.purges(),
+        }
     }
 
     /// Makes every object of `namespace` a miss, from now on and in every process.
@@ -45,17 +58,38 @@ impl Store {
         self.advance(namespace_place(namespace));
     }
 
-    pub(super) fn generation_at(&self, place: u32) -> Generation {
+    /// Makes every object a miss.
+    pub fn flush_all(&self) {
+        for place in 0..NAMESPACES_MAX_U32 {
+            self.advance(place);
+        }
+    }
+
+    pub(super) fn flushes_at(&self, place: u32) -> Flushes {
         let word = self.namespace_word(place).load(Ordering::Acquire);
         match self.checked_count(place, word) {
-            Some(count) => Generation(count),
+            Some(count) => Flushes(count),
             None => self.advance(place),
         }
     }
 
+    /// A purge begins: what was asked for before is not stored any more.
+    ///
+    /// Who stores looks at the counter behind its publishing, who purges looks at the slots behind
+    /// its counting, each behind a full fence: one of the two sees the other.
+    pub(super) fn count_purge(&self) {
+        self.advance(PURGES_PLACE);
+        fence(Ordering::SeqCst);
+    }
+
+    /// Differs before and behind the beginning of any purge, in every process.
+    pub(super) fn purges(&self) -> u64 {
+        self.namespace_word(PURGES_PLACE).load(Ordering::Acquire)
+    }
+
     /// True when a record with these marks is of a flushed generation.
     pub(super) fn is_flushed(&self, place: u32, generation_low: u32) -> bool {
-        self.generation_at(place).low() != generation_low
+        self.flushes_at(place).low() != generation_low
     }
 
     /// Starts the counters whose check fails: all of them in a new region.
@@ -68,7 +102,7 @@ impl Store {
         }
     }
 
-    fn advance(&self, place: u32) -> Generation {
+    fn advance(&self, place: u32) -> Flushes {
         let cell = self.namespace_word(place);
         let mut word = cell.load(Ordering::Acquire);
         loop {
@@ -79,7 +113,7 @@ impl Store {
             };
             let new = self.with_check(place, next);
             match cell.compare_exchange(word, new, Ordering::AcqRel, Ordering::Acquire) {
-                Ok(_) => return Generation(next),
+                Ok(_) => return Flushes(next),
                 Err(seen) => word = seen,
             }
         }
@@ -109,8 +143,15 @@ impl Store {
 
 /// Where the namespace's counter is.
 pub(super) fn namespace_place(namespace: Namespace) -> u32 {
-    get(namespace.0 ^ namespace.0 >> 32, 0, NAMESPACE_BITS)
+    let place = get(namespace.0 ^ namespace.0 >> 32, 0, NAMESPACE_BITS);
+    if place == PURGES_PLACE {
+        return PURGES_PLACE + 1; // a neighbour's: the purges' own is nobody else's
+    }
+    place
 }
+
+/// The counter of purges; no namespace has it.
+const PURGES_PLACE: u32 = 0;
 
 const NAMESPACE_BITS: u32 = 12;
 const NAMESPACES_MAX_U32: u32 = 1 << NAMESPACE_BITS;

@@ -15,7 +15,7 @@ use super::{
     hit::Hit,
     insert::Insert,
     life::Seat,
-    namespace::{Generation, Namespace, namespace_place},
+    namespace::{Flushes, Namespace, namespace_place},
     protocol,
     seal::Sealing,
     stats::Count,
@@ -80,8 +80,8 @@ impl Owner {
     #[inline]
     #[must_use]
     pub fn hash(&self, namespace: Namespace, key: &[u8]) -> KeyHash {
-        let generation = self.inner.store.generation(namespace);
-        self.inner.store.hash_of(namespace, generation, key)
+        let flushes = self.inner.store.flushes_at(namespace_place(namespace));
+        self.inner.store.hash_of(namespace, flushes, key)
     }
 
     /// Asks the processor for where `hash` is looked up. For a batch: all of these first, then
@@ -208,14 +208,9 @@ impl Drop for Pin<'_> {
 impl Store {
     /// The hash by which an object of this namespace, generation and key is found.
     #[inline]
-    pub(super) fn hash_of(
-        &self,
-        namespace: Namespace,
-        generation: Generation,
-        key: &[u8],
-    ) -> KeyHash {
+    pub(super) fn hash_of(&self, namespace: Namespace, flushes: Flushes, key: &[u8]) -> KeyHash {
         let which = namespace.0.wrapping_mul(SPREAD_NAMESPACE)
-            ^ generation.0.wrapping_mul(SPREAD_GENERATION).rotate_left(32);
+            ^ flushes.0.wrapping_mul(SPREAD_GENERATION).rotate_left(32);
         let secrets = RapidSecrets {
             seed: self.secrets.seed ^ which,
             secrets: self.secrets.secrets,

@@ -90,6 +90,21 @@ pub struct Stats {
     pub segments_expired: u64,
 }
 
+impl Stats {
+    /// Evictions by cause.
+    #[must_use]
+    pub fn evictions(&self) -> [(&'static str, u64); 6] {
+        [
+            ("small", self.evicted_small),
+            ("main", self.evicted_main),
+            ("expired", self.evicted_expired),
+            ("flushed", self.evicted_flushed),
+            ("index", self.evicted_index),
+            ("no_room", self.evicted_no_room),
+        ]
+    }
+}
+
 impl Store {
     /// The figures of the region, over all processes.
     #[must_use]

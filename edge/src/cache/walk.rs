@@ -49,13 +49,17 @@ pub struct Proof {
 
 impl Owner {
     /// Goes on with `walk` for up to `buckets_max` buckets, and removes the objects for which
-    /// `decide` answers true to what they are, their key and their meta. False at the end.
+    /// `decide` answers true to what they are, their key and their meta. False at the end. Fetches
+    /// that are under way when the walk begins store nothing.
     pub fn purge(
         &self,
         walk: &mut Walk,
         buckets_max: usize,
         mut decide: impl FnMut(&Entry, &[u8], &[u8]) -> bool,
     ) -> bool {
+        if *walk == Walk::default() {
+            self.inner.store.count_purge();
+        }
         let (mut key, mut meta) = (Vec::new(), Vec::new());
         self.inner.walk(walk, buckets_max, |_, found| {
             let Some(mut found) = found else {

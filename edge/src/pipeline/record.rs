@@ -21,6 +21,15 @@ pub(super) fn record(local: &Local, serving: &Serving, peer: Peer, conn: &Conn, 
     let integration_us = (x.integration.attempts > 0).then_some(x.integration.latency_ns / 1000);
     let stage = x.stage.map(|index| index.0 as usize);
     serving.stage_cells.count(stage, x.status);
+    if let Some(hit) = x.cache.counted {
+        serving.stage_cells.count_cached(stage, hit);
+        let metric = if hit {
+            Metric::CacheHits
+        } else {
+            Metric::CacheMisses
+        };
+        local.metrics.cell(metric).add(1);
+    }
     local.metrics.cell(Metric::BytesIn).add(x.request_bytes);
     local.metrics.cell(Metric::BytesOut).add(x.response_bytes);
     if let Some(fault) = x.fault {

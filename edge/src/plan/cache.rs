@@ -8,8 +8,11 @@
 use std::{path::PathBuf, sync::Arc};
 
 use crate::{
-    cache::http::{policy::KeyPolicy, rules::HttpCacheRules},
-    integrate::Source,
+    cache::{
+        Namespace,
+        http::{hash::Hash64, policy::KeyPolicy, rules::HttpCacheRules},
+    },
+    integrate::{RequestParts, Source},
     model::settings::Unauthorized,
 };
 
@@ -70,3 +73,45 @@ pub struct StageCachePlan {
     /// What one who is not allowed gets.
     pub unauthorized: Unauthorized,
 }
+
+impl StageCachePlan {
+    /// Writes the key of a request: scope, namespace, verb and the declared values, each with its
+    /// length. A value that is missing is as if it were empty.
+    pub fn write_key(
+        &self,
+        scope: &[u8],
+        method: &[u8],
+        parts: &RequestParts<'_>,
+        key: &mut Vec<u8>,
+    ) {
+        key.clear();
+        key.push(STAGE_KEY);
+        put(key, scope);
+        put(key, self.namespace.as_bytes());
+        put(key, method);
+        for source in &self.key {
+            put(key, parts.value(source).unwrap_or(&[]));
+        }
+    }
+}
+
+/// What tells the stored answers of one stage of an API from all others.
+#[must_use]
+pub fn stage_scope(api_id: &str, stage: &str) -> Vec<u8> {
+    format!("{api_id}\0{stage}").into_bytes()
+}
+
+/// What the answers stored under `scope` are flushed with.
+#[must_use]
+pub fn stage_namespace(scope: &[u8]) -> Namespace {
+    Namespace(Hash64::of_tag(scope))
+}
+
+fn put(key: &mut Vec<u8>, part: &[u8]) {
+    let len = u32::try_from(part.len()).unwrap_or(u32::MAX);
+    key.extend_from_slice(&len.to_le_bytes());
+    key.extend_from_slice(part);
+}
+
+/// First byte of a stage key; edge keys begin with their version, a small number.
+const STAGE_KEY: u8 = b'S';

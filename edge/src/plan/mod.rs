@@ -20,7 +20,9 @@ use crate::{
     route::{HostMap, Params, RouteIndex, StageIndex, Verb},
 };
 
-pub use cache::{CachePlan, EdgeCachePlan, RouteCache, SealPlan, StageCachePlan};
+pub use cache::{
+    CachePlan, EdgeCachePlan, RouteCache, SealPlan, StageCachePlan, stage_namespace, stage_scope,
+};
 pub use compile::{Compiled, compile};
 pub use fault::{Document, Findings, PlanFault};
 pub use listen::{

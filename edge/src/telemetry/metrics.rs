@@ -123,6 +123,10 @@ pub struct StageCounters {
     pub errors_4xx: Cell,
     /// Answers of 500 to 599.
     pub errors_5xx: Cell,
+    /// Answers from the response cache.
+    pub cache_hits: Cell,
+    /// Answers from an origin although the response cache was asked.
+    pub cache_misses: Cell,
 }
 
 /// One core's counters for the stages of one plan.
@@ -145,6 +149,19 @@ impl StageCells {
             400..=499 => cells.errors_4xx.add(1),
             500..=599 => cells.errors_5xx.add(1),
             _ => {}
+        }
+    }
+
+    /// Counts that the response cache was asked for an answer of `stage`, and whether it had one.
+    #[inline]
+    pub fn count_cached(&self, stage: Option<usize>, hit: bool) {
+        if let Some(cells) = stage.and_then(|index| self.stages.get(index)) {
+            let cell = if hit {
+                &cells.cache_hits
+            } else {
+                &cells.cache_misses
+            };
+            cell.add(1);
         }
     }
 }
@@ -255,6 +272,13 @@ impl Registry {
                 .fold(0, u64::wrapping_add),
             failures: self.cores.get(core).map_or(0, failures),
         }
+    }
+
+    /// The sum of a counter over all cores.
+    #[must_use]
+    pub fn sum(&self, metric: Metric) -> u64 {
+        let values = self.cores.iter().map(|core| core.cell(metric).get());
+        values.fold(0, u64::wrapping_add)
     }
 
     /// Every core.

@@ -11,8 +11,10 @@ use super::{
     metrics::{Cell, Metric, Registry, Series, StageCounters},
     writer::WriterTotals,
 };
-use crate::base::time::Wall;
+use crate::{base::time::Wall, cache::Stats};
 use std::{fmt::Write, sync::atomic::Ordering};
+
+mod store;
 
 /// The `Content-Type` of [`render`]'s text.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -38,6 +40,8 @@ pub struct ProcessFigures<'a> {
     pub reloads_reverted: u64,
     /// The access-log writer, when there is one.
     pub log: Option<&'a WriterTotals>,
+    /// The store of the response cache, when there is one.
+    pub cache: Option<Stats>,
 }
 
 /// The whole text, ready to be sent.
@@ -47,6 +51,9 @@ pub fn render(registry: &Registry, process: &ProcessFigures<'_>) -> String {
     render_process(&mut out, process);
     render_stages(&mut out, registry);
     render_cores(&mut out, registry);
+    if let Some(stats) = &process.cache {
+        store::render(&mut out, stats);
+    }
     out.push_str("# EOF\n");
     out
 }
@@ -149,7 +156,7 @@ fn render_process(out: &mut String, process: &ProcessFigures<'_>) {
 
 fn render_stages(out: &mut String, registry: &Registry) {
     type Pick = fn(&StageCounters) -> &Cell;
-    let counters: [(&'static str, &'static str, Pick); 3] = [
+    let counters: [(&'static str, &'static str, Pick); 5] = [
         ("tidegate_requests", "Requests answered (Count).", |s| {
             &s.requests
         }),
@@ -162,6 +169,16 @@ fn render_stages(out: &mut String, registry: &Registry) {
             "tidegate_errors_5xx",
             "Answers of 500 to 599 (5XXError).",
             |s| &s.errors_5xx,
+        ),
+        (
+            "tidegate_cache_hit_count",
+            "Answers from the response cache (CacheHitCount).",
+            |s| &s.cache_hits,
+        ),
+        (
+            "tidegate_cache_miss_count",
+            "Answers of origins where the response cache was asked (CacheMissCount).",
+            |s| &s.cache_misses,
         ),
     ];
     let used = || registry.series().iter().filter(|series| series.is_used());

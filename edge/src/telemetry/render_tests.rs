@@ -21,6 +21,7 @@ fn text() -> String {
             (None, 403, 3),
         ] {
             cells.count(stage, status);
+            cells.count_cached(stage, status == 200);
             histograms.record(stage, us, (status == 200).then_some(us / 2));
         }
         registry.merge(&mut histograms.swap().expect("the spare is home"));
@@ -43,6 +44,12 @@ fn text() -> String {
         reloads_failed: 1,
         reloads_reverted: 4,
         log: Some(&log),
+        cache: Some(Stats {
+            capacity_bytes: 1 << 26,
+            objects: 5,
+            evicted_main: 8,
+            ..Stats::default()
+        }),
     };
     render(&registry, &process)
 }
@@ -63,6 +70,12 @@ fn samples_print_as_expected() {
         "tidegate_requests_total{api=\"-\",stage=\"-\"} 2",
         "tidegate_errors_4xx_total{api=\"pets\",stage=\"dev\"} 2",
         "tidegate_errors_5xx_total{api=\"odd\\\"\\\\\\n\",stage=\"prod\"} 2",
+        "tidegate_cache_hit_count_total{api=\"pets\",stage=\"dev\"} 2",
+        "tidegate_cache_miss_count_total{api=\"pets\",stage=\"dev\"} 2",
+        "tidegate_cache_miss_count_total{api=\"-\",stage=\"-\"} 0",
+        "tidegate_cache_capacity_bytes 67108864",
+        "tidegate_cache_objects 5",
+        "tidegate_cache_evictions_total{cause=\"main\"} 8",
         "tidegate_latency_seconds_bucket{api=\"pets\",stage=\"dev\",le=\"0.0005\"} 0",
         "tidegate_latency_seconds_bucket{api=\"pets\",stage=\"dev\",le=\"0.001\"} 4",
         "tidegate_latency_seconds_bucket{api=\"pets\",stage=\"dev\",le=\"+Inf\"} 4",

@@ -10,9 +10,13 @@ use std::rc::Rc;
 use serde_json::json;
 use tidegate_edge::{telemetry::render::CONTENT_TYPE, wire::Method};
 
-use crate::process::{
-    control::{Control, Phase},
-    reload, scrape, upgrade, upstreams,
+use super::cache;
+use crate::{
+    cache::Order,
+    process::{
+        control::{Control, Phase},
+        reload, scrape, upgrade, upstreams,
+    },
 };
 
 /// An answer with its whole body.
@@ -35,7 +39,8 @@ impl Answer {
         }
     }
 
-    fn json(status: u16, body: &serde_json::Value) -> Answer {
+    /// JSON, for people to read too.
+    pub(super) fn json(status: u16, body: &serde_json::Value) -> Answer {
         Answer {
             media_type: "application/json",
             ..Answer::text(status, format!("{body:#}\n"))
@@ -56,6 +61,8 @@ enum Action {
         endpoint: Option<String>,
         drained: bool,
     },
+    /// What the query says, of the response cache; empty: figures.
+    Cache(String),
     Reload,
     Upgrade,
     /// Blocks a worker for good, so that a test can see the watchdog; not in release builds.
@@ -95,6 +102,11 @@ fn route(method: Method, path: &str, trusted: bool) -> Result<Action, Refusal> {
         ["origins", origin, endpoint, word @ ("drain" | "undrain")] => {
             let action = set_drained(origin, Some(endpoint), drained(word));
             (action, ORDER, false)
+        }
+        ["cache"] => (Action::Cache(String::new()), READ, false),
+        ["cache", "entry"] => (Action::Cache("entry".to_owned()), READ, false),
+        ["cache", word @ ("flush" | "purge" | "verify")] => {
+            (Action::Cache(word.to_owned()), ORDER, false)
         }
         ["reload"] => (Action::Reload, ORDER, false),
         ["upgrade"] => (Action::Upgrade, ORDER, false),
@@ -182,6 +194,10 @@ pub(super) async fn answer(
                 _ => Answer::json(200, &json!({"endpoints": count, "drained": drained})),
             }
         }
+        Action::Cache(word) => match Order::of_request(&word, query) {
+            Ok(order) => cache::answer(control, order).await,
+            Err(refused) => Answer::text(refused.status, format!("{}\n", refused.reason)),
+        },
         Action::Reload => {
             let outcome = reload::reload(control).await;
             let status = if outcome.ok { 200 } else { 409 };
@@ -267,6 +283,20 @@ mod tests {
             (Method::Get, "/metrics", false, Ok(Action::Metrics)),
             (Method::Get, "/config", true, Ok(Action::Config)),
             (Method::Get, "/config", false, Err(Refusal::SocketOnly)),
+            (
+                Method::Get,
+                "/cache",
+                true,
+                Ok(Action::Cache(String::new())),
+            ),
+            (Method::Get, "/cache", false, Err(Refusal::SocketOnly)),
+            (
+                Method::Get,
+                "/cache/purge",
+                true,
+                Err(Refusal::Method(ORDER)),
+            ),
+            (Method::Post, "/cache/other", true, Err(Refusal::Unknown)),
             (Method::Post, "/reload", true, Ok(Action::Reload)),
             (Method::Post, "/reload", false, Err(Refusal::SocketOnly)),
             (Method::Get, "/reload", true, Err(Refusal::Method(ORDER))),

@@ -117,8 +117,21 @@ pub struct KeyView<'a> {
     pub port: u16,
     /// Path, raw.
     pub path: &'a [u8],
+    /// What of the query is in the key.
+    pub query: KeyQuery<'a>,
     /// Whether it is a variant's.
     pub is_variant: bool,
+}
+
+/// What of a query is in a key.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum KeyQuery<'a> {
+    /// There was none.
+    Absent,
+    /// All of it, raw.
+    Whole(&'a [u8]),
+    /// Nothing, or some of its parameters.
+    Chosen,
 }
 
 impl<'a> KeyView<'a> {
@@ -135,14 +148,40 @@ impl<'a> KeyView<'a> {
         let host = read_sized(&mut rest)?;
         let (port, mut rest) = rest.split_first_chunk::<2>()?;
         let path = read_sized(&mut rest)?;
+        let query = match *read_sized(&mut rest)? {
+            [QUERY_ABSENT] => KeyQuery::Absent,
+            [QUERY_WHOLE, ref query @ ..] => KeyQuery::Whole(query),
+            [] | [QUERY_CHOSEN, ..] => KeyQuery::Chosen,
+            _ => return None,
+        };
         (kind <= VARIANT && scheme <= 1).then_some(KeyView {
             scope,
             is_https: scheme == 1,
             host,
             port: u16::from_le_bytes(*port),
             path,
+            query,
             is_variant: kind == VARIANT,
         })
+    }
+
+    /// Whether answers to `uri` may lie under this key.
+    #[must_use]
+    pub fn may_be_of(&self, uri: &Uri<'_>) -> bool {
+        let same_query = match self.query {
+            KeyQuery::Absent => uri.query.is_none(),
+            KeyQuery::Whole(query) => uri.query == Some(query),
+            KeyQuery::Chosen => true,
+        };
+        self.is_of_site(uri) && self.path == uri.path && same_query
+    }
+
+    /// Whether `uri` has the same scheme, host and port.
+    #[must_use]
+    pub fn is_of_site(&self, uri: &Uri<'_>) -> bool {
+        self.is_https == uri.is_https
+            && self.port == uri.port_number()
+            && self.host.eq_ignore_ascii_case(uri.host)
     }
 }
 

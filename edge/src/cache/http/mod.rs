@@ -43,7 +43,7 @@ pub use self::{
     condition::{Answer, answer},
     encode::Draft,
     facts::{Caller, Request, Response},
-    key::{KeyFault, KeySource, KeyView},
+    key::{KeyFault, KeyQuery, KeySource, KeyView},
     policy::{KeyChoice, KeyPolicy, Names},
     reason::{MissReason, PassReason, RevalidateReason},
     record::{Record, Stored, Uncacheable, Variants},

@@ -151,15 +151,21 @@ impl KeyPolicy {
         self.normalise
     }
 
-    pub(super) fn query(&self) -> &Names {
+    /// Which query parameters count.
+    #[must_use]
+    pub fn query(&self) -> &Names {
         &self.query
     }
 
-    pub(super) fn headers(&self) -> &[Vec<u8>] {
+    /// Which request fields count, in lower case.
+    #[must_use]
+    pub fn headers(&self) -> &[Vec<u8>] {
         &self.headers
     }
 
-    pub(super) fn cookies(&self) -> &Names {
+    /// Which cookies count.
+    #[must_use]
+    pub fn cookies(&self) -> &Names {
         &self.cookies
     }
 

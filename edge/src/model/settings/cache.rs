@@ -144,6 +144,7 @@ impl Default for StageCache {
 #[serde(rename_all = "snake_case")]
 pub enum Unauthorized {
     /// 403.
+    #[serde(rename = "fail_with_403")]
     FailWith403,
     /// The stored answer, with a `Warning`.
     #[default]

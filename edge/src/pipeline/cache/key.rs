@@ -8,14 +8,12 @@
 use super::super::exchange::{Exchange, Peer};
 use crate::{
     cache::http::{hash::Uri, key::KeySource, policy::KeyPolicy, record::Variants},
-    integrate::{RequestParts, Source},
+    integrate::RequestParts,
     plan::{StageCachePlan, StagePlan},
 };
 
 /// Longest key.
 pub(super) const KEY_BYTES_MAX: usize = 12 * 1024;
-/// First byte of a stage key; edge keys begin with their version, a small number.
-const STAGE: u8 = b'S';
 
 /// What the request in `x` is for.
 pub(super) fn uri_of<'x>(x: &'x Exchange, peer: &Peer) -> Uri<'x> {
@@ -70,8 +68,7 @@ pub(super) fn write_variant(
     written.ok().map(drop)
 }
 
-/// Writes the key of a stage's cache: scope, namespace, verb and the declared values, each with
-/// its length. A value that is missing is as if it were empty.
+/// Writes the key of a stage's cache.
 pub(super) fn write_stage(
     x: &Exchange,
     stage: &StagePlan,
@@ -89,23 +86,7 @@ pub(super) fn write_stage(
         params: &x.params,
         header: &header,
     };
-    key.clear();
-    key.push(STAGE);
-    put(key, &stage.cache_scope);
-    put(key, plan.namespace.as_bytes());
-    put(key, x.head.method_name.of(bytes));
-    for source in &plan.key {
-        let value: Option<&[u8]> = match source {
-            Source::Static(text) => Some(text),
-            other => parts.value(other),
-        };
-        put(key, value.unwrap_or(&[]));
-    }
+    let method = x.head.method_name.of(bytes);
+    plan.write_key(&stage.cache_scope, method, &parts, key);
     (key.len() <= KEY_BYTES_MAX).then_some(())
-}
-
-fn put(key: &mut Vec<u8>, part: &[u8]) {
-    let len = u32::try_from(part.len()).unwrap_or(u32::MAX);
-    key.extend_from_slice(&len.to_le_bytes());
-    key.extend_from_slice(part);
 }

@@ -28,7 +28,6 @@ use crate::{
     model::settings::Unauthorized,
     net::conn::Conn,
     plan::{EdgeCachePlan, RouteCache, StageCachePlan, StagePlan},
-    telemetry::metrics::Metric,
 };
 
 /// Nobody is known to the gateway yet; credentials in the request count all the same.
@@ -74,7 +73,7 @@ pub(in super::super) fn look_up(
             age_s,
         } => (hit, refresh, age_s),
         Found::Ask => {
-            desk.call.local.metrics.cell(Metric::CacheMisses).add(1);
+            cache.counted = Some(false);
             x.cache = cache;
             return Looked::Ask;
         }
@@ -87,7 +86,7 @@ pub(in super::super) fn look_up(
             return Looked::Refused(fault);
         }
     };
-    desk.call.local.metrics.cell(Metric::CacheHits).add(1);
+    cache.counted = Some(true);
     x.cache = cache;
     let given = give::held(
         desk.call.local,

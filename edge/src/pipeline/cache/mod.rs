@@ -38,6 +38,8 @@ pub struct Tier {
 pub struct CacheUse {
     /// How the store took part; what answers say of it.
     pub outcome: CacheOutcome,
+    /// Whether the store was asked, and whether it answered; counted once a request.
+    pub(super) counted: Option<bool>,
     /// The key, in front the primary one; empty: the store takes no part.
     pub(super) key: Vec<u8>,
     pub(super) primary_bytes: usize,
@@ -94,6 +96,7 @@ impl CacheUse {
     /// Forgets the exchange; memory stays.
     pub(super) fn clear(&mut self) {
         self.outcome = CacheOutcome::Off;
+        self.counted = None;
         self.key.clear();
         self.primary_bytes = 0;
         self.meta.clear();

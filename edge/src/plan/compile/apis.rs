@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 
 use super::{
     super::{
+        cache::{stage_namespace, stage_scope},
         fault::{Document, Findings, Reporter, pointer_part},
         stage::{IntegrationPlan, RoutePlan, StagePlan},
     },
@@ -18,7 +19,6 @@ use super::{
     origins::OriginTable,
 };
 use crate::{
-    cache::http::hash::Hash64,
     model::{
         api::{self, Api, Integration, Method, Resource},
         settings::{ApiSource, Limits, Settings},
@@ -299,7 +299,7 @@ impl<'b> StageBuilder<'b> {
             }
         };
         let is_host_stage = name == self.source.host_stage_name();
-        let cache_scope = format!("{}\0{name}", self.api.id).into_bytes();
+        let cache_scope = stage_scope(&self.api.id, name);
         let hosts = self.source.hosts.iter().filter(|_| is_host_stage);
         Some(StagePlan {
             api_id: self.api.id.as_str().into(),
@@ -308,7 +308,7 @@ impl<'b> StageBuilder<'b> {
             document: self.document,
             hosts: hosts.map(|host| host.as_str().into()).collect(),
             by_path: false,
-            cache_namespace: Hash64::of_tag(&cache_scope),
+            cache_namespace: stage_namespace(&cache_scope).0,
             cache_scope: cache_scope.into(),
             tree,
         })

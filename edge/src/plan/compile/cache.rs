@@ -151,7 +151,8 @@ fn policy_of(
     }
     if policy.ttl_min_s > policy.ttl_max_s {
         let message = "ttl_min_s is greater than ttl_max_s";
-        reporter.error(at("ttl_min_s"), message, "");
+        let hint = format!("write at most {}", policy.ttl_max_s);
+        reporter.error(at("ttl_min_s"), message, hint);
     }
     let choice = KeyChoice {
         query: names(&policy.query),
@@ -249,7 +250,8 @@ pub(super) fn check_source(
     for name in &stage.stages {
         if !source.stage_names().contains(&name.as_str()) {
             let message = format!("there is no stage `{name}`");
-            reporter.error(at("stage_cache/stages"), message, "");
+            let hint = format!("there are {}", source.stage_names().join(", "));
+            reporter.error(at("stage_cache/stages"), message, hint);
         }
     }
     check_ttl(stage.ttl_s, at("stage_cache/ttl_s"), &mut reporter);
@@ -275,7 +277,7 @@ pub(super) fn check_source(
 fn check_ttl(ttl_s: u32, pointer: String, reporter: &mut Reporter<'_>) {
     if ttl_s > STAGE_TTL_S_MAX {
         let message = format!("a lifetime of {ttl_s} s is outside 0 to {STAGE_TTL_S_MAX}");
-        reporter.error(pointer, message, "");
+        reporter.error(pointer, message, "write 0, which keeps nothing, to 3600");
     }
 }
 
