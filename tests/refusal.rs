@@ -32,7 +32,15 @@ fn tidegate(arguments: &[&str], obstacle: Obstacle) -> Output {
     command.args(arguments).current_dir("/");
     // SAFETY: between fork and exec the closure makes system calls only and allocates nothing.
     unsafe { command.pre_exec(move || raise(obstacle)) };
-    command.output().expect("the binary starts")
+    loop {
+        match command.output() {
+            // Another test's child, not yet the program that it will be, has our copy open still.
+            Err(error) if error.kind() == io::ErrorKind::ExecutableFileBusy => {
+                std::thread::yield_now();
+            }
+            output => return output.expect("the binary starts"),
+        }
+    }
 }
 
 /// A copy that a user without rights can run, wherever the build keeps its own.

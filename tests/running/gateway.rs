@@ -224,25 +224,32 @@ fn spawn(folder: &Path) -> Child {
         .create(true)
         .append(true)
         .open(folder.join("log"));
-    Command::new(folder.join("tidegate"))
+    let mut command = Command::new(folder.join("tidegate"));
+    command
         .args(["run", "--config"])
         .arg(folder.join("tidegate.toml"))
         .env("RUNTIME_DIRECTORY", folder)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
-        .stderr(log.expect("a log"))
-        .spawn()
-        .expect("the binary starts")
+        .stderr(log.expect("a log"));
+    loop {
+        match command.spawn() {
+            // Another test's child, not yet the program that it will be, has a copy open still.
+            Err(error) if error.kind() == std::io::ErrorKind::ExecutableFileBusy => {
+                thread::sleep(Duration::from_millis(20));
+            }
+            child => return child.expect("the binary starts"),
+        }
+    }
 }
 
-/// Puts the binary under test at `path`, in place of what stands there. A link is better than a copy: a file that was just written
-/// cannot be run while another test's child still has it open for writing.
+/// Puts the binary under test at `path`, in place of what stands there. A link is better than a
+/// copy: a file that was just written cannot be run while another test's child still has it open.
 pub(crate) fn install(path: &Path) {
     let binary = Path::new(env!("CARGO_BIN_EXE_tidegate"));
     let _ = fs::remove_file(path);
     if fs::hard_link(binary, path).is_err() {
         fs::copy(binary, path).expect("a copy of the binary");
-        thread::sleep(Duration::from_millis(200));
     }
 }
 

@@ -312,6 +312,10 @@ impl Session<'_> {
             }
             return Ok(());
         }
+        if status == 103 && waiting.minor > 0 {
+            self.reader.expect_body(None); // an origin's hint, which clients of 1.0 do not get
+            return Ok(());
+        }
         if status < 200 {
             return Err(format!("{token:x}: {status}, which nobody asked for"));
         }
