@@ -1,6 +1,6 @@
 //! Under which key a request's answer is kept, outside of a connection.
 //!
-//! Shape: [`Asked`] is a request parsed like any other; [`write`] gives its key, [`parts`] says the
+//! Shape: [`Asked`] is a request parsed like any other; `write` gives its key, [`parts`] says the
 //! key in words. Units: bytes. Errors: text, for a URL or header that the gateway would refuse.
 //! Source: `pipeline/cache/key.rs`, which does the same for requests that came over a connection.
 

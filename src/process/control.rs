@@ -2,7 +2,7 @@
 //!
 //! What it is: an unpinned core of its own, with its own ring, that serves no clients. It reads
 //! signals from pipes, answers operators, compiles reloads, and mails orders to the workers. Shape:
-//! [`serve`] starts everything and returns when the last worker has ended. Errors: [`Failure`].
+//! `serve` starts everything and returns when the last worker has ended. Errors: [`Failure`].
 //! Source: RELIABILITY section 9.
 
 use std::{

@@ -1,7 +1,7 @@
 //! The life of the process: from documents to serving cores, reloads, drain, upgrade.
 //!
-//! What it is: everything around the cores. [`load`] turns documents into a plan, [`start`] says
-//! which ones and [`state`] remembers what was good, [`listeners`]
+//! What it is: everything around the cores. [`load`] turns documents into a plan, `start` says
+//! which ones and `state` remembers what was good, [`listeners`]
 //! opens or inherits sockets, [`workers`] puts cores on threads, [`control`] is the thread that
 //! takes signals and orders: `reload`, `ending` and `upgrade` are what it can be told,
 //! `memory` and `watchdog` what it looks after, `manager` who started it all; [`admin`] is where

@@ -1,7 +1,7 @@
 //! Page-aligned memory: anonymous maps for pools and rings, maps of files for shared tables.
 //!
 //! Shape: a fixed run of bytes. An anonymous map is zeroed and committed page by page at first
-//! touch; a map of a file is the file, for every process that maps it. [`file`] makes and locks
+//! touch; a map of a file is the file, for every process that maps it. `file` makes and locks
 //! such files, [`sigbus`] names the one that was cut while in use. Units: bytes. Ranges: 1 byte
 //! up to what the address space gives. Errors: the system's, at creation only. Source: mmap(2).
 

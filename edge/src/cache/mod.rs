@@ -4,10 +4,10 @@
 //! [`Owner`]: bytes in by [`Owner::insert`], bytes out by [`Owner::lookup`] as a [`Hit`] that stays
 //! as it is while it lives. Policies decide above what is stored, under which key and for how long.
 //!
-//! From the bottom: [`region`] is the bytes, [`geometry`] divides them, [`header`] says whose they
-//! are. [`slot`], [`record`], [`segment`] are the words in them, [`protocol`] the steps on those
-//! words that make sharing safe. [`find`] and [`hit`] read, [`insert`] and [`shard`] write,
-//! [`reclaim`] with [`ghost`] makes room, [`life`] knows who is alive. [`http`] has the rules by
+//! From the bottom: `region` is the bytes, `geometry` divides them, `header` says whose they
+//! are. `slot`, `record`, `segment` are the words in them, `protocol` the steps on those
+//! words that make sharing safe. `find` and `hit` read, `insert` and `shard` write,
+//! `reclaim` with `ghost` makes room, `life` knows who is alive. [`http`] has the rules by
 //! which answers are stored and given.
 
 pub mod collapse;

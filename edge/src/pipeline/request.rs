@@ -4,7 +4,7 @@
 //! a stage is one line. [`start`] is the half that needs nobody else, plain functions run straight
 //! from a completion: a hit, a mock, a refusal end there. [`serve`] is the half that awaits: more
 //! bytes, somebody who fetches the same, an origin. Shape: a stage takes the plan and the exchange
-//! and says which [`Way`] the request goes on, or a [`Fault`], which `respond` turns into an answer.
+//! and says which `Way` the request goes on, or a [`Fault`], which `respond` turns into an answer.
 //! Errors: never to the caller; the connection learns only whether it goes on.
 //!
 //! ```text

@@ -5,7 +5,7 @@
 //! written into those lent to the kernel), and what the process holds of what it may. Files:
 //! client connections of what is allowed, and sockets of the open-file limit. Lag: how late the
 //! look itself comes, which is what every task of the core waits too. Shape: [`HostLoad`] is what
-//! all cores share, [`Watch`] what a core remembers from one look to the next. Units: percent,
+//! all cores share, `Watch` what a core remembers from one look to the next. Units: percent,
 //! nanoseconds. Errors: none; a limit of 0 presses nobody. Source: RELIABILITY section 3.
 
 use std::{

@@ -3,8 +3,8 @@
 //! What: touching a page beyond the end of a mapped file raises SIGBUS. The memory is gone and no
 //! code can go on, so the handler names the file on standard error and aborts. Any other bus error
 //! goes to the handler that was there before.
-//! Shape: a fixed table of watched maps, filled by [`Watch::new`], read by the handler with atomic
-//! loads alone. Ranges: [`WATCHES_MAX`] maps, names cut at [`NAME_BYTES_MAX`]; a map beyond the
+//! Shape: a fixed table of watched maps, filled by `Watch::new`, read by the handler with atomic
+//! loads alone. Ranges: `WATCHES_MAX` maps, names cut at `NAME_BYTES_MAX`; a map beyond the
 //! table is not named. Errors: sigaction(2)'s, at installation.
 //! Source: signal-safety(7), mmap(2) "SIGBUS".
 

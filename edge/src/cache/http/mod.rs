@@ -5,10 +5,10 @@
 //! 1. [`key`]: where its answer would lie, under a key [`policy`]; [`select`] and [`vary`] add what
 //!    Vary asks for.
 //! 2. [`record`]: what lies there, read in place.
-//! 3. [`serve`]: whether it answers, from [`facts`] (the request's and response's heads, with
+//! 3. `serve`: whether it answers, from [`facts`] (the request's and response's heads, with
 //!    their [`directives`], [`targeted`] ones and [`date`]s) and [`rules`].
 //! 4. [`condition`]: how it answers: whole, 304, a range.
-//! 5. [`storable`]: whether an origin's answer is kept, and for how long ([`freshness`]);
+//! 5. `storable`: whether an origin's answer is kept, and for how long ([`freshness`]);
 //!    [`encode`] writes it.
 //! 6. [`freshen`]: what a 304 or a HEAD makes of it; [`invalidate`]: what an unsafe request does.
 //! 7. [`reason`], [`report`], [`hash`]: why, said how, and found again by which tag.

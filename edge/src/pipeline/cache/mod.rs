@@ -1,8 +1,8 @@
 //! The response cache on the way of a request: looked up before an origin is asked, kept behind
 //! its answer.
 //!
-//! What it is: [`look_up`] decides whether the store answers, [`give`] writes such an answer,
-//! [`share`] waits for somebody who fetches the same, [`keep`] stores what an origin said, [`refresh`] asks it behind a stale answer. The rules are
+//! What it is: `look_up` decides whether the store answers, `give` writes such an answer,
+//! `share` waits for somebody who fetches the same, `keep` stores what an origin said, `refresh` asks it behind a stale answer. The rules are
 //! [`crate::cache::http`]'s and the bytes [`crate::cache`]'s; here both meet the exchange. Shape:
 //! [`CacheUse`] is what one exchange knows of its key and of what was found. Units: bytes,
 //! seconds. Errors: none of its own; every doubt asks the origin. Source: RFC 9111; the API Gateway
