@@ -3,7 +3,8 @@
 //! Shape: a fixed table of counters; a namespace's number chooses one, and a record holds only
 //! while its namespace's counter is what it was. Two namespaces may share a counter, then a flush
 //! of one takes the other along: a miss is always allowed. A counter carries a check, because a
-//! damaged one could bring flushed objects back: it is then replaced by one never used.
+//! damaged one could bring flushed objects back: when a region is opened, such a one is replaced by
+//! one never used.
 //! Units: counts, 40 bits. Errors: none. Source: docs/architecture.md, "The cache".
 
 use rapidhash::v3::rapidhash_v3_seeded;
@@ -47,10 +48,7 @@ impl Store {
 
     pub(super) fn generation_at(&self, place: u32) -> Generation {
         let word = self.namespace_word(place).load(Ordering::Acquire);
-        match self.checked_count(place, word) {
-            Some(count) => Generation(count),
-            None => self.advance(place),
-        }
+        Generation(word & COUNT_MASK)
     }
 
     /// True when a record with these marks is of a flushed generation.
@@ -68,7 +66,7 @@ impl Store {
         }
     }
 
-    fn advance(&self, place: u32) -> Generation {
+    fn advance(&self, place: u32) {
         let cell = self.namespace_word(place);
         let mut word = cell.load(Ordering::Acquire);
         loop {
@@ -79,7 +77,7 @@ impl Store {
             };
             let new = self.with_check(place, next);
             match cell.compare_exchange(word, new, Ordering::AcqRel, Ordering::Acquire) {
-                Ok(_) => return Generation(next),
+                Ok(_) => return,
                 Err(seen) => word = seen,
             }
         }
