@@ -29,6 +29,8 @@ pub(crate) struct Options {
     pub(crate) folder: PathBuf,
     /// Encrypts the objects.
     pub(crate) is_sealed: bool,
+    /// Only these; all when empty.
+    pub(crate) cases: Vec<String>,
 }
 
 /// One way to look up.
@@ -83,6 +85,11 @@ const CASES: [Case; 5] = [
     },
 ];
 
+/// The names of all cases.
+pub(crate) fn case_names() -> [&'static str; CASES.len()] {
+    CASES.map(|case| case.name)
+}
+
 /// Measures and prints.
 pub(crate) fn run(options: &Options) -> io::Result<bool> {
     let path = options
@@ -118,7 +125,10 @@ fn measure(options: &Options, path: &std::path::Path) -> io::Result<bool> {
     );
     let found = warm(&store, options.keys);
     println!("{:<24}{:>8.4}", "found", found as f64 / options.keys as f64);
-    for case in CASES {
+    let is_wanted = |case: &Case| {
+        options.cases.is_empty() || options.cases.iter().any(|name| name == case.name)
+    };
+    for case in CASES.into_iter().filter(is_wanted) {
         let (mut alone, mut both, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
         for round in 0..options.rounds {
             let one = threads(&store, options, case, 1, round);
@@ -190,7 +200,8 @@ fn threads(store: &Arc<Store>, options: &Options, case: Case, count: usize, roun
             let (store, start) = (Arc::clone(store), Arc::clone(&start));
             let cpu = cpus.get((index + 1) % cpus.len().max(1)).copied();
             let (keys, millions) = (options.keys, u64::from(options.millions));
-            thread::spawn(move || {
+            let worker = thread::Builder::new().name("lookups".to_owned());
+            worker.spawn(move || {
                 if let Some(cpu) = cpu {
                     core_affinity::set_for_current(cpu);
                 }
@@ -203,7 +214,7 @@ fn threads(store: &Arc<Store>, options: &Options, case: Case, count: usize, roun
         .collect();
     let costs: Vec<f64> = workers
         .into_iter()
-        .map(|w| w.join().expect("no panic"))
+        .map(|w| w.expect("a thread").join().expect("no panic"))
         .collect();
     costs.iter().sum::<f64>() / count as f64
 }
@@ -245,10 +256,11 @@ fn look_up(owner: &Owner, prng: &mut Prng, case: Case, keys: u64, lookups: u64) 
     cost
 }
 
+/// A key like those of a gateway, with its number in it.
 fn key(number: u64) -> [u8; KEY_BYTES] {
     let mut key = *b"GET|https|example.test|/items/________________";
-    for (to, shift) in key[KEY_BYTES - 16..].iter_mut().zip((0..16).rev()) {
-        *to = b"0123456789abcdef"[(number >> (4 * shift) & 15) as usize];
+    if let Some(place) = key.last_chunk_mut() {
+        *place = number.to_le_bytes();
     }
     key
 }

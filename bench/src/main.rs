@@ -77,20 +77,13 @@ fn run(matches: &ArgMatches) -> io::Result<bool> {
 
 fn floor_options(matches: &ArgMatches) -> floor::Options {
     let number = |name| *matches.get_one::<u32>(name).expect("it has a default");
-    let names = |name| {
-        matches
-            .get_many::<String>(name)
-            .unwrap_or_default()
-            .cloned()
-            .collect()
-    };
     floor::Options {
         rounds: number("rounds"),
         seconds: number("seconds"),
         connections: number("connections"),
         idle_connections: number("idle-connections"),
-        cases: names("case"),
-        peers: names("peers"),
+        cases: names(matches, "case"),
+        peers: names(matches, "peers"),
         perf: matches.get_one::<String>("perf").cloned(),
         gateway: matches.get_one::<PathBuf>("gateway").cloned(),
         json: matches.get_one::<PathBuf>("json").cloned(),
@@ -110,7 +103,13 @@ fn cache_options(matches: &ArgMatches) -> cache::Options {
             .expect("it has a default")
             .clone(),
         is_sealed: matches.get_flag("sealed"),
+        cases: names(matches, "case"),
     }
+}
+
+fn names(matches: &ArgMatches, name: &str) -> Vec<String> {
+    let given = matches.get_many::<String>(name).unwrap_or_default();
+    given.cloned().collect()
 }
 
 fn sizes(matches: &ArgMatches) -> Sizes {
@@ -207,6 +206,14 @@ fn cache_command() -> Command {
                 .default_value("/dev/shm")
                 .value_parser(value_parser!(PathBuf))
                 .help("Where the region is made"),
+        )
+        .arg(
+            Arg::new("case")
+                .long("case")
+                .value_name("NAME")
+                .action(ArgAction::Append)
+                .value_parser(cache::case_names())
+                .help("Only this case (repeatable); all without it"),
         )
         .arg(
             Arg::new("sealed")

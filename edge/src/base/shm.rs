@@ -32,15 +32,20 @@ impl Region {
     }
 
     /// Maps the first `bytes_len` bytes of `file`, shared; `path` is what a bus error will name.
-    /// Large pages are asked for, and used where the system has them for this kind of file.
     fn of_file(file: &File, bytes_len: usize, path: &Path) -> io::Result<Region> {
         let map = MmapOptions::new().len(bytes_len).map_raw(file)?;
-        let _ = map.advise(Advice::HugePage); // a file system without them is as right, only slower
         let watch = sigbus::Watch::new(map.as_ptr().addr(), bytes_len, path);
-        Ok(Region {
+        let region = Region {
             map,
             watch: Some(watch),
-        })
+        };
+        region.prefer_large_pages();
+        Ok(region)
+    }
+
+    /// Asks for large pages, where the system has them: for maps that are read all over.
+    pub fn prefer_large_pages(&self) {
+        let _ = self.map.advise(Advice::HugePage); // without them it is as right, only slower
     }
 
     /// The first byte; valid as long as the region lives.

@@ -6,7 +6,7 @@
 //! Units: offsets in bytes. Errors: `None` for any doubt. Source: docs/architecture.md, "The cache".
 
 use super::{
-    geometry::{BUCKET_BYTES, BUCKET_SLOTS},
+    geometry::{BUCKET_BYTES, BUCKET_SLOTS, PAGE_BUCKETS},
     owner::{Inner, KeyHash, Pin},
     protocol,
     record::{HEADER_BYTES, HEADER_WORDS, Header, Stamp},
@@ -54,10 +54,12 @@ impl Inner {
     ) -> Option<Found<'_>> {
         let tag = tag_of(hash.0);
         for bucket in self.store.buckets(hash) {
-            for i in 0..BUCKET_SLOTS {
+            let slots = self.store.region.words::<BUCKET_SLOTS>(bucket).map(Slot);
+            for (i, slot) in slots.into_iter().enumerate() {
                 let slot_at = bucket + i * WORD_BYTES;
-                if skip != Some(slot_at)
-                    && let Some(found) = self.follow(slot_at, tag, hash, &is_wanted)
+                if slot.tag() == tag
+                    && skip != Some(slot_at)
+                    && let Some(found) = self.follow(slot_at, slot, hash, &is_wanted)
                 {
                     return Some(found);
                 }
@@ -66,30 +68,25 @@ impl Inner {
         None
     }
 
-    /// The record that the slot at `slot_at` leads to, if it is wanted. A slot that changes while it
+    /// The record that `slot` at `slot_at` leads to, if it is wanted. A slot that changes while it
     /// is followed is followed again: the record has moved, or a newer one has come.
     #[inline]
     fn follow(
         &self,
         slot_at: usize,
-        tag: u32,
+        mut slot: Slot,
         hash: KeyHash,
         is_wanted: &impl Fn(&mut Found<'_>) -> bool,
     ) -> Option<Found<'_>> {
-        let cell = self.store.region.word(slot_at);
-        let mut slot = Slot(protocol::observe(cell));
         for _ in 0..FOLLOW_TRIES {
-            if slot.tag() != tag || slot.is_empty() {
-                return None;
-            }
             if let Some(mut found) = self.examine(slot_at, slot)
                 && found.header.hash == hash.0
                 && is_wanted(&mut found)
             {
                 return Some(found);
             }
-            let seen = Slot(protocol::observe(cell));
-            if seen.is_same_record(slot) {
+            let seen = Slot(protocol::observe(self.store.region.word(slot_at)));
+            if seen.is_same_record(slot) || seen.tag() != tag_of(hash.0) {
                 return None;
             }
             slot = seen;
@@ -220,11 +217,13 @@ impl Inner {
 }
 
 impl Store {
-    /// Where the two buckets of `hash` begin.
+    /// Where the two buckets of `hash` begin. Both lie in one page, so that the second costs no
+    /// walk through the page tables.
     #[inline]
     pub(super) fn buckets(&self, hash: KeyHash) -> [usize; 2] {
-        let second = (hash.0 ^ SECOND_XOR).wrapping_mul(SECOND_FACTOR);
-        [hash.0, second].map(|bits| self.bucket_at(scale(bits, self.geometry.buckets)))
+        let first = scale(hash.0, self.geometry.buckets);
+        let step = 1 + scale(hash.0.rotate_left(STEP_ROTATION), PAGE_BUCKETS - 1);
+        [first, first ^ step].map(|bucket| self.bucket_at(bucket))
     }
 
     /// Where the bucket with this number begins.
@@ -234,42 +233,36 @@ impl Store {
     }
 
     #[inline]
-    pub(super) fn prefetch_bucket(&self, hash: KeyHash) {
-        self.region.prefetch(self.buckets(hash)[0]);
+    pub(super) fn prefetch_buckets(&self, hash: KeyHash) {
+        for bucket in self.buckets(hash) {
+            self.region.prefetch(bucket);
+        }
     }
 
+    /// Fetches what a look-up reads of the record: head and key, and whether it was checked.
     #[inline]
     pub(super) fn prefetch_record(&self, hash: KeyHash) {
         let tag = tag_of(hash.0);
-        let [bucket, second] = self.buckets(hash);
-        for i in 0..BUCKET_SLOTS {
-            let slot = Slot(
-                self.region
-                    .word(bucket + i * WORD_BYTES)
-                    .load(Ordering::Relaxed),
-            );
-            if slot.tag() == tag && self.geometry.holds(slot.place()) {
-                let at = self.geometry.data_at(slot.place());
-                self.region.prefetch(at);
-                self.region.prefetch(at + LINE_BYTES);
-                self.verified.prefetch(slot.place());
-                return;
+        for bucket in self.buckets(hash) {
+            let slots = self.region.words::<BUCKET_SLOTS>(bucket).map(Slot);
+            for slot in slots {
+                if slot.tag() == tag && self.geometry.holds(slot.place()) {
+                    let at = self.geometry.data_at(slot.place());
+                    for line in 0..PREFETCHED_LINES {
+                        self.region.prefetch(at + line * LINE_BYTES);
+                    }
+                    self.verified.prefetch(slot.place());
+                    return;
+                }
             }
         }
-        self.region.prefetch(second);
     }
 
     /// The header at `stamp`, if there is one. The caller has the segment pinned or locked.
     #[inline]
     pub(super) fn read_header(&self, stamp: Stamp) -> Option<Header> {
         let at = self.geometry.data_at(stamp.place);
-        let mut words = [0; HEADER_WORDS];
-        for (i, word) in words.iter_mut().enumerate() {
-            *word = self
-                .region
-                .word(at + i * WORD_BYTES)
-                .load(Ordering::Relaxed);
-        }
+        let words = self.region.words::<HEADER_WORDS>(at);
         // A slot left behind may lead to a record just being written: its payload was written
         // before its header, and is read after.
         protocol::header_read();
@@ -316,9 +309,11 @@ impl Store {
     }
 }
 
-/// Any odd number and any other bits: they make the second bucket independent of the first.
-const SECOND_FACTOR: u64 = 0xff51_afd7_ed55_8ccd;
-const SECOND_XOR: u64 = 0x5851_f42d_4c95_7f2d;
+/// Where in the hash the way to the second bucket begins: below what chooses the first, above the
+/// tag.
+const STEP_ROTATION: u32 = 36;
+/// Lines of a record that are fetched before a look-up.
+const PREFETCHED_LINES: usize = 3;
 /// Bytes copied at a time to be checked.
 const CHECK_BLOCK_BYTES: usize = 1024;
 /// Changes of a slot that one look-up keeps up with.

@@ -1,7 +1,7 @@
 //! How the file is divided: from three numbers to the place of every table.
 //!
 //! ```text
-//! header | live words | namespaces | owners | pins | shards | segment table | index | ghosts | data
+//! header | live words | namespaces | owners | pins | shards | states | segments | index | ghosts | data
 //! ```
 //!
 //! Shape: [`Geometry`], computed the same by everybody who opens the file; nothing in it is read
@@ -32,8 +32,9 @@ pub(super) struct Geometry {
     pub(super) record_bytes_max: u32,
     pub(super) segment_bytes: u32,
     pub(super) shards: u32,
-    /// Segments of each shard.
+    /// Segments of each shard, and all of them.
     pub(super) shard_segments: u32,
+    pub(super) segments: u32,
     pub(super) buckets: usize,
     /// Lines of ghosts of each shard.
     pub(super) ghost_lines: usize,
@@ -41,6 +42,7 @@ pub(super) struct Geometry {
     pub(super) pins_stride: usize,
     pub(super) pins_at: usize,
     pub(super) shards_at: usize,
+    pub(super) states_at: usize,
     pub(super) segments_at: usize,
     pub(super) index_at: usize,
     pub(super) ghosts_at: usize,
@@ -110,13 +112,14 @@ impl Geometry {
         let mean = record_bytes(shape.object_bytes_mean.min(shape.object_bytes_max));
         let objects = segments * segment_bytes as usize / mean as usize;
         let slots = objects / LOAD_OF * LOAD_SLOTS;
-        let buckets = (slots / BUCKET_SLOTS).max(BUCKETS_MIN);
+        let buckets = (slots / BUCKET_SLOTS).next_multiple_of(PAGE_BUCKETS);
         let ghost_lines = (slots / GHOSTS_PER_LINE / shards as usize).max(1);
         let pins_stride = (segments * HALF_BYTES).next_multiple_of(2 * LINE_BYTES);
         let pins_at = OWNERS_AT + OWNERS_MAX as usize * OWNER_BYTES;
         let shards_at = pins_at + OWNERS_MAX as usize * pins_stride;
-        let segments_at = shards_at + shards as usize * SHARD_BYTES;
-        let index_at = segments_at + segments * SEGMENT_ENTRY_BYTES;
+        let states_at = shards_at + shards as usize * SHARD_BYTES;
+        let segments_at = (states_at + segments * WORD_BYTES).next_multiple_of(LINE_BYTES);
+        let index_at = (segments_at + segments * SEGMENT_ENTRY_BYTES).next_multiple_of(PAGE_BYTES);
         let ghosts_at = index_at + buckets * BUCKET_BYTES;
         let data_at = ghosts_at + shards as usize * ghost_lines * LINE_BYTES;
         Geometry {
@@ -126,11 +129,13 @@ impl Geometry {
             segment_bytes,
             shards,
             shard_segments,
+            segments: shards * shard_segments,
             buckets,
             ghost_lines,
             pins_stride,
             pins_at,
             shards_at,
+            states_at,
             segments_at,
             index_at,
             ghosts_at,
@@ -141,7 +146,7 @@ impl Geometry {
     /// All segments.
     #[inline]
     pub(super) fn segments(&self) -> u32 {
-        self.shards * self.shard_segments
+        self.segments
     }
 
     /// Where the byte at `place` is; the caller has checked the place.
@@ -176,7 +181,7 @@ impl Geometry {
     }
 
     /// Every size that two programs must agree on to share a file.
-    pub(super) fn layout(&self) -> [u64; 24] {
+    pub(super) fn layout(&self) -> [u64; 25] {
         [
             LAYOUT_OF_CODE,
             self.bytes_len as u64,
@@ -196,6 +201,7 @@ impl Geometry {
             OWNER_BYTES as u64,
             self.pins_at as u64,
             self.shards_at as u64,
+            self.states_at as u64,
             self.segments_at as u64,
             self.index_at as u64,
             self.ghosts_at as u64,
@@ -246,6 +252,8 @@ pub(super) const SEGMENT_ENTRY_BYTES: usize = LINE_BYTES;
 pub(super) const BUCKET_SLOTS: usize = 8;
 /// Bytes of a bucket.
 pub(super) const BUCKET_BYTES: usize = LINE_BYTES;
+/// Buckets that share a page: a key's two are among them.
+pub(super) const PAGE_BUCKETS: usize = PAGE_BYTES / BUCKET_BYTES;
 /// Ghosts that share a line.
 pub(super) const GHOSTS_PER_LINE: usize = LINE_BYTES / HALF_BYTES;
 /// Where the first record of a segment begins: not at unit 0, so that no slot is zero.
@@ -266,7 +274,6 @@ const SEGMENTS_MIN: u32 = 8;
 const SEGMENTS_WANTED: usize = 512;
 const SEGMENT_BYTES_WANTED: u32 = 8 << 20;
 const SEGMENT_STEP_BYTES: u32 = 64 << 10;
-const BUCKETS_MIN: usize = 64;
 const PAGE_BYTES: usize = 4096;
 /// Changes with the meaning of any table, so that an older program's file is made anew.
 const LAYOUT_OF_CODE: u64 = 1;

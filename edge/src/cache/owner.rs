@@ -88,7 +88,7 @@ impl Owner {
     /// [`Owner::prefetch_record`] for all, then the look-ups.
     #[inline]
     pub fn prefetch(&self, hash: KeyHash) {
-        self.inner.store.prefetch_bucket(hash);
+        self.inner.store.prefetch_buckets(hash);
     }
 
     /// Asks the processor for the record that `hash` seems to lead to.

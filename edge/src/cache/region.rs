@@ -58,6 +58,21 @@ impl Region {
         unsafe { AtomicU32::from_ptr(self.place(at).cast().as_ptr()) }
     }
 
+    /// The `N` words from `at` on, a multiple of 8, each read with acquire; zeros outside. All are
+    /// read at about one time, not at one.
+    #[inline]
+    pub(super) fn words<const N: usize>(&self, at: usize) -> [u64; N] {
+        let mut words = [0; N];
+        if self.holds(at, N * WORD_BYTES) && at.is_multiple_of(WORD_BYTES) {
+            for (i, word) in words.iter_mut().enumerate() {
+                *word = self
+                    .word_within(at + i * WORD_BYTES)
+                    .load(Ordering::Acquire);
+            }
+        }
+        words
+    }
+
     /// Copies the bytes from `at` into all of `into`; false, with nothing copied, outside.
     pub(super) fn copy_out(&self, at: usize, into: &mut [u8]) -> bool {
         if !self.holds(at, into.len()) {

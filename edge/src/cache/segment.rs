@@ -5,7 +5,8 @@
 //!  (generation + 1 at each activation)
 //! ```
 //!
-//! Shape: a line each: state word, cursor, order, latest expiry, end, objects. Active and Sealed
+//! Shape: state words, side by side, for readers; and apart, because inserts write there, a line of
+//! counts each: cursor, order, latest expiry, end, objects. Active and Sealed
 //! can be read, and belong to one queue; Condemned waits for readers to leave. Only the state word
 //! is decisive: a generation that came back would bring its records back, so the word has a check,
 //! looked at when the region is opened. The rest are counts and hints, and a wrong one costs objects,
@@ -15,6 +16,7 @@
 use super::{
     geometry::SEGMENT_ENTRY_BYTES,
     protocol,
+    region::WORD_BYTES,
     slot::{get, put},
     store::Store,
     sync::{AtomicU32, AtomicU64, Ordering},
@@ -127,32 +129,33 @@ impl Store {
     /// The state word.
     #[inline]
     pub(super) fn segment_state(&self, segment: u32) -> &AtomicU64 {
-        self.region.word(self.segment_at(segment))
+        let first = self.geometry.states_at;
+        self.region.word(first + segment as usize * WORD_BYTES)
     }
 
     /// Bytes from the segment's start that are taken, or were asked for.
     pub(super) fn segment_cursor(&self, segment: u32) -> &AtomicU64 {
-        self.region.word(self.segment_at(segment) + 8)
+        self.region.word(self.segment_at(segment))
     }
 
     /// Rises with each activation in the shard: the order of the queues.
     pub(super) fn segment_order(&self, segment: u32) -> &AtomicU64 {
-        self.region.word(self.segment_at(segment) + 16)
+        self.region.word(self.segment_at(segment) + 8)
     }
 
     /// The latest second that a record in it is kept until.
     pub(super) fn segment_expiry(&self, segment: u32) -> &AtomicU32 {
-        self.region.half(self.segment_at(segment) + 24)
+        self.region.half(self.segment_at(segment) + 16)
     }
 
     /// Where the records end, once the segment was full; 0 before.
     pub(super) fn segment_end(&self, segment: u32) -> &AtomicU32 {
-        self.region.half(self.segment_at(segment) + 28)
+        self.region.half(self.segment_at(segment) + 20)
     }
 
     /// Records in it that slots lead to.
     pub(super) fn segment_objects(&self, segment: u32) -> &AtomicU32 {
-        self.region.half(self.segment_at(segment) + 32)
+        self.region.half(self.segment_at(segment) + 24)
     }
 
     #[inline]
@@ -165,7 +168,7 @@ impl Store {
 const CODE_BITS: u32 = 4;
 const CHECK_BITS: u32 = 28;
 
-const _: () = assert!(SEGMENT_ENTRY_BYTES >= 36 && CODE_BITS + CHECK_BITS == 32);
+const _: () = assert!(SEGMENT_ENTRY_BYTES >= 28 && CODE_BITS + CHECK_BITS == 32);
 
 #[cfg(test)]
 mod tests {

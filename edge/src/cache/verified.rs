@@ -33,8 +33,10 @@ impl Verified {
         let stride = blocks.div_ceil(64) * WORD_BYTES;
         let segments = geometry.segments() as usize;
         let bits_at = segments * WORD_BYTES;
+        let map = shm::Region::anonymous(bits_at + segments * stride)?;
+        map.prefer_large_pages();
         Ok(Verified {
-            region: Region::new(shm::Region::anonymous(bits_at + segments * stride)?),
+            region: Region::new(map),
             stride,
             bits_at,
         })
