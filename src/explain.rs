@@ -25,7 +25,10 @@ use tidegate_edge::{
 pub use cache::Caching;
 
 use crate::{
-    cache::key::Asked, diagnostics::Severity, diagnostics::nearest, settings::Configuration,
+    cache::key::{Asked, counted_query},
+    diagnostics::Severity,
+    diagnostics::nearest,
+    settings::Configuration,
 };
 
 /// What would happen to one request.
@@ -246,13 +249,17 @@ impl Request<'_> {
                 .collect(),
         });
         let settings = &self.configuration.settings;
+        let mut counted = None;
         if settings.cache.is_some()
             && let Ok(asked) = Asked::parse(Some(self.plan), &out.method, self.url, &[])
         {
             out.caching = Some(cache::caching(facts, settings, params, &asked));
+            let cache = facts.route.cache.as_ref();
+            counted = cache.and_then(|cache| counted_query(cache, &asked));
         }
+        let query = counted.as_deref().unwrap_or(self.head.query(self.bytes));
         match &facts.route.integration {
-            IntegrationPlan::HttpProxy(proxy) => match self.http_proxy(proxy, params) {
+            IntegrationPlan::HttpProxy(proxy) => match self.http_proxy(proxy, query, params) {
                 Ok(integration) => {
                     out.integration = Some(integration);
                     out.origin = facts.origin.map(origin);
@@ -268,14 +275,20 @@ impl Request<'_> {
         }
     }
 
-    fn http_proxy(&self, proxy: &HttpProxyPlan, params: &Params) -> Result<Integration, Refusal> {
+    /// What an origin is asked whose request has `query`.
+    fn http_proxy(
+        &self,
+        proxy: &HttpProxyPlan,
+        query: &[u8],
+        params: &Params,
+    ) -> Result<Integration, Refusal> {
         let field = |name: &str| {
             let named = self.head.fields.named(self.bytes, name.as_bytes());
             named.last().map(|field| field.value.of(self.bytes))
         };
         let parts = RequestParts {
             path: self.head.path(self.bytes),
-            query: self.head.query(self.bytes),
+            query,
             params,
             header: &field,
         };
@@ -530,6 +543,9 @@ fn write_caching(caching: &Caching, row: &mut impl FnMut(&str, &str)) {
     }
     for (nth, line) in caching.lifetime.iter().enumerate() {
         row(if nth == 0 { "lifetime" } else { "" }, line);
+    }
+    if let Some(forwarded) = &caching.forwarded {
+        row("forwarded", forwarded);
     }
     for (nth, (part, value)) in caching.key.iter().enumerate() {
         let name = if nth == 0 { "key" } else { "" };

@@ -604,7 +604,15 @@ fn faulty_caches_are_placed() {
         ),
         (
             "[cache.policies.p]\nheaders = [\"a b\"]\n",
-            &[(5, 1, E, "shorten the lists")],
+            &[(5, 1, E, "as requests have it")],
+        ),
+        (
+            "[cache.policies.p]\ncookies = { only = [\"\"] }\n",
+            &[(5, 1, E, "as requests have it")],
+        ),
+        (
+            "stage_cache = { capacity = \"0.5\" }\n[cache]\n",
+            &[(4, 28, E, "make `[cache] capacity` the sum")],
         ),
     ];
     for (more, expected) in rows {

@@ -74,6 +74,8 @@ fn requests_are_explained() {
                 "404 without them 10 s",
                 "URL: http://localhost:80/echo/anything/a",
                 "query: only size, v: of v=1&x=2",
+                "forwarded    query v=1",
+                "/anything/a?v=1, Host",
                 "header accept: absent",
             ],
         ),

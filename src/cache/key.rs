@@ -10,6 +10,7 @@ use tidegate_edge::{
     plan::{ListenAddress, Plan, RouteCache, RoutePlan, StagePlan},
     route::Params,
     wire::{
+        Method,
         head::{RequestHead, parse_request},
         limits::HeadLimits,
     },
@@ -151,6 +152,44 @@ pub fn write(
         }
     }
     (key.len() <= KEY_BYTES_MAX).then_some(key)
+}
+
+/// The query that the origin sees; `None`: all of it.
+#[must_use]
+pub fn counted_query(cache: &RouteCache, asked: &Asked) -> Option<Vec<u8>> {
+    let RouteCache::Edge(plan) = cache else {
+        return None;
+    };
+    let is_kept = matches!(asked.head.method, Method::Get | Method::Head);
+    if plan.forward_other_query || !is_kept {
+        return None;
+    }
+    let query = asked.uri().query.unwrap_or(b"");
+    let mut room = vec![0; query.len()];
+    let len = plan.key.write_counted(query, &mut room)?;
+    room.truncate(len);
+    Some(room)
+}
+
+/// The same in words; `None` where the policy counts all of it.
+#[must_use]
+pub fn forwarded(cache: &RouteCache, asked: &Asked) -> Option<String> {
+    let RouteCache::Edge(plan) = cache else {
+        return None;
+    };
+    if *plan.key.query() == Names::All {
+        return None;
+    }
+    if plan.forward_other_query {
+        let text = "all of the query, by forward_other_query; what the origin answers to \
+                    parameters that do not count, everybody gets";
+        return Some(text.to_owned());
+    }
+    Some(match counted_query(cache, asked).as_deref() {
+        None => "all of the query, which is not kept or may be read in several ways".to_owned(),
+        Some([]) => "no query".to_owned(),
+        Some(query) => format!("query {}", text(query)),
+    })
 }
 
 /// The key in words: each part with its value. Values that may be secret are not shown.

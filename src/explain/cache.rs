@@ -29,6 +29,9 @@ pub struct Caching {
     pub key: Vec<(String, String)>,
     /// For how long an answer is kept.
     pub lifetime: Vec<String>,
+    /// What of the query reaches the origin, where that is not all of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub forwarded: Option<String>,
 }
 
 /// What becomes of the request `asked` on the route of `facts`.
@@ -45,6 +48,7 @@ pub(super) fn caching(
             because: vec![why_not(facts, settings)],
             key: Vec::new(),
             lifetime: Vec::new(),
+            forwarded: None,
         };
     };
     let (because, lifetime, answers) = match cache {
@@ -72,6 +76,7 @@ pub(super) fn caching(
         because,
         key: key::parts(cache, facts.route, facts.stage, params, asked),
         lifetime,
+        forwarded: key::forwarded(cache, asked),
     }
 }
 

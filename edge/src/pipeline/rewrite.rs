@@ -8,7 +8,7 @@
 use std::{net::IpAddr, rc::Rc};
 
 use super::{
-    cache::{give, keep},
+    cache::{give, keep, key::forwarded_query},
     exchange::{Exchange, Peer},
     fault::Fault,
     forward::Call,
@@ -34,14 +34,18 @@ use crate::{
 /// The request's head for the origin.
 pub(super) fn request(call: &Call<'_>, x: &mut Exchange, pool: &Rc<Pool>) -> Result<Buf, Fault> {
     let mut scratch = std::mem::take(&mut x.scratch);
-    let written = write_request(call, x, pool, &mut scratch);
+    let mut room = std::mem::take(&mut x.cache.query);
+    let query = forwarded_query(x, call.cache.map(|cache| cache.plan), &mut room);
+    let written = write_request(call, x, query, pool, &mut scratch);
     x.scratch = scratch;
+    x.cache.query = room;
     written
 }
 
 fn write_request(
     call: &Call<'_>,
     x: &Exchange,
+    query: &[u8],
     pool: &Rc<Pool>,
     scratch: &mut [u8],
 ) -> Result<Buf, Fault> {
@@ -56,7 +60,7 @@ fn write_request(
     };
     let parts = RequestParts {
         path: x.head.path(bytes),
-        query: x.head.query(bytes),
+        query,
         params: &x.params,
         header: &last_field,
     };

@@ -57,6 +57,8 @@ pub struct EdgeCachePlan {
     pub name: Box<str>,
     pub rules: HttpCacheRules,
     pub key: KeyPolicy,
+    /// Query parameters that do not count reach the origin all the same.
+    pub forward_other_query: bool,
 }
 
 /// A stage's cache for one method.
@@ -114,4 +116,4 @@ fn put(key: &mut Vec<u8>, part: &[u8]) {
 }
 
 /// First byte of a stage key; edge keys begin with their version, a small number.
-const STAGE_KEY: u8 = b'S';
+pub const STAGE_KEY: u8 = b'S';

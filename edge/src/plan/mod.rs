@@ -21,7 +21,8 @@ use crate::{
 };
 
 pub use cache::{
-    CachePlan, EdgeCachePlan, RouteCache, SealPlan, StageCachePlan, stage_namespace, stage_scope,
+    CachePlan, EdgeCachePlan, RouteCache, STAGE_KEY, SealPlan, StageCachePlan, stage_namespace,
+    stage_scope,
 };
 pub use compile::{Compiled, compile};
 pub use fault::{Document, Findings, PlanFault};

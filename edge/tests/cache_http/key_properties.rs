@@ -45,6 +45,18 @@ fn asked() -> impl Strategy<Value = Asked> {
         })
 }
 
+/// Queries as clients and attackers write them.
+fn query() -> impl Strategy<Value = String> {
+    let name = prop_oneof![
+        "[abcA]{1,2}",
+        Just("%61".to_owned()),
+        Just("%zz".to_owned()),
+        Just("a[]".to_owned())
+    ];
+    let pair = (name, "(=[xy&;]?)?").prop_map(|(name, value)| name + &value);
+    proptest::collection::vec(pair, 0..4).prop_map(|pairs| pairs.join("&"))
+}
+
 impl Asked {
     fn key(&self, policy: &KeyPolicy) -> Vec<u8> {
         let join = |pairs: &[(String, String)], between: &str| {
@@ -118,6 +130,35 @@ proptest! {
             let is_same = one.meaning() == mixed.meaning();
             let equal = one.key(&policy) == mixed.key(&policy);
             prop_assert_eq!(equal, is_same, "{:?} {:?}", one, mixed);
+        }
+    }
+
+    /// Nothing that the key does not tell apart reaches an origin.
+    #[test]
+    fn requests_of_one_key_have_one_query(one in query(), other in query()) {
+        for names in [
+            Names::None,
+            Names::All,
+            Names::Listed(list(&["b", "a"])),
+            Names::AllExcept(list(&["a"])),
+        ] {
+            let policy = policy(names, &[], Names::None, false);
+            let forwarded = |query: &str| {
+                let mut room = vec![0; query.len()];
+                match policy.write_counted(query.as_bytes(), &mut room) {
+                    Some(len) => room[..len].to_vec(),
+                    None => query.as_bytes().to_vec(),
+                }
+            };
+            let key = |query: &str| key(&policy, &format!("/?{query}"), &[], None);
+            let (first, second) = (forwarded(&one), forwarded(&other));
+            if key(&one) == key(&other) {
+                prop_assert_eq!(&first, &second);
+            }
+            // What is forwarded counts, and all that counts is forwarded.
+            let text = String::from_utf8(first).expect("text");
+            prop_assert_eq!(key(&text), key(&one));
+            prop_assert_eq!(forwarded(&text), text.as_bytes());
         }
     }
 

@@ -7,7 +7,7 @@
 //!
 //! ```text
 //! version kind method | scope | policy | scheme | host | port | path | query | headers | cookies
-//! | caller ... | nonce | names and values
+//! | caller ... | nonce of the URI's mark | nonce of the list of variants | names and values
 //! ```
 //!
 //! Units: bytes. Ranges: parts of up to 65,535 bytes. Errors: [`KeyFault`]; the request is then
@@ -65,15 +65,7 @@ impl KeyPolicy {
     /// Writes the primary key of `source` to `out` and gives its length.
     pub fn write(&self, source: &KeySource<'_>, out: &mut [u8]) -> Result<usize, KeyFault> {
         let mut out = Out::new(out);
-        let uri = &source.uri;
-        out.put(&[VERSION, PRIMARY, RETRIEVAL]);
-        out.sized(|out| out.put(source.scope));
-        out.sized(|out| out.put(self.text()));
-        out.put(&[u8::from(uri.is_https)]);
-        out.sized(|out| out.put_lower(uri.host));
-        out.put(&uri.port_number().to_le_bytes());
-        out.sized(|out| out.put(if uri.path.is_empty() { b"/" } else { uri.path }));
-        out.sized(|out| write_query(self.query(), uri.query, out));
+        self.write_front(PRIMARY, source, &mut out);
         for header in self.headers() {
             let normalise = self.normalise();
             out.sized(|out| select::value(source.fields, source.bytes, header, normalise, out));
@@ -83,6 +75,61 @@ impl KeyPolicy {
             write_caller(source, &mut out);
         }
         out.end().ok_or(KeyFault::TooLong)
+    }
+
+    /// Writes the key of the mark of a URI, and gives its length. Where one URI has many keys, by
+    /// what [`KeyPolicy::is_of_uri`] says, each of them ends with the nonce of that mark: without
+    /// the mark, none of them is found again.
+    pub fn write_uri(&self, source: &KeySource<'_>, out: &mut [u8]) -> Result<usize, KeyFault> {
+        let mut out = Out::new(out);
+        self.write_front(MARK, source, &mut out);
+        out.end().ok_or(KeyFault::TooLong)
+    }
+
+    /// What a key of any kind begins with: all that tells URIs apart.
+    fn write_front(&self, kind: u8, source: &KeySource<'_>, out: &mut Out<'_>) {
+        let uri = &source.uri;
+        out.put(&[VERSION, kind, RETRIEVAL]);
+        out.sized(|out| out.put(source.scope));
+        out.sized(|out| out.put(self.text()));
+        out.put(&[u8::from(uri.is_https)]);
+        out.sized(|out| out.put_lower(uri.host));
+        out.put(&uri.port_number().to_le_bytes());
+        out.sized(|out| out.put(if uri.path.is_empty() { b"/" } else { uri.path }));
+        out.sized(|out| write_query(self.query(), uri.query, out));
+    }
+
+    /// Writes the parameters of `query` that count to `out`, in the key's own order, so that
+    /// requests of one key have one query, and gives their length; `None` when all of it counts or
+    /// may count. `out` has room for `query`.
+    #[must_use]
+    pub fn write_counted(&self, query: &[u8], out: &mut [u8]) -> Option<usize> {
+        let mut out = Out::new(out);
+        let put = |out: &mut Out<'_>, pair: &[u8]| {
+            out.put(if out.len() > 0 { b"&" } else { b"" });
+            out.put(pair);
+        };
+        match self.query() {
+            Names::All => return None,
+            Names::None => {}
+            Names::Listed(list) | Names::AllExcept(list) if is_doubtful(list, query) => {
+                return None;
+            }
+            Names::Listed(list) => {
+                for name in list {
+                    for pair in pairs(query).filter(|pair| is_named(pair, name)) {
+                        put(&mut out, pair);
+                    }
+                }
+            }
+            Names::AllExcept(list) => {
+                let counts = |pair: &&[u8]| !list.iter().any(|name| is_named(pair, name));
+                for pair in pairs(query).filter(counts) {
+                    put(&mut out, pair);
+                }
+            }
+        }
+        out.end()
     }
 
     /// Turns the primary key in the first `primary_bytes` of `out` into that of the variant that
@@ -101,6 +148,14 @@ impl KeyPolicy {
         let names = &variants.names;
         names.write_values(source.fields, source.bytes, normalise, &mut out);
         out.end().ok_or(KeyFault::TooLong)
+    }
+}
+
+/// Turns a variant's key back into the primary key that it was made of.
+pub fn turn_primary(key: &mut Vec<u8>, primary_bytes: usize) {
+    key.truncate(primary_bytes);
+    if let Some(kind) = key.get_mut(1) {
+        *kind = PRIMARY;
     }
 }
 
@@ -298,6 +353,7 @@ fn write_caller(source: &KeySource<'_>, out: &mut Out<'_>) {
 const VERSION: u8 = 1;
 const PRIMARY: u8 = 0;
 const VARIANT: u8 = 1;
+const MARK: u8 = 2;
 /// GET, and HEAD from it: no other method's answer is stored.
 const RETRIEVAL: u8 = b'G';
 const QUERY_ABSENT: u8 = 0;

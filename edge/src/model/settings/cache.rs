@@ -52,6 +52,9 @@ impl Default for Cache {
 pub struct CachePolicy {
     /// Which query parameters are part of the key.
     pub query: Choice,
+    /// The others reach the origin too, which must ignore them: what it answers to them is given
+    /// to everybody. Off: they are taken away from `GET` and `HEAD`.
+    pub forward_other_query: bool,
     /// Which request fields are.
     pub headers: Vec<String>,
     /// Which cookies are.
@@ -84,6 +87,7 @@ impl Default for CachePolicy {
     fn default() -> CachePolicy {
         CachePolicy {
             query: Choice::All,
+            forward_other_query: false,
             headers: Vec::new(),
             cookies: Choice::None,
             per_caller: false,
@@ -123,6 +127,8 @@ pub struct StageCache {
     pub require_authorization: bool,
     /// What one who is not allowed gets.
     pub unauthorized: Unauthorized,
+    /// `cacheClusterSize` of API Gateway. Refused with its reason: stages share the region.
+    pub capacity: Option<String>,
     /// Rows for single methods; the last one that fits counts.
     pub methods: Vec<MethodCache>,
 }
@@ -134,6 +140,7 @@ impl Default for StageCache {
             ttl_s: 300,
             require_authorization: true,
             unauthorized: Unauthorized::default(),
+            capacity: None,
             methods: Vec::new(),
         }
     }

@@ -9,7 +9,8 @@ use super::super::exchange::{Exchange, Peer};
 use crate::{
     cache::http::{hash::Uri, key::KeySource, policy::KeyPolicy, record::Variants},
     integrate::RequestParts,
-    plan::{StageCachePlan, StagePlan},
+    plan::{RouteCache, StageCachePlan, StagePlan},
+    wire::Method,
 };
 
 /// Longest key.
@@ -50,6 +51,28 @@ pub(super) fn write_edge(
     let written = policy.write(&source(x, uri, stage), key);
     key.truncate(written.unwrap_or(0));
     written.ok().map(drop)
+}
+
+/// The query that the origin of the request in `x` may see, in `room` if it is not the request's:
+/// a parameter that tells no answers apart must not be able to change one.
+pub(in super::super) fn forwarded_query<'q>(
+    x: &'q Exchange,
+    cache: Option<&RouteCache>,
+    room: &'q mut Vec<u8>,
+) -> &'q [u8] {
+    let query = x.head.query(x.head_bytes.bytes());
+    let Some(RouteCache::Edge(plan)) = cache else {
+        return query;
+    };
+    let is_kept = matches!(x.head.method, Method::Get | Method::Head);
+    if plan.forward_other_query || !is_kept || query.is_empty() {
+        return query;
+    }
+    room.resize(query.len(), 0);
+    match plan.key.write_counted(query, room) {
+        Some(len) => room.get(..len).unwrap_or(&[]),
+        None => query,
+    }
 }
 
 /// Turns the primary key in `key` into that of the variant that the request selects.

@@ -10,7 +10,7 @@
 
 pub(super) mod give;
 pub(super) mod keep;
-mod key;
+pub(super) mod key;
 pub(super) mod look_up;
 pub(super) mod refresh;
 pub(super) mod share;
@@ -59,6 +59,8 @@ pub struct CacheUse {
     pub(super) alone: bool,
     /// Room for a body that is copied.
     pub(super) room: Vec<u8>,
+    /// Room for a query without what does not count.
+    pub(super) query: Vec<u8>,
 }
 
 /// How the store took part in an answer.

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     cache::http::{
-        policy::{KeyChoice, KeyPolicy, Names},
+        policy::{KeyChoice, KeyPolicy, Names, PolicyFault},
         rules::{HttpCacheRules, NegativeTtl, RequestDirectivesRule, SetCookieRule},
         select::Normalise,
     },
@@ -161,13 +161,7 @@ fn policy_of(
         partition: policy.per_caller,
         normalise: Normalise::default(),
     };
-    let key = match KeyPolicy::new(choice) {
-        Ok(key) => key,
-        Err(fault) => {
-            reporter.error(at("headers"), fault, "shorten the lists of names");
-            return None;
-        }
-    };
+    let key = key_of(choice, &at, reporter)?;
     let object_bytes_max = settings.cache.as_ref().map_or(0, |c| c.object_bytes_max);
     Some(EdgeCachePlan {
         name: name.into(),
@@ -194,7 +188,51 @@ fn policy_of(
             ..HttpCacheRules::default()
         },
         key,
+        forward_other_query: policy.forward_other_query,
     })
+}
+
+/// The policy of `choice`; what is wrong with it is told of the list that it is in.
+fn key_of(
+    choice: KeyChoice,
+    at: &impl Fn(&str) -> String,
+    reporter: &mut Reporter<'_>,
+) -> Option<KeyPolicy> {
+    let plain = KeyChoice::default;
+    let (query, headers, cookies) = (&choice.query, &choice.headers, &choice.cookies);
+    let lists = [
+        (
+            "query",
+            KeyChoice {
+                query: query.clone(),
+                ..plain()
+            },
+        ),
+        (
+            "headers",
+            KeyChoice {
+                headers: headers.clone(),
+                ..plain()
+            },
+        ),
+        (
+            "cookies",
+            KeyChoice {
+                cookies: cookies.clone(),
+                ..plain()
+            },
+        ),
+    ];
+    for (key, alone) in lists {
+        if let Err(fault) = KeyPolicy::new(alone) {
+            let hint = match fault {
+                PolicyFault::TooMany => "leave names out, or write \"all\" where that may stand",
+                PolicyFault::Name => "write each name as requests have it, without blanks or `:`",
+            };
+            reporter.error(at(key), fault, hint);
+        }
+    }
+    KeyPolicy::new(choice).ok()
 }
 
 fn names(choice: &Choice) -> Names {
@@ -255,6 +293,11 @@ pub(super) fn check_source(
         }
     }
     check_ttl(stage.ttl_s, at("stage_cache/ttl_s"), &mut reporter);
+    if stage.capacity.is_some() {
+        let message = "a stage has no capacity of its own: all share the region of `[cache]`";
+        let hint = "leave it out, and make `[cache] capacity` the sum of what the stages need";
+        reporter.error(at("stage_cache/capacity"), message, hint);
+    }
     for (row, method) in stage.methods.iter().enumerate() {
         let at = |key: &str| format!("/apis/{index}/stage_cache/methods/{row}/{key}");
         if let Some(ttl_s) = method.ttl_s {
