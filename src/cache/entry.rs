@@ -11,7 +11,7 @@ use tidegate_edge::{
         Hit, Namespace, Owner,
         http::{Record, Stored},
     },
-    plan::{Plan, Resolution, RouteCache, StagePlan},
+    plan::{EdgeCachePlan, Plan, Resolution, RouteCache, StagePlan},
     route::{Params, Verb},
 };
 
@@ -73,6 +73,14 @@ struct Shelf<'a> {
 
 impl Shelf<'_> {
     fn describe(&self, cache: &RouteCache, asked: &Asked, mut key: Vec<u8>) -> Value {
+        if let RouteCache::Edge(plan) = cache
+            && !plan.key.is_of_uri()
+        {
+            match self.mark(plan, asked) {
+                Some(nonce) => key.extend_from_slice(&nonce.to_le_bytes()),
+                None => return json!({"found": false}),
+            }
+        }
         let Some((hit, meta)) = self.fetch(&key) else {
             return json!({"found": false});
         };
@@ -106,6 +114,18 @@ impl Shelf<'_> {
                 value
             }
             _ => json!({"found": false}),
+        }
+    }
+
+    /// What all keys of the URI end with, where it has several.
+    fn mark(&self, plan: &EdgeCachePlan, asked: &Asked) -> Option<u64> {
+        let mut name = vec![0; KEY_BYTES_MAX];
+        let written = plan.key.write_uri(&asked.source(self.stage), &mut name);
+        name.truncate(written.ok()?);
+        let (hit, meta) = self.fetch(&name)?;
+        match Record::decode(&meta, hit.body_bytes() as u64) {
+            Some(Record::Mark(nonce)) => Some(nonce),
+            _ => None,
         }
     }
 

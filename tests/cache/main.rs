@@ -7,6 +7,8 @@
 mod bed;
 mod edge;
 mod operators;
+mod parts;
+mod policies;
 #[path = "../running/mod.rs"]
 mod running;
 mod sharing;

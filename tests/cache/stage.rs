@@ -11,7 +11,7 @@ use crate::running::{
     scripted::{Reply, Scripted, fetch},
 };
 
-const STAGE_API: &str = r#"
+pub(super) const STAGE_API: &str = r#"
 openapi: 3.0.1
 info: { title: Test, version: "1" }
 paths:
@@ -47,6 +47,12 @@ paths:
     get: { x-amazon-apigateway-integration: { type: http_proxy, httpMethod: GET, uri: "http://origin.test/strict" } }
   /silent:
     get: { x-amazon-apigateway-integration: { type: http_proxy, httpMethod: GET, uri: "http://origin.test/silent" } }
+  /cats:
+    get: { x-amazon-apigateway-integration: { type: http_proxy, httpMethod: GET, uri: "http://origin.test/cats", cacheNamespace: animals } }
+  /dogs:
+    get: { x-amazon-apigateway-integration: { type: http_proxy, httpMethod: GET, uri: "http://origin.test/dogs", cacheNamespace: animals } }
+  /birds:
+    get: { x-amazon-apigateway-integration: { type: http_proxy, httpMethod: GET, uri: "http://origin.test/birds", cacheNamespace: birds } }
   /none:
     get: { x-amazon-apigateway-integration: { type: http_proxy, httpMethod: GET, uri: "http://origin.test/none" } }
 "#;
@@ -168,6 +174,25 @@ const STAGE: &[Row] = &[
     Row {
         name: "it is kept",
         path: "/none",
+        body: Some("GET 0"),
+        ..ROW
+    },
+    Row {
+        name: "a namespace",
+        path: "/cats",
+        body: Some("GET 0"),
+        ..ROW
+    },
+    Row {
+        name: "shared by another resource, whose origin is not asked",
+        path: "/dogs",
+        body: Some("GET 0"),
+        asked: 0,
+        ..ROW
+    },
+    Row {
+        name: "another namespace",
+        path: "/birds",
         body: Some("GET 0"),
         ..ROW
     },

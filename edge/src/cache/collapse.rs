@@ -3,18 +3,23 @@
 //! What it is: the book of fetches under way. Who asks first leads; the others follow and read what
 //! the leader has so far, as it arrives. Shape: [`Flights`] is shared by the process, a core works
 //! with it through its [`Seat`]; a [`Leader`] that is dropped before it has ended lets its followers
-//! choose another. Locks are held for a copy of one buffer at most, and only by misses. Units:
-//! bytes. Ranges: one body per key, as long as the store's limit. Errors: none. Source: RFC 9111
-//! section 4 (collapsed requests); RFC 9211 section 2.6.
+//! choose another. Nobody follows a fetch that began before something it may hold was flushed, purged
+//! or invalidated: [`Since`] says when each began. Locks are held for a copy of one buffer at most,
+//! and only by misses. Units: bytes. Ranges: one body per key, as long as the store's limit.
+//! Errors: none. Source: RFC 9111 sections 4 (collapsed requests), 4.4; RFC 9211 section 2.6.
 
 use std::{
     collections::BTreeMap,
     rc::Rc,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use rapidhash::v3::{RapidSecrets, rapidhash_v3_seeded};
 
+use super::namespace::Generation;
 use crate::{
     base::time::Mono,
     exec::{Core, Inbox, Post, TaskId},
@@ -24,10 +29,23 @@ use crate::{
 pub struct Flights {
     shards: [Mutex<UnderWay>; SHARDS],
     cores: Mutex<Vec<Post<TaskId>>>,
+    /// How often keys were invalidated; keys share counters.
+    outdated: Box<[AtomicU64]>,
 }
 
 type UnderWay = BTreeMap<Box<[u8]>, Arc<Flight>>;
 
+/// What was so when a fetch began. Two fetches of one key may share an answer only if it is equal.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Since {
+    /// Flushes and purges, in all processes.
+    pub generation: Generation,
+    /// Invalidations of the key, in this one: see [`Seat::outdated`].
+    pub outdated: u64,
+}
+
+/// Counters of invalidations. Two keys with one counter cost a fetch, and nothing else.
+const OUTDATED_COUNTERS: usize = 4096;
 /// Locks that different keys do not share, as a rule.
 const SHARDS: usize = 64;
 /// Tasks of one core that may be woken at once by others; more are woken by their own deadline.
@@ -35,6 +53,7 @@ const WAKES_MAX: usize = 4096;
 
 /// One fetch.
 struct Flight {
+    since: Since,
     state: Mutex<State>,
 }
 
@@ -110,6 +129,7 @@ impl Default for Flights {
         Flights {
             shards: std::array::from_fn(|_| Mutex::default()),
             cores: Mutex::default(),
+            outdated: (0..OUTDATED_COUNTERS).map(|_| AtomicU64::new(0)).collect(),
         }
     }
 }
@@ -144,20 +164,42 @@ impl Flights {
         let index = usize::try_from(hash % SHARDS as u64).unwrap_or(0);
         &self.shards[index] // in range: the remainder of its length
     }
+
+    fn counter(&self, key: &[u8]) -> &AtomicU64 {
+        let hash = rapidhash_v3_seeded(key, &RapidSecrets::seed(1));
+        let index = usize::try_from(hash % OUTDATED_COUNTERS as u64).unwrap_or(0);
+        &self.outdated[index] // in range: the remainder of its length
+    }
 }
 
 impl Seat {
-    /// Leads the fetch of `key`, or follows the one under way.
+    /// How often `key` was invalidated: to be read before its origin is asked.
     #[must_use]
-    pub fn board(self: &Rc<Seat>, key: &[u8]) -> Boarding {
+    pub fn outdated(&self, key: &[u8]) -> u64 {
+        self.flights.counter(key).load(Ordering::SeqCst)
+    }
+
+    /// What is being fetched for `key` is out of date: nobody else follows it, and whoever stores it
+    /// compares [`Seat::outdated`] before and after.
+    pub fn outdate(&self, key: &[u8]) {
+        self.flights.counter(key).fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Leads the fetch of `key`, or follows the one under way if both began under the same
+    /// circumstances.
+    #[must_use]
+    pub fn board(self: &Rc<Seat>, key: &[u8], since: Since) -> Boarding {
         let mut shard = lock(self.flights.shard(key));
-        if let Some(flight) = shard.get(key) {
+        if let Some(flight) = shard.get(key)
+            && flight.since == since
+        {
             return Boarding::Follows(Follower {
                 seat: Rc::clone(self),
                 flight: Arc::clone(flight),
             });
         }
         let flight = Arc::new(Flight {
+            since,
             state: Mutex::new(State::default()),
         });
         shard.insert(key.into(), Arc::clone(&flight));
@@ -220,6 +262,32 @@ impl Leader {
         self.ended = how;
     }
 
+    /// Ends it for its followers: it goes on, but there is nothing to share.
+    pub fn keep_private(&self) {
+        self.leave();
+        self.change(|state| state.ended = Some(Ended::Private));
+    }
+
+    /// A place among its own followers, for a client whose request another task performs.
+    #[must_use]
+    pub fn follower(&self) -> Follower {
+        Follower {
+            seat: Rc::clone(&self.seat),
+            flight: Arc::clone(&self.flight),
+        }
+    }
+
+    /// New requests must not follow what has ended. Another may lead in its place already.
+    fn leave(&self) {
+        let mut shard = lock(self.seat.flights.shard(&self.key));
+        if shard
+            .get(&self.key)
+            .is_some_and(|flight| Arc::ptr_eq(flight, &self.flight))
+        {
+            shard.remove(&self.key);
+        }
+    }
+
     fn change(&self, change: impl FnOnce(&mut State)) {
         let waiters = {
             let mut state = lock(&self.flight.state);
@@ -232,10 +300,11 @@ impl Leader {
 
 impl Drop for Leader {
     fn drop(&mut self) {
-        // New requests must not follow what has ended.
-        lock(self.seat.flights.shard(&self.key)).remove(&self.key);
+        self.leave();
         let ended = self.ended;
-        self.change(|state| state.ended = Some(ended));
+        self.change(|state| {
+            state.ended.get_or_insert(ended);
+        });
     }
 }
 

@@ -178,7 +178,10 @@ fn answers_to_head() {
             "Last-Modified: Tue, 09 Sep 2025 06:00:00 GMT\r\n",
             HeadEffect::Outdate,
         ),
-        (404, kept, "ETag: \"b\"\r\n", HeadEffect::Nothing),
+        (404, kept, "ETag: \"b\"\r\n", HeadEffect::Outdate),
+        (410, kept, "", HeadEffect::Outdate),
+        (403, kept, "ETag: \"b\"\r\n", HeadEffect::Nothing),
+        (500, kept, "", HeadEffect::Nothing),
     ];
     let rules = HttpCacheRules::default();
     for (status, lines, update, expected) in rows {

@@ -282,7 +282,7 @@ impl Model {
         plain(merged)
     }
 
-    /// Section 4.3.5.
+    /// Section 4.3.5; what HEAD does not find any more is not there for GET either.
     fn head(
         &mut self,
         request: &Message,
@@ -292,7 +292,14 @@ impl Model {
         now_ms: u64,
         response_ms: u64,
     ) {
-        if answered.status() != 200 || entry.response.status() != 200 {
+        if entry.response.status() != 200 {
+            return;
+        }
+        if [404, 410].contains(&answered.status()) {
+            self.stored.remove(at);
+            return;
+        }
+        if answered.status() != 200 {
             return;
         }
         let is_same = |name| match answered.get(name) {

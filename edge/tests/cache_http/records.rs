@@ -5,7 +5,7 @@ use tidegate_edge::{
     cache::http::{
         Caller, Decision, Draft, HttpCacheRules, Normalise, PassReason, Record, Response, Stored,
         VaryNames,
-        encode::{write_uncacheable, write_variants},
+        encode::{write_mark, write_uncacheable, write_variants},
         hash::Hash64,
         record::{FIXED_BYTES, TAGS_MAX},
         storable,
@@ -246,6 +246,11 @@ fn notes_and_lists_return() {
     for end in 0..len {
         assert!(Record::decode(&out[..end], 0).is_none(), "{end}");
     }
+    let len = write_mark(7, &mut out).expect("fits");
+    let mark = Record::decode(&out[..len], 0);
+    assert!(matches!(mark, Some(Record::Mark(7))), "{mark:?}");
+    assert!(Record::decode(&out[..len - 1], 0).is_none());
+    assert!(Record::decode(&out[..len + 1], 0).is_none());
     let none = write_variants(&VaryNames::none(), 9, &mut out).expect("fits");
     assert!(
         Record::decode(&out[..none], 0).is_none(),
@@ -277,6 +282,7 @@ fn touch(meta: &[u8], body_bytes: u64) -> bool {
             assert!((200..=599).contains(&stored.status));
         }
         Record::Variants(variants) => assert!(!variants.names.is_empty()),
+        Record::Mark(_) => assert_eq!(meta.len(), FIXED_BYTES),
         Record::Uncacheable(note) => {
             let _ = note.holds(START);
         }

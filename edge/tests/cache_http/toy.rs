@@ -133,7 +133,7 @@ impl Toy {
         match Record::decode(meta, body.len() as u64).ok_or(MissReason::Damaged)? {
             Record::Response(_) => Ok((meta.clone(), body.clone())),
             Record::Uncacheable(note) if note.holds(turn.now) => Err(MissReason::HitForMiss),
-            Record::Uncacheable(_) => Err(MissReason::Absent),
+            Record::Uncacheable(_) | Record::Mark(_) => Err(MissReason::Absent),
             Record::Variants(variants) => {
                 turn.key.resize(65_536, 0);
                 let bytes = self

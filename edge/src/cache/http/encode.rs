@@ -246,6 +246,13 @@ pub fn write_variants(
     out.end().ok_or(PassReason::RecordTooLarge)
 }
 
+/// Writes the mark of a URI.
+pub fn write_mark(nonce: u64, out: &mut [u8]) -> Result<usize, PassReason> {
+    let mut out = fixed(record::KIND_MARK, out);
+    out.patch(record::NONCE_AT, &nonce.to_le_bytes());
+    out.end().ok_or(PassReason::RecordTooLarge)
+}
+
 /// Writes that a key's answers cannot be stored, from `now` on for `remember_s`.
 pub fn write_uncacheable(
     reason: PassReason,

@@ -97,6 +97,9 @@ pub enum HeadEffect {
 /// What `update`, the answer to a HEAD, says about `stored`.
 #[must_use]
 pub fn head_effect(update: &Response<'_>, stored: &Stored<'_>) -> HeadEffect {
+    if stored.status == 200 && matches!(update.head.status, 404 | 410) {
+        return HeadEffect::Outdate; // there is nothing to GET any more
+    }
     if update.head.status != 200 || stored.status != 200 {
         return HeadEffect::Nothing;
     }

@@ -133,7 +133,8 @@ impl KeyPolicy {
         ]);
     }
 
-    /// Whether one URI has one key, so that invalidating it needs no tag.
+    /// Whether one URI has one key. Otherwise its keys end with the nonce of its mark, so that
+    /// invalidating it takes one step too.
     #[must_use]
     pub fn is_of_uri(&self) -> bool {
         self.headers.is_empty() && self.cookies == Names::None && !self.partition

@@ -1,8 +1,8 @@
 //! What is kept beside a stored body: the record, read in place.
 //!
-//! What it is: three kinds. A response has its times and terms and its head as it will be sent; a
+//! What it is: four kinds. A response has its times and terms and its head as it will be sent; a
 //! list of variants says which request fields select under a key; a note says that a key's answers
-//! cannot be stored. Shape: 72 fixed bytes, little-endian, then head, selecting values and tags,
+//! cannot be stored; a mark has the nonce that is in all keys of one URI. Shape: 72 fixed bytes, little-endian, then head, selecting values and tags,
 //! which fill the record to its last byte; nothing depends on where it lies. The head is cut so
 //! that every answer made from it is a copy of neighbouring bytes:
 //!
@@ -34,6 +34,8 @@ pub enum Record<'a> {
     Variants(Variants<'a>),
     /// The key's answers cannot be stored.
     Uncacheable(Uncacheable),
+    /// What all keys of this URI hold, see [`super::key::KeyPolicy::write_uri`].
+    Mark(u64),
 }
 
 impl<'a> Record<'a> {
@@ -46,6 +48,7 @@ impl<'a> Record<'a> {
             KIND_RESPONSE => Stored::decode(reader, body_bytes).map(Record::Response),
             KIND_VARIANTS => Variants::decode(reader).map(Record::Variants),
             KIND_UNCACHEABLE => Uncacheable::decode(reader).map(Record::Uncacheable),
+            KIND_MARK if reader.rest.is_empty() => Some(Record::Mark(reader.u64(NONCE_AT))),
             _ => None,
         }
     }
@@ -353,6 +356,7 @@ pub(super) const UNKNOWN_BYTES: u64 = u64::MAX;
 pub(super) const KIND_RESPONSE: u8 = 1;
 pub(super) const KIND_VARIANTS: u8 = 2;
 pub(super) const KIND_UNCACHEABLE: u8 = 3;
+pub(super) const KIND_MARK: u8 = 4;
 
 pub(super) const FLAG_MUST_REVALIDATE: u8 = 1;
 pub(super) const FLAG_NO_CACHE: u8 = 2;

@@ -10,21 +10,22 @@ use super::{
         exchange::Exchange,
         forward::{Call, RouteStore},
     },
-    CacheOutcome, CacheUse, key,
+    CacheOutcome, CacheUse, Tier, key,
     look_up::{CALLER, ttl_s},
-    seconds,
+    mark, seconds,
 };
 use crate::{
     cache::{
-        Generation, Hit, Insert, Namespace, Owner,
-        collapse::{Ended, Leader},
+        Hit, Insert, Namespace, Owner,
+        collapse::{Ended, Leader, Seat},
         http::{
             encode::{self, Draft},
             facts::{Request, Response},
             freshen::{self, Fit, HeadEffect, Scratch},
             freshness::{Lifetime, LifetimeSource},
-            hash::uri_tag,
+            hash::{Uri, uri_tag},
             invalidate,
+            key::turn_primary,
             record::{Record, Stored},
             rules::HttpCacheRules,
             select::Normalise,
@@ -70,8 +71,7 @@ pub(in super::super) fn answer_came(call: &Call<'_>, x: &mut Exchange) -> Came {
         return Came::Pass;
     }
     let mut cache = std::mem::take(&mut x.cache);
-    let owner = &tier.owner;
-    let desk = Desk { call, stage, owner };
+    let desk = Desk::new(call, stage, tier);
     let came = match plan {
         RouteCache::Edge(plan) => desk.by_policy(plan, x, &mut cache),
         RouteCache::Stage(plan) => desk.by_stage(plan, x, &mut cache),
@@ -116,13 +116,29 @@ pub(in super::super) fn pass_on(
     }
     lead.append(copy);
     copy.clear();
-    lead.body_bytes() <= bytes_max
+    let fits = lead.body_bytes() <= bytes_max;
+    if !fits {
+        lead.keep_private(); // its followers need not wait for the end of something they cannot use
+    }
+    fits
 }
 
 struct Desk<'a> {
     call: &'a Call<'a>,
     stage: &'a StagePlan,
     owner: &'a Owner,
+    seat: &'a Seat,
+}
+
+impl<'a> Desk<'a> {
+    fn new(call: &'a Call<'a>, stage: &'a StagePlan, tier: &'a Tier) -> Desk<'a> {
+        Desk {
+            call,
+            stage,
+            owner: &tier.owner,
+            seat: &tier.seat,
+        }
+    }
 }
 
 impl Desk<'_> {
@@ -170,8 +186,8 @@ impl Desk<'_> {
                 if let CacheOutcome::Miss { detail, .. } = &mut cache.outcome {
                     *detail = detail.or(Some(reason.as_str()));
                 }
-                let noted = remember_s > 0 && request.is_retrieval();
-                if noted && self.write_primary(plan, x, cache).is_some() {
+                if remember_s > 0 && request.is_retrieval() {
+                    turn_primary(&mut cache.key, cache.primary_bytes);
                     self.note_uncacheable(reason, remember_s, cache);
                 }
             }
@@ -274,7 +290,7 @@ impl Desk<'_> {
         let copied = hit.copy_body(0, &mut body);
         if copied == body.len() {
             let times = (now_s, expires_s, keep_until_s);
-            self.insert(&cache.key, cache.generation, (&meta, &body), times);
+            self.insert(cache, (&meta, &body), times);
         }
         Some(meta)
     }
@@ -304,9 +320,7 @@ impl Desk<'_> {
             return;
         };
         let uri = key::uri_of(x, &self.call.peer);
-        if self.write_primary(plan, x, cache).is_none() {
-            return;
-        }
+        turn_primary(&mut cache.key, cache.primary_bytes);
         if !names.is_empty() && self.choose_variant(plan, &names, x, cache).is_none() {
             return;
         }
@@ -325,20 +339,6 @@ impl Desk<'_> {
                 *stored = true;
             }
         }
-    }
-
-    /// Writes the primary key again, if it was turned into a variant's.
-    fn write_primary(
-        &self,
-        plan: &EdgeCachePlan,
-        x: &Exchange,
-        cache: &mut CacheUse,
-    ) -> Option<()> {
-        if cache.key.len() == cache.primary_bytes {
-            return Some(());
-        }
-        let uri = key::uri_of(x, &self.call.peer);
-        key::write_edge(x, uri, self.stage, &plan.key, &mut cache.key)
     }
 
     /// Extends the key to the variant that the request selects; the list of variants is written
@@ -370,7 +370,7 @@ impl Desk<'_> {
         meta.truncate(len);
         let keep_until_s = now_s.saturating_add(plan.rules.ttl_max_s);
         let times = (now_s, keep_until_s, keep_until_s);
-        self.insert(&cache.key, cache.generation, (&meta, &[]), times);
+        self.insert(cache, (&meta, &[]), times);
         let Some(Record::Variants(variants)) = Record::decode(&meta, 0) else {
             return None;
         };
@@ -389,7 +389,7 @@ impl Desk<'_> {
             let until_s = seconds(now).saturating_add(remember_s);
             let times = (seconds(now), until_s, until_s);
             let meta = meta.get(..len).unwrap_or(&[]);
-            self.insert(&cache.key, cache.generation, (meta, &[]), times);
+            self.insert(cache, (meta, &[]), times);
         }
     }
 
@@ -402,32 +402,45 @@ impl Desk<'_> {
         response: &Response<'_>,
         cache: &mut CacheUse,
     ) {
-        let namespace = self.namespace();
-        if self.write_primary(plan, x, cache).is_none() {
-            return;
-        }
-        self.owner.remove(namespace, &cache.key);
         let base = key::uri_of(x, &self.call.peer);
+        self.invalidate_uri(plan, x, base, cache);
         let mut room = [0; 8 * 1024];
         for reference in invalidate::references(response) {
             if let Some(same) = invalidate::resolve(&base, reference, &mut room) {
-                let uri = crate::cache::http::hash::Uri {
+                let uri = Uri {
                     path: same.path,
                     query: same.query,
                     ..base
                 };
-                if key::write_edge(x, uri, self.stage, &plan.key, &mut cache.key).is_some() {
-                    self.owner.remove(namespace, &cache.key);
-                }
+                self.invalidate_uri(plan, x, uri, cache);
             }
         }
         cache.key.clear();
     }
 
+    /// Makes every answer of `uri` unreachable: the variants go with their list, and where the key
+    /// has more than the URI in it, all of its keys with their mark.
+    fn invalidate_uri(
+        &self,
+        plan: &EdgeCachePlan,
+        x: &Exchange,
+        uri: Uri<'_>,
+        cache: &mut CacheUse,
+    ) {
+        if !plan.key.is_of_uri() {
+            return mark::remove(self.owner, x, uri, (self.stage, &plan.key), &mut cache.key);
+        }
+        if key::write_edge(x, uri, self.stage, &plan.key, &mut cache.key).is_some() {
+            cache.primary_bytes = cache.key.len();
+            self.seat.outdate(cache.flight_key());
+            self.owner.remove(self.namespace(), &cache.key);
+        }
+    }
+
     fn by_stage(&self, plan: &StageCachePlan, x: &Exchange, cache: &mut CacheUse) -> Came {
         let now = self.call.local.core.wall();
-        if x.answer.framing == Framing::UntilClose || x.answer.status == 304 {
-            return Came::Pass; // nobody could tell whether it came whole
+        if x.answer.framing == Framing::UntilClose || matches!(x.answer.status, 206 | 304) {
+            return Came::Pass; // a part, nothing, or nobody could tell whether it came whole
         }
         let request = Request::new(&x.head, x.head_bytes.bytes(), CALLER);
         let rules = HttpCacheRules::default();
@@ -478,17 +491,25 @@ impl Desk<'_> {
         Namespace(self.stage.cache_namespace)
     }
 
+    /// Stores under the key of `cache`, unless that was flushed, purged or invalidated since its
+    /// origin was asked.
     fn insert(
         &self,
-        key: &[u8],
-        generation: Option<Generation>,
+        cache: &CacheUse,
         (meta, body): (&[u8], &[u8]),
         (stored_s, expires_s, keep_until_s): (u32, u32, u32),
     ) {
+        let (Some(generation), key) = (cache.generation, &*cache.key) else {
+            return;
+        };
+        let is_outdated = || self.seat.outdated(cache.flight_key()) != cache.outdated;
+        if is_outdated() {
+            return;
+        }
         let namespace = self.namespace();
         let insert = Insert {
             namespace,
-            generation: generation.unwrap_or_else(|| self.owner.store().generation(namespace)),
+            generation,
             key,
             meta,
             body: &[body],
@@ -498,6 +519,10 @@ impl Desk<'_> {
         };
         // What is not stored is fetched again, and the store counts it.
         let _ = self.owner.insert(&insert, stored_s);
+        if is_outdated() {
+            // Whoever invalidated it meanwhile counted first and then removed, maybe before this.
+            self.owner.remove(namespace, key);
+        }
     }
 }
 
@@ -553,12 +578,11 @@ pub(in super::super) fn finish(call: &Call<'_>, x: &mut Exchange, body: &[u8]) {
         return;
     };
     let RouteStore { stage, tier, .. } = store;
-    let owner = &tier.owner;
-    let desk = Desk { call, stage, owner };
+    let desk = Desk::new(call, stage, tier);
     let times = (fill.stored_s, fill.expires_s, fill.keep_until_s);
-    let (key, generation) = (&x.cache.key, x.cache.generation);
-    let insert = |body: &[u8]| desk.insert(key, generation, (&fill.meta, body), times);
-    match x.cache.lead.take() {
+    let lead = x.cache.lead.take();
+    let insert = |body: &[u8]| desk.insert(&x.cache, (&fill.meta, body), times);
+    match lead {
         None => insert(body),
         Some(lead) => {
             lead.append(body);
@@ -571,7 +595,7 @@ pub(in super::super) fn finish(call: &Call<'_>, x: &mut Exchange, body: &[u8]) {
 
 /// What a request asks its origin instead of its client's own conditions.
 pub(in super::super) fn replaces_condition(x: &Exchange, known: Known) -> bool {
-    x.cache.is_validating()
+    (x.cache.is_validating() || x.cache.whole)
         && matches!(
             known,
             Known::IfNoneMatch | Known::IfModifiedSince | Known::Range | Known::IfRange

@@ -53,6 +53,20 @@ pub(super) fn write_edge(
     written.ok().map(drop)
 }
 
+/// Writes the key of the mark of `uri` under `policy` to `key`.
+pub(super) fn write_uri(
+    x: &Exchange,
+    uri: Uri<'_>,
+    stage: &StagePlan,
+    policy: &KeyPolicy,
+    key: &mut Vec<u8>,
+) -> Option<()> {
+    key.resize(KEY_BYTES_MAX, 0);
+    let written = policy.write_uri(&source(x, uri, stage), key);
+    key.truncate(written.unwrap_or(0));
+    written.ok().map(drop)
+}
+
 /// The query that the origin of the request in `x` may see, in `room` if it is not the request's:
 /// a parameter that tells no answers apart must not be able to change one.
 pub(in super::super) fn forwarded_query<'q>(

@@ -12,7 +12,7 @@ use super::{
     },
     CacheOutcome, CacheUse,
     give::{self, Given},
-    key, seconds,
+    key, mark, seconds,
 };
 use crate::{
     base::time::Wall,
@@ -101,10 +101,10 @@ pub(in super::super) fn look_up(
 
 /// What the functions below look at.
 #[derive(Clone, Copy)]
-struct Desk<'a> {
-    call: &'a Call<'a>,
-    stage: &'a StagePlan,
-    owner: &'a Owner,
+pub(super) struct Desk<'a> {
+    pub(super) call: &'a Call<'a>,
+    pub(super) stage: &'a StagePlan,
+    pub(super) owner: &'a Owner,
 }
 
 enum Found {
@@ -138,6 +138,11 @@ fn by_policy(desk: Desk<'_>, plan: &EdgeCachePlan, x: &Exchange, cache: &mut Cac
     let namespace = Namespace(desk.stage.cache_namespace);
     cache.generation = Some(desk.owner.store().generation(namespace));
     let now = desk.call.local.core.wall();
+    if !plan.key.is_of_uri() && mark::append(desk, plan, x, cache, now).is_none() {
+        cache.generation = None;
+        cache.ask("bypass", Some("no-room"));
+        return Found::Pass;
+    }
     let Some(hit) = find(desk, plan, x, cache, now) else {
         if let CacheOutcome::Miss { .. } = cache.outcome {
             return Found::Ask;
@@ -290,7 +295,13 @@ fn by_stage(
     if asks_anew(x) {
         // Until callers can be authorized, nobody is.
         match plan.unauthorized {
-            _ if !plan.require_authorization => return Found::Ask,
+            _ if !plan.require_authorization => {
+                // What others fetch already is not what this client asks for.
+                if let Some(RouteStore { tier, .. }) = desk.call.cache {
+                    tier.seat.outdate(cache.flight_key());
+                }
+                return Found::Ask;
+            }
             Unauthorized::FailWith403 => return Found::Refused(Fault::InvalidationDenied),
             Unauthorized::SucceedWithResponseHeader => x.warns = true,
             Unauthorized::SucceedWithoutResponseHeader => {}

@@ -2,7 +2,8 @@
 //! its answer.
 //!
 //! What it is: `look_up` decides whether the store answers, `give` writes such an answer,
-//! `share` waits for somebody who fetches the same, `keep` stores what an origin said, `refresh` asks it behind a stale answer. The rules are
+//! `share` waits for somebody who fetches the same, `keep` stores what an origin said, `refresh`
+//! asks it behind a stale answer, `mark` lets one step invalidate many keys of a URI. The rules are
 //! [`crate::cache::http`]'s and the bytes [`crate::cache`]'s; here both meet the exchange. Shape:
 //! [`CacheUse`] is what one exchange knows of its key and of what was found. Units: bytes,
 //! seconds. Errors: none of its own; every doubt asks the origin. Source: RFC 9111; the API Gateway
@@ -12,6 +13,7 @@ pub(super) mod give;
 pub(super) mod keep;
 pub(super) mod key;
 pub(super) mod look_up;
+mod mark;
 pub(super) mod refresh;
 pub(super) mod share;
 
@@ -23,6 +25,7 @@ use crate::{
         Generation, Hit, Owner,
         collapse::{Leader, Seat},
     },
+    plan::STAGE_KEY,
 };
 
 /// The response cache as one core has it.
@@ -49,6 +52,10 @@ pub struct CacheUse {
     pub(super) held: Option<Hit>,
     /// The namespace's generation when the origin was asked.
     pub(super) generation: Option<Generation>,
+    /// How often its key had been invalidated then.
+    pub(super) outdated: u64,
+    /// The origin is asked for the whole answer, whatever part or change of it the client wants.
+    pub(super) whole: bool,
     /// When it was asked.
     pub(super) asked_at: Wall,
     /// An answer that is on its way into the store.
@@ -104,6 +111,8 @@ impl CacheUse {
         self.meta.clear();
         self.held = None;
         self.generation = None;
+        self.outdated = 0;
+        self.whole = false;
         self.fill = None;
         self.lead = None;
         self.alone = false;
@@ -111,6 +120,17 @@ impl CacheUse {
         if self.room.capacity() > ROOM_KEPT_BYTES {
             self.room = Vec::new();
         }
+    }
+
+    /// What tells the URI of its key, and what else is in the primary key, from others.
+    pub(super) fn flight_key(&self) -> &[u8] {
+        // A variant's key begins with the primary one but for the bytes that say which it is; a
+        // stage's keys have no variants.
+        let from = match self.key.first() {
+            Some(&STAGE_KEY) => 0,
+            _ => KIND_BYTES,
+        };
+        self.key.get(from..self.primary_bytes).unwrap_or(&[])
     }
 
     /// The origin is asked whether what is held is still good.
@@ -128,6 +148,8 @@ impl CacheUse {
     }
 }
 
+/// Bytes in front of an edge key that say its version and kind; what follows is not [`STAGE_KEY`].
+const KIND_BYTES: usize = 2;
 /// Room for bodies that an unused exchange keeps.
 const ROOM_KEPT_BYTES: usize = 64 * 1024;
 

@@ -1,7 +1,8 @@
 //! Waiting for somebody who fetches the same.
 //!
 //! What it is: the first of several concurrent misses asks the origin, the others read its answer
-//! as it arrives; each checks for itself whether the answer is for it. Shape: [`share`] ends with
+//! as it arrives; each checks for itself whether the answer is for it. Who wants a part of what is
+//! not there has the whole fetched, and reads it like the others. Shape: [`share`] ends with
 //! what the request does next. Units: milliseconds. Errors: none; who has waited long enough asks
 //! the origin alone, and a leader that fails leaves the fetch to one of its followers.
 //! Source: RFC 9111 section 4; `cache::collapse`.
@@ -16,11 +17,12 @@ use super::{
     CacheOutcome,
     give::{Given, Source, give},
     look_up::{CALLER, Looked, look_up},
+    refresh::fetch_whole,
 };
 use crate::{
     base::time::Mono,
     cache::{
-        collapse::{Boarding, Ended, Follower, Progress},
+        collapse::{Boarding, Ended, Follower, Progress, Since},
         http::{
             facts::Request,
             record::Record,
@@ -30,7 +32,7 @@ use crate::{
     net::conn::Conn,
     plan::RouteCache,
     telemetry::metrics::Metric,
-    wire::Method,
+    wire::{Known, Method},
 };
 
 /// Leaders that one request follows before it asks alone.
@@ -46,26 +48,44 @@ pub(in super::super) async fn share(
     let Some(RouteStore { tier, .. }) = call.cache else {
         return Looked::Ask;
     };
-    if x.cache.alone || x.cache.generation.is_none() || x.head.method != Method::Get {
+    let Some(mut generation) = x.cache.generation else {
+        return Looked::Ask;
+    };
+    x.cache.outdated = tier.seat.outdated(x.cache.flight_key());
+    if x.cache.alone || x.head.method != Method::Get {
         return Looked::Ask;
     }
     let plan = call.serving.plan.cache.as_ref();
     let collapse_ms = plan.map_or(0, |plan| u64::from(plan.collapse_ms));
     let deadline = call.local.core.now().plus_ms(collapse_ms);
     for _ in 0..LEADERS_MAX {
-        let key = x.cache.key.get(..x.cache.primary_bytes).unwrap_or(&[]);
-        let follower = match tier.seat.board(key) {
+        let since = Since {
+            generation,
+            outdated: x.cache.outdated,
+        };
+        let (follower, is_own) = match tier.seat.board(x.cache.flight_key(), since) {
+            Boarding::Leads(leader) if wants_other_than_whole(x) => {
+                let follower = leader.follower();
+                fetch_whole(call, x, leader);
+                (follower, true)
+            }
             Boarding::Leads(leader) => {
                 x.cache.lead = Some(leader);
                 return Looked::Ask;
             }
-            Boarding::Follows(follower) => follower,
+            Boarding::Follows(follower) => (follower, false),
         };
         let awaited = wait(call, &follower, deadline);
         match unless_gone(call, conn, x, awaited).await {
             None => return Looked::Gone,
             Some(Progress::Begun { meta, body_bytes }) => {
-                return match shared(call, conn, x, (follower, &meta, body_bytes), keep_alive) {
+                let fetch = Fetch {
+                    follower,
+                    meta: &meta,
+                    body_bytes,
+                    is_own,
+                };
+                return match shared(call, conn, x, fetch, keep_alive) {
                     Some(given) => Looked::Answered {
                         given,
                         refresh: false,
@@ -78,11 +98,30 @@ pub(in super::super) async fn share(
                     Looked::Ask => {}
                     answered => return answered,
                 }
+                // Whoever asks the origin from now on asks it under these circumstances.
+                generation = x.cache.generation.unwrap_or(generation);
+                x.cache.outdated = tier.seat.outdated(x.cache.flight_key());
+                if x.cache.alone {
+                    break;
+                }
             }
             Some(Progress::Ended(Ended::Private | Ended::Whole) | Progress::Waiting) => break,
         }
     }
     Looked::Ask
+}
+
+/// The client wants a part of the answer, or none if it has it already, and nothing is held that
+/// could say so. Then the whole is fetched and stored, and the client's wish answered from it. Not
+/// for those who name themselves: what they get is theirs alone, as a rule.
+fn wants_other_than_whole(x: &Exchange) -> bool {
+    let fields = &x.head.fields;
+    let wants = [Known::Range, Known::IfNoneMatch, Known::IfModifiedSince];
+    let request = Request::new(&x.head, x.head_bytes.bytes(), CALLER);
+    wants.iter().any(|known| fields.has(*known))
+        && !fields.has(Known::Authorization)
+        && !request.asks.no_store
+        && !x.cache.is_validating()
 }
 
 /// What the fetch has to share; [`Progress::Waiting`] when `deadline` came first.
@@ -98,14 +137,29 @@ async fn wait(call: &Call<'_>, follower: &Follower, deadline: Mono) -> Progress 
     .await
 }
 
-/// Gives what another fetches, if it is for this request too.
+/// A fetch that has begun to answer.
+struct Fetch<'a> {
+    follower: Follower,
+    meta: &'a [u8],
+    body_bytes: u64,
+    /// It was begun for this very request.
+    is_own: bool,
+}
+
+/// Gives what another task fetches, if it is for this request too.
 fn shared(
     call: &Call<'_>,
     conn: &mut Conn,
     x: &mut Exchange,
-    (follower, meta, body_bytes): (Follower, &[u8], u64),
+    fetch: Fetch<'_>,
     keep_alive: bool,
 ) -> Option<Option<Given>> {
+    let Fetch {
+        follower,
+        meta,
+        body_bytes,
+        is_own,
+    } = fetch;
     let Some(Record::Response(stored)) = Record::decode(meta, body_bytes) else {
         return None;
     };
@@ -120,11 +174,19 @@ fn shared(
             else {
                 return None;
             };
-            x.cache.outcome = CacheOutcome::Collapsed;
-            Some(age_s)
+            match &mut x.cache.outcome {
+                CacheOutcome::Miss { stored, .. } if is_own => *stored = true,
+                outcome => *outcome = CacheOutcome::Collapsed,
+            }
+            Some(age_s).filter(|_| !is_own)
         }
     };
-    call.local.metrics.cell(Metric::CacheCollapsed).add(1);
+    if is_own {
+        x.integration.status = stored.status;
+        x.integration.latency_ns = call.local.core.now().since_ns(x.received);
+    } else {
+        call.local.metrics.cell(Metric::CacheCollapsed).add(1);
+    }
     let source = Source::Fetched(follower);
     let (local, serving) = (call.local, call.serving);
     Some(give(
