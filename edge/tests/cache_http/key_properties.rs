@@ -9,7 +9,7 @@ use crate::keys::{key, list, policy};
 #[derive(Clone, PartialEq, Debug)]
 struct Meaning {
     path: String,
-    query: Option<Vec<String>>,
+    query: Vec<String>,
     header: Option<Vec<String>>,
     cookie: Vec<String>,
     caller: Option<String>,
@@ -95,7 +95,7 @@ impl Asked {
         };
         Meaning {
             path: self.path.clone(),
-            query: self.query.as_ref().map(|pairs| named(pairs, &["a", "b"])),
+            query: named(self.query.as_deref().unwrap_or_default(), &["a", "b"]),
             header: (!self.header.is_empty()).then(|| self.header.concat()),
             cookie: named(&self.cookies, &["s"]),
             caller: self.caller.clone(),

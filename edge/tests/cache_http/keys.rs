@@ -103,7 +103,8 @@ some | /?a=1&a=2 |  | /?a=2&a=1 |  | other
 some | /?a |  | /?a= |  | other
 some | /?a=1 |  | /?a=1&a=1 |  | other
 some | /?a=1 |  | /?b=1 |  | other
-some | / |  | /? |  | other
+some | / |  | /? |  | same
+some | / |  | /?c=1 |  | same
 some | /?a=1 |  | /?a=1&%61=2 |  | other
 some | /?c=1 |  | /?c=1;a=2 |  | other
 some | /?c=1 |  | /?c=1&A=2 |  | other

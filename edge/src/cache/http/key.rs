@@ -247,7 +247,13 @@ fn write_query(names: &Names, query: Option<&[u8]>, out: &mut Out<'_>) {
         Names::Listed(list) | Names::AllExcept(list) => list,
     };
     let Some(query) = query else {
-        return out.put(&[QUERY_ABSENT]);
+        // Where not all of it counts, no query is as good as one of which nothing counts.
+        let kind = if *names == Names::All {
+            QUERY_ABSENT
+        } else {
+            QUERY_CHOSEN
+        };
+        return out.put(&[kind]);
     };
     if *names == Names::All || is_doubtful(list, query) {
         out.put(&[QUERY_WHOLE]);
