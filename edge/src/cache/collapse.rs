@@ -159,6 +159,12 @@ impl Flights {
         })
     }
 
+    /// Fetches under way.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.shards.iter().map(|shard| lock(shard).len()).sum()
+    }
+
     fn shard(&self, key: &[u8]) -> &Mutex<UnderWay> {
         let hash = rapidhash_v3_seeded(key, &RapidSecrets::seed(0));
         let index = usize::try_from(hash % SHARDS as u64).unwrap_or(0);

@@ -112,6 +112,15 @@ impl Store {
         (0..OWNERS_MAX).map(move |place| self.pins(place, segment))
     }
 
+    /// Pins that owners hold now, in all processes: none when nothing is being sent.
+    #[must_use]
+    pub fn pins_held(&self) -> u64 {
+        let segments = 0..self.geometry.segments();
+        let pins = segments.flat_map(|segment| self.all_pins(segment));
+        pins.map(|pins| u64::from(pins.load(Ordering::Relaxed)))
+            .sum()
+    }
+
     /// A counter of the owner in `place`.
     pub(super) fn counter(&self, place: u32, index: usize) -> &AtomicU64 {
         self.region

@@ -12,6 +12,6 @@ pub mod pressure;
 pub mod worker;
 
 pub use admission::Admission;
-pub use blueprint::{Blueprint, BlueprintError, CacheSecrets, Keyring};
+pub use blueprint::{Blueprint, BlueprintError, CacheSecrets, Keyring, SharedCache};
 pub use pressure::HostLoad;
 pub use worker::{Gauges, Leftover, Order, Worker};
