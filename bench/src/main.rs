@@ -103,6 +103,7 @@ fn cache_options(matches: &ArgMatches) -> cache::Options {
             .expect("it has a default")
             .clone(),
         is_sealed: matches.get_flag("sealed"),
+        has_large_pages: !matches.get_flag("small-pages"),
         cases: names(matches, "case"),
     }
 }
@@ -220,6 +221,12 @@ fn cache_command() -> Command {
                 .long("sealed")
                 .action(ArgAction::SetTrue)
                 .help("Encrypt the objects"),
+        )
+        .arg(
+            Arg::new("small-pages")
+                .long("small-pages")
+                .action(ArgAction::SetTrue)
+                .help("Leave the region in pages of 4 KiB"),
         )
 }
 
