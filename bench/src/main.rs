@@ -11,6 +11,7 @@ mod certificate;
 mod cpu;
 mod floor;
 mod gateway;
+mod hit_ratio;
 mod host;
 mod idle;
 mod origin;
@@ -52,6 +53,9 @@ fn run(matches: &ArgMatches) -> io::Result<bool> {
     }
     if name == "cache" {
         return cache::run(&cache_options(matches));
+    }
+    if name == "hit-ratio" {
+        return hit_ratio::run(&hit_ratio_options(matches));
     }
     let address: &String = matches.get_one("listen").expect("it has a default");
     let listener = TcpListener::bind(address)?;
@@ -105,6 +109,22 @@ fn cache_options(matches: &ArgMatches) -> cache::Options {
         is_sealed: matches.get_flag("sealed"),
         has_large_pages: !matches.get_flag("small-pages"),
         cases: names(matches, "case"),
+    }
+}
+
+fn hit_ratio_options(matches: &ArgMatches) -> hit_ratio::Options {
+    let sizes = matches.get_many::<f64>("sizes").unwrap_or_default();
+    let number = |name| *matches.get_one::<u32>(name).expect("it has a default");
+    hit_ratio::Options {
+        trace: matches.get_one::<PathBuf>("trace").cloned(),
+        sizes: sizes.copied().collect(),
+        capacity_bytes: u64::from(number("capacity-mib")) << 20,
+        object_bytes_max: number("object-kib") << 10,
+        requests: number("requests"),
+        folder: matches
+            .get_one::<PathBuf>("folder")
+            .expect("it has a default")
+            .clone(),
     }
 }
 
@@ -175,6 +195,7 @@ fn command() -> Command {
                 .arg(path("key", "The certificate's key, PEM").requires("certificate")),
         )
         .subcommand(cache_command().arg(body.clone()))
+        .subcommand(hit_ratio_command())
         .subcommand(server("responder", "Answer every receive with fixed bytes").arg(body.clone()))
         .subcommand(server("origin", "Answer every request head with a fixed body").arg(body))
 }
@@ -200,14 +221,7 @@ fn cache_command() -> Command {
             "4",
             "Millions of look-ups for a round and thread",
         ))
-        .arg(
-            Arg::new("folder")
-                .long("folder")
-                .value_name("FOLDER")
-                .default_value("/dev/shm")
-                .value_parser(value_parser!(PathBuf))
-                .help("Where the region is made"),
-        )
+        .arg(folder())
         .arg(
             Arg::new("case")
                 .long("case")
@@ -227,6 +241,44 @@ fn cache_command() -> Command {
                 .long("small-pages")
                 .action(ArgAction::SetTrue)
                 .help("Leave the region in pages of 4 KiB"),
+        )
+}
+
+fn folder() -> Arg {
+    Arg::new("folder")
+        .long("folder")
+        .value_name("FOLDER")
+        .default_value("/dev/shm")
+        .value_parser(value_parser!(PathBuf))
+        .help("Where the region is made")
+}
+
+fn hit_ratio_command() -> Command {
+    Command::new("hit-ratio")
+        .about("The cache's hit ratio beside an exact S3-FIFO and an LRU")
+        .arg(count(
+            "capacity-mib",
+            "64",
+            "MiB of the region, for made traces",
+        ))
+        .arg(count("object-kib", "1088", "KiB of the largest object"))
+        .arg(count("requests", "2000000", "Requests of a made trace"))
+        .arg(folder())
+        .arg(
+            Arg::new("trace")
+                .long("trace")
+                .value_name("FILE")
+                .value_parser(value_parser!(PathBuf))
+                .help("Replay this recorded trace, in libCacheSim's oracleGeneral format"),
+        )
+        .arg(
+            Arg::new("sizes")
+                .long("sizes")
+                .value_name("SHARES")
+                .default_value("0.01,0.1,0.3")
+                .value_delimiter(',')
+                .value_parser(value_parser!(f64))
+                .help("The cache as shares of all bytes of the trace"),
         )
 }
 
