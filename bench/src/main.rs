@@ -20,6 +20,7 @@ mod process;
 mod relay;
 mod report;
 mod responder;
+mod restart;
 mod ring;
 mod wrk;
 
@@ -56,6 +57,9 @@ fn run(matches: &ArgMatches) -> io::Result<bool> {
     }
     if name == "hit-ratio" {
         return hit_ratio::run(&hit_ratio_options(matches));
+    }
+    if name == "restart" {
+        return restart::run(&restart_options(matches));
     }
     let address: &String = matches.get_one("listen").expect("it has a default");
     let listener = TcpListener::bind(address)?;
@@ -128,6 +132,20 @@ fn hit_ratio_options(matches: &ArgMatches) -> hit_ratio::Options {
     }
 }
 
+fn restart_options(matches: &ArgMatches) -> restart::Options {
+    let number = |name| *matches.get_one::<u32>(name).expect("it has a default");
+    restart::Options {
+        capacity_mib: number("capacity-mib"),
+        object_bytes: body_bytes(matches),
+        rounds: number("rounds"),
+        folder: matches
+            .get_one::<PathBuf>("folder")
+            .expect("it has a default")
+            .clone(),
+        gateway: matches.get_one::<PathBuf>("gateway").cloned(),
+    }
+}
+
 fn names(matches: &ArgMatches, name: &str) -> Vec<String> {
     let given = matches.get_many::<String>(name).unwrap_or_default();
     given.cloned().collect()
@@ -196,6 +214,14 @@ fn command() -> Command {
         )
         .subcommand(cache_command().arg(body.clone()))
         .subcommand(hit_ratio_command())
+        .subcommand(
+            restart_command()
+                .arg(path(
+                    "gateway",
+                    "Measure this binary instead of building the product",
+                ))
+                .arg(body.clone().default_value("512")),
+        )
         .subcommand(server("responder", "Answer every receive with fixed bytes").arg(body.clone()))
         .subcommand(server("origin", "Answer every request head with a fixed body").arg(body))
 }
@@ -280,6 +306,14 @@ fn hit_ratio_command() -> Command {
                 .value_parser(value_parser!(f64))
                 .help("The cache as shares of all bytes of the trace"),
         )
+}
+
+fn restart_command() -> Command {
+    Command::new("restart")
+        .about("Milliseconds from a gateway's start to its first hit from a full region")
+        .arg(count("capacity-mib", "1024", "MiB of the region"))
+        .arg(count("rounds", "10", "Starts"))
+        .arg(folder())
 }
 
 fn floor_command() -> Command {
