@@ -29,6 +29,8 @@ pub(crate) struct Options {
     pub(crate) folder: PathBuf,
     /// Encrypts the objects.
     pub(crate) is_sealed: bool,
+    /// Moves the region into large pages first.
+    pub(crate) has_large_pages: bool,
     /// Only these; all when empty.
     pub(crate) cases: Vec<String>,
 }
@@ -110,6 +112,8 @@ fn measure(options: &Options, path: &std::path::Path) -> io::Result<bool> {
     wanted.object_bytes_mean = u32::try_from(object).unwrap_or(u32::MAX);
     wanted.key = options.is_sealed.then_some([7; 32]);
     let store = Store::open(&wanted).map_err(io::Error::other)?;
+    let mut at = 0;
+    while options.has_large_pages && store.enlarge_pages(&mut at, 2 << 20) {}
     let body = vec![0x42; options.body_bytes];
     println!(
         "{} keys of {object} bytes, {capacity} bytes of region",

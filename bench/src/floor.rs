@@ -226,7 +226,7 @@ impl Bench<'_> {
                 let setup = gateway::Setup {
                     tls,
                     access_log: role.access_log,
-                    cached: role.cached,
+                    cache_mib: role.cached.then_some(CACHE_MIB),
                     origin,
                 };
                 gateway::start(&binary, cpu, role.name, setup, &directory)
@@ -397,6 +397,8 @@ const fn ratio(
     }
 }
 
+/// Of the region that hits come from.
+const CACHE_MIB: u32 = 64;
 const RATIOS: [Ratio; 11] = [
     ratio("hit", "hit", "responder", Some(1.20)),
     ratio("hit_log", "hit_log", "responder", Some(1.40)),

@@ -8,7 +8,7 @@
 use std::fs;
 use std::io;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::json;
@@ -24,10 +24,55 @@ pub(crate) struct Setup<'a> {
     pub(crate) tls: Option<&'a Certificate>,
     /// Write the access log, JSON to a file.
     pub(crate) access_log: bool,
-    /// Keep answers, so that all but the first of each URL are hits.
-    pub(crate) cached: bool,
+    /// Keep answers in a region of so many MiB, so that all but the first of each URL are hits.
+    pub(crate) cache_mib: Option<u32>,
     /// The stub origin behind it.
     pub(crate) origin: SocketAddr,
+}
+
+/// A gateway that can be started, again and again.
+pub(crate) struct Configured {
+    /// Where it will answer.
+    pub(crate) address: SocketAddr,
+    /// Where it runs.
+    pub(crate) directory: PathBuf,
+    config: PathBuf,
+}
+
+impl Configured {
+    /// Runs `binary` with this configuration.
+    pub(crate) fn command(&self, binary: &Path) -> Command {
+        let mut command = Command::new(binary);
+        command
+            .arg("run")
+            .arg("--config")
+            .arg(&self.config)
+            .current_dir(&self.directory);
+        command
+    }
+}
+
+/// Writes the files of a gateway on a free address.
+pub(crate) fn configure(setup: Setup, directory: &Path) -> io::Result<Configured> {
+    fs::create_dir_all(directory)?;
+    let address = free_address()?;
+    let document = directory.join("floor.json");
+    fs::write(&document, openapi_document(setup.origin))?;
+    let config = directory.join("tidegate.toml");
+    fs::write(
+        &config,
+        tidegate_config(setup, address, &document, directory),
+    )?;
+    Ok(Configured {
+        address,
+        directory: directory.to_owned(),
+        config,
+    })
+}
+
+/// The region of a gateway that keeps answers.
+pub(crate) fn region(directory: &Path) -> PathBuf {
+    directory.join("responses.cache")
 }
 
 /// Starts a gateway on processor `cpu` and waits until it answers.
@@ -38,22 +83,9 @@ pub(crate) fn start(
     setup: Setup,
     directory: &Path,
 ) -> io::Result<Server> {
-    fs::create_dir_all(directory)?;
-    let address = free_address()?;
-    let document = directory.join("floor.json");
-    fs::write(&document, openapi_document(setup.origin))?;
-    let config = directory.join("tidegate.toml");
-    fs::write(
-        &config,
-        tidegate_config(setup, address, &document, directory),
-    )?;
-
-    let mut command = Command::new(binary);
-    command
-        .arg("run")
-        .arg("--config")
-        .arg(&config)
-        .current_dir(directory);
+    let configured = configure(setup, directory)?;
+    let address = configured.address;
+    let mut command = configured.command(binary);
     let name = format!("the gateway ({name})");
     let messages = directory.join("messages.txt");
     let tls = setup.tls.map(Certificate::client_config).transpose()?;
@@ -66,7 +98,7 @@ fn tidegate_config(setup: Setup, address: SocketAddr, document: &Path, directory
     let Setup {
         tls,
         access_log,
-        cached,
+        cache_mib,
         origin,
     } = setup;
     let document = document.display();
@@ -96,17 +128,17 @@ url = "http://{origin}"
 region = "local"
 "#,
         tls = tls.is_some(),
-        edge_cache = if cached {
+        edge_cache = if cache_mib.is_some() {
             "edge_cache = \"floor\"\n"
         } else {
             ""
         },
     );
-    if cached {
+    if let Some(capacity_mib) = cache_mib {
         // The origin says nothing about keeping its answers.
-        let path = directory.join("responses.cache");
+        let path = region(directory);
         config += &format!(
-            "\n[cache]\npath = \"{}\"\ncapacity = \"64 MiB\"\n\n\
+            "\n[cache]\npath = \"{}\"\ncapacity = \"{capacity_mib} MiB\"\n\n\
              [cache.policies.floor]\nttl_default_s = 3600\n",
             path.display()
         );

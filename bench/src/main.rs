@@ -11,6 +11,7 @@ mod certificate;
 mod cpu;
 mod floor;
 mod gateway;
+mod hit_ratio;
 mod host;
 mod idle;
 mod origin;
@@ -19,6 +20,7 @@ mod process;
 mod relay;
 mod report;
 mod responder;
+mod restart;
 mod ring;
 mod wrk;
 
@@ -52,6 +54,12 @@ fn run(matches: &ArgMatches) -> io::Result<bool> {
     }
     if name == "cache" {
         return cache::run(&cache_options(matches));
+    }
+    if name == "hit-ratio" {
+        return hit_ratio::run(&hit_ratio_options(matches));
+    }
+    if name == "restart" {
+        return restart::run(&restart_options(matches));
     }
     let address: &String = matches.get_one("listen").expect("it has a default");
     let listener = TcpListener::bind(address)?;
@@ -103,7 +111,38 @@ fn cache_options(matches: &ArgMatches) -> cache::Options {
             .expect("it has a default")
             .clone(),
         is_sealed: matches.get_flag("sealed"),
+        has_large_pages: !matches.get_flag("small-pages"),
         cases: names(matches, "case"),
+    }
+}
+
+fn hit_ratio_options(matches: &ArgMatches) -> hit_ratio::Options {
+    let sizes = matches.get_many::<f64>("sizes").unwrap_or_default();
+    let number = |name| *matches.get_one::<u32>(name).expect("it has a default");
+    hit_ratio::Options {
+        trace: matches.get_one::<PathBuf>("trace").cloned(),
+        sizes: sizes.copied().collect(),
+        capacity_bytes: u64::from(number("capacity-mib")) << 20,
+        object_bytes_max: number("object-kib") << 10,
+        requests: number("requests"),
+        folder: matches
+            .get_one::<PathBuf>("folder")
+            .expect("it has a default")
+            .clone(),
+    }
+}
+
+fn restart_options(matches: &ArgMatches) -> restart::Options {
+    let number = |name| *matches.get_one::<u32>(name).expect("it has a default");
+    restart::Options {
+        capacity_mib: number("capacity-mib"),
+        object_bytes: body_bytes(matches),
+        rounds: number("rounds"),
+        folder: matches
+            .get_one::<PathBuf>("folder")
+            .expect("it has a default")
+            .clone(),
+        gateway: matches.get_one::<PathBuf>("gateway").cloned(),
     }
 }
 
@@ -174,6 +213,15 @@ fn command() -> Command {
                 .arg(path("key", "The certificate's key, PEM").requires("certificate")),
         )
         .subcommand(cache_command().arg(body.clone()))
+        .subcommand(hit_ratio_command())
+        .subcommand(
+            restart_command()
+                .arg(path(
+                    "gateway",
+                    "Measure this binary instead of building the product",
+                ))
+                .arg(body.clone().default_value("512")),
+        )
         .subcommand(server("responder", "Answer every receive with fixed bytes").arg(body.clone()))
         .subcommand(server("origin", "Answer every request head with a fixed body").arg(body))
 }
@@ -199,14 +247,7 @@ fn cache_command() -> Command {
             "4",
             "Millions of look-ups for a round and thread",
         ))
-        .arg(
-            Arg::new("folder")
-                .long("folder")
-                .value_name("FOLDER")
-                .default_value("/dev/shm")
-                .value_parser(value_parser!(PathBuf))
-                .help("Where the region is made"),
-        )
+        .arg(folder())
         .arg(
             Arg::new("case")
                 .long("case")
@@ -221,6 +262,58 @@ fn cache_command() -> Command {
                 .action(ArgAction::SetTrue)
                 .help("Encrypt the objects"),
         )
+        .arg(
+            Arg::new("small-pages")
+                .long("small-pages")
+                .action(ArgAction::SetTrue)
+                .help("Leave the region in pages of 4 KiB"),
+        )
+}
+
+fn folder() -> Arg {
+    Arg::new("folder")
+        .long("folder")
+        .value_name("FOLDER")
+        .default_value("/dev/shm")
+        .value_parser(value_parser!(PathBuf))
+        .help("Where the region is made")
+}
+
+fn hit_ratio_command() -> Command {
+    Command::new("hit-ratio")
+        .about("The cache's hit ratio beside an exact S3-FIFO and an LRU")
+        .arg(count(
+            "capacity-mib",
+            "64",
+            "MiB of the region, for made traces",
+        ))
+        .arg(count("object-kib", "1088", "KiB of the largest object"))
+        .arg(count("requests", "2000000", "Requests of a made trace"))
+        .arg(folder())
+        .arg(
+            Arg::new("trace")
+                .long("trace")
+                .value_name("FILE")
+                .value_parser(value_parser!(PathBuf))
+                .help("Replay this recorded trace, in libCacheSim's oracleGeneral format"),
+        )
+        .arg(
+            Arg::new("sizes")
+                .long("sizes")
+                .value_name("SHARES")
+                .default_value("0.01,0.1,0.3")
+                .value_delimiter(',')
+                .value_parser(value_parser!(f64))
+                .help("The cache as shares of all bytes of the trace"),
+        )
+}
+
+fn restart_command() -> Command {
+    Command::new("restart")
+        .about("Milliseconds from a gateway's start to its first hit from a full region")
+        .arg(count("capacity-mib", "1024", "MiB of the region"))
+        .arg(count("rounds", "10", "Starts"))
+        .arg(folder())
 }
 
 fn floor_command() -> Command {

@@ -9,6 +9,7 @@
 
 use std::{
     os::unix::process::{CommandExt, ExitStatusExt},
+    path::Path,
     process::{Child, Command, Stdio},
     thread,
     time::{Duration, SystemTime},
@@ -16,7 +17,7 @@ use std::{
 
 use tidegate_edge::{
     base::prng::Prng,
-    cache::{CrashPlan, CrashPoint, Hit, InsertFault, Owner, Stats},
+    cache::{CrashPlan, CrashPoint, Hit, InsertFault, Owner, Stats, Store, StoreOptions},
 };
 
 #[path = "common/shelf.rs"]
@@ -29,6 +30,7 @@ const CAPACITY_BYTES: u64 = 4 << 20;
 const OBJECT_MAX: u32 = 8 << 10;
 const BODY_MAX: u64 = 6000;
 const KEYS: u64 = 1500;
+const KEY: [u8; 32] = [5; 32];
 const PATH_VARIABLE: &str = "TIDEGATE_CACHE_CHILD";
 
 #[test]
@@ -52,7 +54,7 @@ fn nobody_notices_the_dead() {
 
 fn campaign(seed: u64, rounds: u64, is_sealed: bool) {
     let mut prng = Prng::new(seed);
-    let shelf = shelf_of(None, is_sealed);
+    let shelf = shelf_of(is_sealed);
     let store = shelf.open();
     let mut children: Vec<Reader> = Vec::new();
     let (mut killed, mut stepped) = (0, [0; CrashPoint::ALL.len()]);
@@ -124,12 +126,9 @@ fn survive(owner: &Owner) {
     );
 }
 
-fn shelf_of(path: Option<std::ffi::OsString>, is_sealed: bool) -> Shelf {
+fn shelf_of(is_sealed: bool) -> Shelf {
     let mut shelf = Shelf::new(CAPACITY_BYTES, OBJECT_MAX);
-    if let Some(path) = path {
-        shelf.options.path = path.into();
-    }
-    shelf.options.key = is_sealed.then_some([5; 32]);
+    shelf.options.key = is_sealed.then_some(KEY);
     shelf
 }
 
@@ -193,15 +192,18 @@ fn child() {
         return;
     };
     let variable = |name| std::env::var(name).expect("set by the parent");
-    let mut shelf = shelf_of(Some(path), variable("SEALED") == "1");
+    // No folder of its own: it would be left behind.
+    let mut options = StoreOptions::new(Path::new(&path), CAPACITY_BYTES, 42);
+    options.object_bytes_max = OBJECT_MAX;
+    options.key = (variable("SEALED") == "1").then_some(KEY);
     let mut prng = Prng::new(variable("SEED").parse().expect("a number"));
     if let Ok(step) = variable("STEP").parse::<usize>() {
-        shelf.options.crash = Some(CrashPlan {
+        options.crash = Some(CrashPlan {
             point: CrashPoint::ALL[step].1,
             pass: 1 + u32::try_from(prng.below(20)).expect("small"),
         });
     }
-    let store = shelf.open();
+    let store = Store::open(&options).expect("a store");
     assert!(!store.was_made(), "the parent's region");
     let owner = store.owner().expect("an owner");
     let mut held: Vec<(u64, Hit)> = Vec::new();

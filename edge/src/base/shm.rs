@@ -33,7 +33,7 @@ impl Region {
 
     /// Maps the first `bytes_len` bytes of `file`, shared; `path` is what a bus error will name.
     fn of_file(file: &File, bytes_len: usize, path: &Path) -> io::Result<Region> {
-        let map = MmapOptions::new().len(bytes_len).map_raw(file)?;
+        let map = map_aligned(file, bytes_len)?;
         let watch = sigbus::Watch::new(map.as_ptr().addr(), bytes_len, path);
         let region = Region {
             map,
@@ -46,6 +46,25 @@ impl Region {
     /// Asks for large pages, where the system has them: for maps that are read all over.
     pub fn prefer_large_pages(&self) {
         let _ = self.map.advise(Advice::HugePage); // without them it is as right, only slower
+    }
+
+    /// Moves the part of the map from byte `at`, up to `bytes_len` of it, into large pages now, where
+    /// the system can: also on a tmpfs that was mounted without them. Takes a quarter of a
+    /// millisecond for each 2 MiB and more, so it is for a thread that may wait.
+    ///
+    /// # Errors
+    /// Of madvise(2), such as `EINVAL` for a file system without large pages.
+    pub fn enlarge_pages(&self, at: usize, bytes_len: usize) -> io::Result<()> {
+        let first = at.next_multiple_of(LARGE_PAGE_BYTES).min(self.map.len());
+        let end = at.saturating_add(bytes_len).min(self.map.len());
+        let whole = end.saturating_sub(first) / LARGE_PAGE_BYTES * LARGE_PAGE_BYTES;
+        // SAFETY: `first` is in the map.
+        let from = unsafe { self.map.as_mut_ptr().add(first) };
+        // SAFETY: the range lies in the map, whose content the call does not change.
+        if whole > 0 && unsafe { libc::madvise(from.cast(), whole, MADV_COLLAPSE) } == -1 {
+            return Err(io::Error::last_os_error());
+        }
+        Ok(())
     }
 
     /// The first byte; valid as long as the region lives.
@@ -66,3 +85,28 @@ impl Region {
         self.watch.is_some()
     }
 }
+
+/// Maps `file` where large pages can lie, if the address space allows it. The system places maps below
+/// one another, so a spacer above brings the next one down to a multiple.
+fn map_aligned(file: &File, bytes_len: usize) -> io::Result<MmapRaw> {
+    let map = || MmapOptions::new().len(bytes_len).map_raw(file);
+    let mut mapped = map()?;
+    for _ in 0..ALIGN_TRIES {
+        let beyond = mapped.as_ptr().addr() % LARGE_PAGE_BYTES;
+        if beyond == 0 || bytes_len < LARGE_PAGE_BYTES {
+            break;
+        }
+        drop(mapped);
+        let spacer = memmap2::MmapMut::map_anon(beyond);
+        mapped = map()?;
+        drop(spacer);
+    }
+    Ok(mapped)
+}
+
+/// Another thread's map may come between.
+const ALIGN_TRIES: u32 = 4;
+/// Of the processors we know.
+const LARGE_PAGE_BYTES: usize = 2 << 20;
+/// Since Linux 6.1; the C library has no name for it yet.
+const MADV_COLLAPSE: i32 = 25;

@@ -269,14 +269,14 @@ const SMALL_PERCENT: u32 = 10;
 const SHARD_SEGMENTS_LEAST: u32 = 128;
 const SHARDS_MAX: u32 = 64;
 const SEGMENTS_MAX: u32 = 1 << SEGMENT_BITS;
-/// Two active, two free, and something to choose from.
+/// Two open in each queue, two free, and something to choose from.
 const SEGMENTS_MIN: u32 = 8;
 const SEGMENTS_WANTED: usize = 512;
 const SEGMENT_BYTES_WANTED: u32 = 8 << 20;
 const SEGMENT_STEP_BYTES: u32 = 64 << 10;
 const PAGE_BYTES: usize = 4096;
 /// Changes with the meaning of any table, so that an older program's file is made anew.
-const LAYOUT_OF_CODE: u64 = 1;
+const LAYOUT_OF_CODE: u64 = 2;
 
 const _: () =
     assert!(OWNERS_AT.is_multiple_of(LINE_BYTES) && OWNER_BYTES.is_multiple_of(LINE_BYTES));

@@ -79,7 +79,7 @@ impl Inner {
         self.count(Count::Inserts, 1);
         self.count(Count::InsertedBytes, u64::from(header.record_bytes()));
         drop(reservation);
-        self.keep_pace(shard, header.record_bytes(), now_s);
+        self.keep_pace(shard, queue, header.record_bytes(), now_s);
         Ok(())
     }
 

@@ -238,17 +238,22 @@ pub(super) const SHARD_VICTIM_AT: usize = 6;
 pub(super) const SHARD_FREE: usize = 7;
 /// Word of a shard: 1 while new objects go to the main queue, because there is room for all.
 pub(super) const SHARD_FILLS_MAIN: usize = 8;
+/// Words of a shard: the segment of each queue that was active before, plus 1, 0 without.
+pub(super) const SHARD_TAIL_SMALL: usize = 9;
+pub(super) const SHARD_TAIL_MAIN: usize = 10;
 
 /// What does not outlive the last process.
-const SHARD_VOLATILE: [usize; 7] = [
+const SHARD_VOLATILE: [usize; 9] = [
     SHARD_LOCK,
     SHARD_ACTIVE_SMALL,
     SHARD_ACTIVE_MAIN,
+    SHARD_TAIL_SMALL,
+    SHARD_TAIL_MAIN,
     SHARD_VICTIM,
     SHARD_VICTIM_AT,
     SHARD_FREE,
     SHARD_FILLS_MAIN,
 ];
 
-const _: () = assert!(SHARD_FILLS_MAIN * WORD_BYTES < SHARD_BYTES);
+const _: () = assert!(SHARD_TAIL_MAIN * WORD_BYTES < SHARD_BYTES);
 const _: () = assert!(COUNTERS_AT + COUNTERS * WORD_BYTES <= OWNER_BYTES);

@@ -16,7 +16,7 @@
 //! therefore not written over, and what a slot led to stays as it was published.
 //! Shape: functions over single atomics, wherever those lie. Units: bytes and counts.
 //! Errors: false or an `Err`, never a wait. Source: hazard pointers (Michael, 2004), with segments
-//! in the place of nodes; model-checked by `tests/cache_model.rs`, which includes this file.
+//! in the place of nodes; model-checked by `tests/cache_protocol.rs`, which includes this file.
 
 use super::sync::{AtomicU32, AtomicU64, Ordering, fence};
 
@@ -53,14 +53,13 @@ pub(super) fn is_quiet<'a>(mut pins: impl Iterator<Item = &'a AtomicU32>) -> boo
     pins.all(|pins| pins.load(Ordering::Acquire) == 0)
 }
 
-/// Takes `bytes` of a pinned, active segment: where they begin, or in the error where they would
-/// have begun. Room asked for beyond the end is lost, which is how a segment becomes full.
-pub(super) fn reserve(cursor: &AtomicU64, bytes: u64, end: u64) -> Result<u64, u64> {
-    let start = cursor.fetch_add(bytes, Ordering::Relaxed);
-    match start.checked_add(bytes) {
-        Some(stop) if stop <= end => Ok(start),
-        _ => Err(start),
-    }
+/// Takes `bytes` of a pinned, open segment: where they begin. Without room for them nothing is
+/// taken, so what is left stays for smaller records.
+pub(super) fn reserve(cursor: &AtomicU64, bytes: u64, end: u64) -> Option<u64> {
+    let next = |start: u64| start.checked_add(bytes).filter(|stop| *stop <= end);
+    cursor
+        .fetch_update(Ordering::Relaxed, Ordering::Relaxed, next)
+        .ok()
 }
 
 /// Makes a written record visible, in place of what the slot held; false when that changed.

@@ -21,7 +21,7 @@ use super::{
     record::{HEADER_BYTES, Header, RECORD_BYTES_MIN, Stamp, UNIT_BYTES},
     region::WORD_BYTES,
     segment::{Kind, Queue, Standing},
-    shard::{FREE_FOR_INSERT, FREE_WANTED, ShardLock, Survey},
+    shard::{ShardLock, Survey},
     slot::{Place, Slot, get, put, tag_of},
     stats::Count,
     store::Store,
@@ -55,19 +55,20 @@ struct Leaving {
 }
 
 impl Inner {
-    /// After an insert of `record_bytes`: walks a part of the next victim when room gets scarce.
-    pub(super) fn keep_pace(&self, shard: u32, record_bytes: u32, now_s: u32) {
-        let free = self
-            .store
-            .shard_word(shard, SHARD_FREE)
-            .load(Ordering::Relaxed);
-        if free >= u64::from(FREE_WANTED) {
+    /// After an insert of `record_bytes`: when the queue's active segment is nearly full, walks a
+    /// part of the next victim, so that another segment is free by then, and not long before.
+    pub(super) fn keep_pace(&self, shard: u32, queue: Queue, record_bytes: u32, now_s: u32) {
+        let store = &*self.store;
+        if store.room_in_active(shard, queue) > store.geometry.segment_bytes / PACE_PART {
+            return;
+        }
+        let free = store.shard_word(shard, SHARD_FREE).load(Ordering::Relaxed);
+        if free >= u64::from(store.free_wanted(shard)) {
             return;
         }
         if let Some(lock) = self.try_lock(shard, false) {
-            let factor = if free == 0 { PACE_HURRIED } else { PACE };
             let budget = record_bytes
-                .saturating_mul(factor)
+                .saturating_mul(PACE)
                 .saturating_add(PACE_LEAST_BYTES);
             lock.step(budget, 0, now_s);
         }
@@ -76,18 +77,19 @@ impl Inner {
 
 impl ShardLock<'_> {
     /// Gives up segments until an insert can have one. With each that brought nothing, survivors
-    /// need more to their credit, so that it ends.
-    pub(super) fn make_room(&self, now_s: u32) -> Option<Survey> {
+    /// need more to their credit, so that it ends; when readers hold all that was given up, the last
+    /// free segment is not kept for survivors.
+    pub(super) fn make_room(&self, now_s: u32) -> Survey {
+        let mut survey = Survey::default();
         for effort in 0..EFFORT_MAX {
-            if self.step(u32::MAX, effort, now_s) == Step::Nothing {
-                return None;
-            }
-            let survey = self.survey(now_s);
-            if survey.free >= FREE_FOR_INSERT {
-                return Some(survey);
+            let step = self.step(u32::MAX, effort, now_s);
+            survey = self.survey(now_s);
+            let is_enough = survey.free >= self.inner.store.free_wanted(self.shard);
+            if is_enough || step == Step::Nothing {
+                break;
             }
         }
-        None
+        survey
     }
 
     /// Walks up to `budget` bytes of the present victim, or of a new one.
@@ -139,7 +141,7 @@ impl ShardLock<'_> {
             self.inner.count(Count::SegmentsExpired, 1);
             self.condemn(segment, standing);
             survey = self.survey(now_s);
-            if survey.free >= FREE_WANTED {
+            if survey.free >= store.free_wanted(self.shard) {
                 return None;
             }
         }
@@ -327,7 +329,7 @@ impl ShardLock<'_> {
 
     fn reserve_moved(&self, record_bytes: u32) -> Option<Reservation<'_>> {
         let inner = self.inner;
-        if let Ok(room) = inner.reserve_active(self.shard, Queue::Main, record_bytes) {
+        if let Ok(room) = inner.reserve_open(self.shard, Queue::Main, record_bytes) {
             return Some(room);
         }
         let store = &*inner.store;
@@ -337,24 +339,32 @@ impl ShardLock<'_> {
         })?;
         self.activate(Queue::Main, free);
         inner
-            .reserve_active(self.shard, Queue::Main, record_bytes)
+            .reserve_open(self.shard, Queue::Main, record_bytes)
             .ok()
     }
 }
 
 impl Store {
-    /// Where the records of a sealed segment end, as far as is known: where it was full, or where
-    /// it was left.
+    /// Free segments that an insert needs to take one: while the main queue's active segment has
+    /// less room than what may survive the next victims, one more is left for that.
+    pub(super) fn free_wanted(&self, shard: u32) -> u32 {
+        let room = self.room_in_active(shard, Queue::Main);
+        1 + u32::from(room < self.geometry.segment_bytes / 2)
+    }
+
+    /// Bytes that are left in a queue's active segment.
+    fn room_in_active(&self, shard: u32, queue: Queue) -> u32 {
+        let active = self.active(shard, queue).load(Ordering::Acquire);
+        self.segment_named(shard, active).map_or(0, |segment| {
+            self.geometry.segment_bytes - self.records_end(segment)
+        })
+    }
+
+    /// Where the records of a sealed segment end.
     fn records_end(&self, segment: u32) -> u32 {
+        let cursor = self.segment_cursor(segment).load(Ordering::Relaxed);
         let segment_bytes = self.geometry.segment_bytes;
-        let full_at = self.segment_end(segment).load(Ordering::Relaxed);
-        let left_at = self.segment_cursor(segment).load(Ordering::Relaxed);
-        match full_at {
-            0 => u32::try_from(left_at)
-                .unwrap_or(segment_bytes)
-                .min(segment_bytes),
-            full_at => full_at.min(segment_bytes),
-        }
+        u32::try_from(cursor).map_or(segment_bytes, |end| end.min(segment_bytes))
     }
 
     /// The slot that leads to this very record.
@@ -376,9 +386,10 @@ impl Store {
 
 /// How often a record of the small queue must have been asked for to move to the main one.
 const MOVE_FREQUENCY_MIN: u32 = 2;
-/// Bytes walked for each byte stored while room is scarce, and when there is none.
-const PACE: u32 = 4;
-const PACE_HURRIED: u32 = 16;
+/// The last part of a segment, one of so many: while it is being filled, room is made.
+const PACE_PART: u32 = 4;
+/// Bytes walked for each byte stored there: two segments in all.
+const PACE: u32 = 8;
 /// Walked at least, so that small objects do not leave the walk behind.
 const PACE_LEAST_BYTES: u32 = 4096;
 /// Segments that one insert gives up at most.

@@ -171,6 +171,11 @@ impl Region {
         let _ = at;
     }
 
+    /// Moves a part of the map into large pages.
+    pub(super) fn enlarge_pages(&self, at: usize, bytes_len: usize) -> std::io::Result<()> {
+        self.map.enlarge_pages(at, bytes_len)
+    }
+
     /// Where the byte at `at` is, if `bytes_len` bytes from there are in the map: for the kernel,
     /// which reads them without a reference of ours.
     pub(super) fn address(&self, at: usize, bytes_len: usize) -> Option<NonNull<u8>> {

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! Shape: state words, side by side, for readers; and apart, because inserts write there, a line of
-//! counts each: cursor, order, latest expiry, end, objects. Active and Sealed
+//! counts each: cursor, order, latest expiry, objects. Active and Sealed
 //! can be read, and belong to one queue; Condemned waits for readers to leave. Only the state word
 //! is decisive: a generation that came back would bring its records back, so the word has a check,
 //! looked at when the region is opened. The rest are counts and hints, and a wrong one costs objects,
@@ -30,6 +30,15 @@ pub(super) enum Queue {
     Small,
     /// Where they stay.
     Main,
+}
+
+impl Queue {
+    pub(super) fn other(self) -> Queue {
+        match self {
+            Queue::Small => Queue::Main,
+            Queue::Main => Queue::Small,
+        }
+    }
 }
 
 /// What a segment is for.
@@ -133,7 +142,7 @@ impl Store {
         self.region.word(first + segment as usize * WORD_BYTES)
     }
 
-    /// Bytes from the segment's start that are taken, or were asked for.
+    /// Bytes from the segment's start that are taken.
     pub(super) fn segment_cursor(&self, segment: u32) -> &AtomicU64 {
         self.region.word(self.segment_at(segment))
     }
@@ -148,14 +157,9 @@ impl Store {
         self.region.half(self.segment_at(segment) + 16)
     }
 
-    /// Where the records end, once the segment was full; 0 before.
-    pub(super) fn segment_end(&self, segment: u32) -> &AtomicU32 {
-        self.region.half(self.segment_at(segment) + 20)
-    }
-
     /// Records in it that slots lead to.
     pub(super) fn segment_objects(&self, segment: u32) -> &AtomicU32 {
-        self.region.half(self.segment_at(segment) + 24)
+        self.region.half(self.segment_at(segment) + 20)
     }
 
     #[inline]
@@ -168,7 +172,7 @@ impl Store {
 const CODE_BITS: u32 = 4;
 const CHECK_BITS: u32 = 28;
 
-const _: () = assert!(SEGMENT_ENTRY_BYTES >= 28 && CODE_BITS + CHECK_BITS == 32);
+const _: () = assert!(SEGMENT_ENTRY_BYTES >= 24 && CODE_BITS + CHECK_BITS == 32);
 
 #[cfg(test)]
 mod tests {

@@ -1,8 +1,9 @@
 //! A shard: reserving room, and whose turn it is to make some.
 //!
-//! Reserving is one atomic addition in the active segment of a queue. Only what happens once a
-//! segment (a new active one, the choice of a victim, its evacuation) is done under the shard's
-//! lock, a word with the holder's seat in it. It is tried, never waited for beyond a few
+//! Each queue has two open segments: the active one, and the one before it, its tail, which takes
+//! the records that still fit into its end. Reserving is one atomic step in either. Only what happens
+//! once a segment (a new active one, the choice of a victim, its evacuation) is done under the
+//! shard's lock, a word with the holder's seat in it. It is tried, never waited for beyond a few
 //! microseconds, and taken over from a holder that died: every step leaves a state that the next
 //! holder can go on from.
 //! Shape: [`ShardLock`] is the right to change the shard's segments. Units: bytes, segments.
@@ -15,7 +16,7 @@ use super::{
     insert::Reservation,
     life::{
         SHARD_ACTIVE_MAIN, SHARD_ACTIVE_SMALL, SHARD_FILLS_MAIN, SHARD_FREE, SHARD_LOCK,
-        SHARD_ORDER, Seat,
+        SHARD_ORDER, SHARD_TAIL_MAIN, SHARD_TAIL_SMALL, Seat,
     },
     owner::Inner,
     protocol,
@@ -55,54 +56,72 @@ impl Inner {
         bytes: u32,
         now_s: u32,
     ) -> Result<Reservation<'_>, InsertFault> {
+        let mut fault = InsertFault::Busy;
         for _ in 0..RESERVE_TRIES {
-            match self.reserve_active(shard, queue, bytes) {
+            let rotated = match self.reserve_open(shard, queue, bytes) {
                 Ok(reservation) => return Ok(reservation),
-                Err(seen) => self.rotate(shard, queue, seen, now_s)?,
+                Err(seen) => self.rotate(shard, queue, seen, now_s),
+            };
+            if let Err(why) = rotated {
+                fault = why;
+                break;
             }
         }
-        Err(InsertFault::Busy)
+        self.reserve_elsewhere(shard, queue, bytes).ok_or(fault)
     }
 
-    /// Takes room in the active segment; what was active when there was too little.
-    pub(super) fn reserve_active(
+    /// Takes room where the record does not belong, but will be found all the same: when readers
+    /// hold the segments of its own queue, or somebody is making room there at this moment.
+    fn reserve_elsewhere(&self, shard: u32, queue: Queue, bytes: u32) -> Option<Reservation<'_>> {
+        let next = (shard + 1) % self.store.geometry.shards;
+        let places = [(shard, queue.other()), (next, queue), (next, queue.other())];
+        places
+            .into_iter()
+            .find_map(|(shard, queue)| self.reserve_open(shard, queue, bytes).ok())
+    }
+
+    /// Takes room in an open segment; what was active when there was too little.
+    pub(super) fn reserve_open(
         &self,
         shard: u32,
         queue: Queue,
         bytes: u32,
     ) -> Result<Reservation<'_>, u64> {
         let active = self.store.active(shard, queue).load(Ordering::Acquire);
-        let segment = get(active, 0, 32).checked_sub(1).ok_or(active)?;
-        if !self.store.geometry.segments_of(shard).contains(&segment) {
-            return Err(active);
+        let tail = self.store.tail(shard, queue).load(Ordering::Acquire);
+        self.reserve_in(shard, queue, tail, bytes)
+            .or_else(|| self.reserve_in(shard, queue, active, bytes))
+            .ok_or(active)
+    }
+
+    /// Takes room in the segment that `word` names, if it is open and has some.
+    fn reserve_in(
+        &self,
+        shard: u32,
+        queue: Queue,
+        word: u64,
+        bytes: u32,
+    ) -> Option<Reservation<'_>> {
+        let store = &*self.store;
+        let segment = store.segment_named(shard, word)?;
+        let (bytes, end) = (u64::from(bytes), u64::from(store.geometry.segment_bytes));
+        let cursor = store.segment_cursor(segment);
+        if cursor.load(Ordering::Relaxed).saturating_add(bytes) > end {
+            return None; // most tails: not worth a pin
         }
         let (pin, word) = self.pin(segment);
         let standing = Standing::from_word(word);
         if standing.kind != Kind::Active(queue) {
-            return Err(active);
+            return None;
         }
-        let cursor = self.store.segment_cursor(segment);
-        let end = u64::from(self.store.geometry.segment_bytes);
-        match protocol::reserve(cursor, u64::from(bytes), end) {
-            Ok(start) => {
-                let offset = get(start, 0, 32);
-                Ok(Reservation {
-                    stamp: Stamp {
-                        place: Place { segment, offset },
-                        generation: standing.generation,
-                    },
-                    _pin: pin,
-                })
-            }
-            Err(start) => {
-                if start <= end {
-                    // The one that the end cuts: what is behind holds no records.
-                    let records_end = self.store.segment_end(segment);
-                    records_end.store(get(start, 0, 32), Ordering::Relaxed);
-                }
-                Err(active)
-            }
-        }
+        let offset = get(protocol::reserve(cursor, bytes, end)?, 0, 32);
+        Some(Reservation {
+            stamp: Stamp {
+                place: Place { segment, offset },
+                generation: standing.generation,
+            },
+            _pin: pin,
+        })
     }
 
     /// Gives the shard a new active segment in place of `seen`, unless somebody has.
@@ -116,7 +135,7 @@ impl Inner {
                 if self.store.active(shard, queue).load(Ordering::Acquire) != seen {
                     return Ok(());
                 }
-                return lock.renew(queue, now_s);
+                return lock.renew(queue, seen, now_s);
             }
             std::hint::spin_loop();
         }
@@ -147,11 +166,15 @@ impl Drop for ShardLock<'_> {
 }
 
 impl ShardLock<'_> {
-    /// A new active segment for `queue`, of the free ones; the last is left for moves.
-    fn renew(&self, queue: Queue, now_s: u32) -> Result<(), InsertFault> {
+    /// A new active segment for `queue` in place of `seen`, of the free ones.
+    fn renew(&self, queue: Queue, seen: u64, now_s: u32) -> Result<(), InsertFault> {
+        let store = &*self.inner.store;
         let mut survey = self.survey(now_s);
-        if survey.free < FREE_FOR_INSERT {
-            survey = self.make_room(now_s).ok_or(InsertFault::Full)?;
+        if survey.free < store.free_wanted(self.shard) {
+            survey = self.make_room(now_s);
+            if store.active(self.shard, queue).load(Ordering::Acquire) != seen {
+                return Ok(()); // survivors have opened one, and not filled it
+            }
         }
         let segment = survey.first_free.ok_or(InsertFault::Full)?;
         self.activate(queue, segment);
@@ -160,7 +183,7 @@ impl ShardLock<'_> {
     }
 
     /// Counts the shard's segments. On the way: what was condemned and is quiet becomes free, what
-    /// is active and not known as such is sealed.
+    /// is active and neither its queue's active segment nor its tail is sealed.
     pub(super) fn survey(&self, now_s: u32) -> Survey {
         let store = &*self.inner.store;
         let mut survey = Survey::default();
@@ -170,7 +193,7 @@ impl ShardLock<'_> {
                 standing = self.release(segment, standing);
             }
             if let Kind::Active(queue) = standing.kind
-                && store.active_segment(self.shard, queue) != Some(segment)
+                && !store.is_open(self.shard, queue, segment)
             {
                 standing = standing.turned(Kind::Sealed(queue));
                 store.restand(segment, standing);
@@ -208,7 +231,8 @@ impl ShardLock<'_> {
         }
     }
 
-    /// Makes a free segment the active one of `queue`, and seals the one before.
+    /// Makes a free segment the active one of `queue`, the one before its tail, and seals the tail
+    /// before that.
     pub(super) fn activate(&self, queue: Queue, segment: u32) {
         let store = &*self.inner.store;
         let free = store.standing(segment);
@@ -221,7 +245,6 @@ impl ShardLock<'_> {
             .store(u64::from(RECORDS_AT), Ordering::Relaxed);
         store.segment_order(segment).store(turn, Ordering::Relaxed);
         store.segment_expiry(segment).store(0, Ordering::Relaxed);
-        store.segment_end(segment).store(0, Ordering::Relaxed);
         store.segment_objects(segment).store(0, Ordering::Relaxed);
         let active = Standing {
             kind: Kind::Active(queue),
@@ -234,14 +257,18 @@ impl ShardLock<'_> {
             free.load(Ordering::Relaxed).saturating_sub(1),
             Ordering::Relaxed,
         );
-        let before = store.active_segment(self.shard, queue);
-        let cell = store.active(self.shard, queue);
-        cell.store(u64::from(segment) + 1, Ordering::Release);
+        let (active, tail) = (
+            store.active(self.shard, queue),
+            store.tail(self.shard, queue),
+        );
+        let full = store.segment_named(self.shard, tail.load(Ordering::Acquire));
+        tail.store(active.load(Ordering::Acquire), Ordering::Release);
+        active.store(u64::from(segment) + 1, Ordering::Release);
         store.pass(CrashPoint::Rotated);
-        if let Some(before) = before {
-            let standing = store.standing(before);
-            if standing.kind == Kind::Active(queue) {
-                store.turn(before, standing, Kind::Sealed(queue));
+        if let Some(full) = full {
+            let standing = store.standing(full);
+            if standing.kind == Kind::Active(queue) && !store.is_open(self.shard, queue, full) {
+                store.turn(full, standing, Kind::Sealed(queue));
             }
         }
     }
@@ -249,7 +276,7 @@ impl ShardLock<'_> {
     /// While segments are left that nothing was ever evicted from, new objects need no proof.
     fn note_filling(&self, survey: &Survey) {
         let store = &*self.inner.store;
-        let has_room = survey.free > FREE_WANTED + 1;
+        let has_room = survey.free > FREE_OF_A_FULL_SHARD;
         let fills_main = has_room && survey.small >= store.geometry.small_segments();
         let cell = store.shard_word(self.shard, SHARD_FILLS_MAIN);
         cell.store(u64::from(fills_main), Ordering::Relaxed);
@@ -266,14 +293,29 @@ impl Store {
         self.shard_word(shard, index)
     }
 
-    /// The active segment of a queue.
-    pub(super) fn active_segment(&self, shard: u32, queue: Queue) -> Option<u32> {
-        let word = self.active(shard, queue).load(Ordering::Acquire);
+    /// The tail of a queue plus 1, 0 without.
+    fn tail(&self, shard: u32, queue: Queue) -> &AtomicU64 {
+        let index = match queue {
+            Queue::Small => SHARD_TAIL_SMALL,
+            Queue::Main => SHARD_TAIL_MAIN,
+        };
+        self.shard_word(shard, index)
+    }
+
+    /// The segment that such a word names, if it is one of the shard's.
+    pub(super) fn segment_named(&self, shard: u32, word: u64) -> Option<u32> {
         let segment = get(word, 0, 32).checked_sub(1)?;
         self.geometry
             .segments_of(shard)
             .contains(&segment)
             .then_some(segment)
+    }
+
+    /// True when the queue still writes into `segment`.
+    fn is_open(&self, shard: u32, queue: Queue, segment: u32) -> bool {
+        [self.active(shard, queue), self.tail(shard, queue)]
+            .into_iter()
+            .any(|cell| self.segment_named(shard, cell.load(Ordering::Acquire)) == Some(segment))
     }
 
     /// True while the shard has room for all, and new objects go to the main queue.
@@ -284,10 +326,8 @@ impl Store {
     }
 }
 
-/// Free segments that the shard tries to have: one to become active, one for survivors.
-pub(super) const FREE_WANTED: u32 = 2;
-/// Free segments that an insert needs to take one.
-pub(super) const FREE_FOR_INSERT: u32 = 2;
+/// More free segments than this are left only before anything was evicted.
+const FREE_OF_A_FULL_SHARD: u32 = 3;
 /// Each try lost means that the new active segment was full again at once.
 const RESERVE_TRIES: u32 = 8;
 /// About 50 microseconds of looking at a lock.
