@@ -20,7 +20,9 @@ use rustls::{
     server::{AcceptedAlert, Acceptor},
 };
 use std::{
+    cell::Cell,
     io::{self, Read, Write},
+    net::IpAddr,
     sync::Arc,
 };
 
@@ -70,6 +72,7 @@ impl TlsSession {
             },
             tls: Some(tls),
             certificate: 0,
+            covered: Cell::new(None),
         }))
     }
 
@@ -87,6 +90,7 @@ impl TlsSession {
             stage: Stage::Client(connection),
             tls: None,
             certificate: 0,
+            covered: Cell::new(None),
         })))
     }
 
@@ -230,7 +234,7 @@ impl TlsSession {
             TlsSession::Rustls(session) => session
                 .tls
                 .as_ref()
-                .is_none_or(|tls| tls.covers(session.certificate, host)),
+                .is_none_or(|tls| tls.covers(session.certificate, host, &session.covered)),
             TlsSession::Null(_) => true,
         }
     }
@@ -302,6 +306,8 @@ pub struct RustlsSession {
     /// Servers only: chooses the configuration, and answers `covers` later.
     tls: Option<Arc<ServerTls>>,
     certificate: u16,
+    /// An address that its certificate is known to hold.
+    covered: Cell<Option<IpAddr>>,
 }
 
 enum Stage {
