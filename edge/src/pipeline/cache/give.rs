@@ -11,7 +11,7 @@ use super::{
     super::{
         exchange::Exchange,
         local::{Local, Serving},
-        respond::Common,
+        respond::write_own,
     },
     CACHE_NAME, CacheOutcome,
 };
@@ -83,19 +83,13 @@ pub(super) fn give(
     let answer = condition::answer(&request, stored);
     let (at, left) = answer.body(&request, stored);
     let mut out = local.core.pool().take()?;
-    let mut dates = local.dates.borrow_mut();
-    let common = Common {
-        date: dates.at(local.core.wall()),
-        request_id: &x.request_id,
-        keep_alive,
-    };
     let mut head = HeadWriter::new(out.spare());
     answer.write_head(stored, age_s, &mut head);
     write_report(serving, x.cache.outcome, answer.status(stored), &mut head);
     if x.warns {
         head.lines(IGNORED);
     }
-    common.write_own(&mut head);
+    write_own(&mut head, &x.request_id, keep_alive);
     let head_bytes = head.end().ok()?;
     out.commit(head_bytes);
     x.status = answer.status(stored);
@@ -198,7 +192,10 @@ pub(in super::super) fn write_report(
     }
     let (word, member) = match outcome {
         CacheOutcome::Off => return,
-        CacheOutcome::Hit { ttl_s } => (XCache::Hit, hit(Some(ttl_s), None)),
+        CacheOutcome::Hit { ttl_s } => {
+            write_hit(ttl_s, head);
+            return;
+        }
         CacheOutcome::Collapsed => (
             XCache::Miss,
             CacheStatus {
@@ -252,6 +249,17 @@ pub(in super::super) fn write_report(
     head.field_verified(b"Cache-Status", member.write(&mut text));
 }
 
+/// What a plain hit says: prepared, but for the number.
+#[inline]
+fn write_hit(ttl_s: i64, head: &mut HeadWriter<'_>) {
+    let lines = if ttl_s < 0 { HIT_STALE } else { HIT_FRESH };
+    head.line_decimal(lines, ttl_s.unsigned_abs());
+}
+
+/// Both fields of a hit, up to how long it stays fresh, or since when it is stale.
+const HIT_FRESH: &[u8] = b"X-Cache: Hit from tidegate\r\nCache-Status: tidegate; hit; ttl=";
+const HIT_STALE: &[u8] = b"X-Cache: Hit from tidegate\r\nCache-Status: tidegate; hit; ttl=-";
+
 /// What a client reads whose wish for a fresh answer was ignored.
 const IGNORED: &[u8] = b"Warning: 199 Cache-control headers were ignored because the caller was \
 unauthorized.\r\n";
@@ -264,5 +272,34 @@ fn hit(ttl_s: Option<i64>, detail: Option<&'static str>) -> CacheStatus<'static>
         stored: false,
         collapsed: false,
         detail,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hit_says_what_the_report_would() {
+        for ttl_s in [0, 1, 9, 3600, -1, -412, i64::MAX, i64::MIN] {
+            let mut text = [0; CACHE_STATUS_BYTES_MAX];
+            let mut expected = [0; 512];
+            let expected_bytes = HeadWriter::new(&mut expected)
+                .field_parts(
+                    b"X-Cache",
+                    &[XCache::Hit.as_str().as_bytes(), b" from tidegate"],
+                )
+                .field(b"Cache-Status", hit(Some(ttl_s), None).write(&mut text))
+                .len();
+            let mut prepared = [0; 512];
+            let mut head = HeadWriter::new(&mut prepared);
+            write_hit(ttl_s, &mut head);
+            let prepared_bytes = head.len();
+            assert_eq!(
+                prepared[..prepared_bytes],
+                expected[..expected_bytes],
+                "{ttl_s}"
+            );
+        }
     }
 }
