@@ -4,7 +4,7 @@
 //! Shape: [`start`] a worker as [`Setup`] says, [`count`] what it allocates while a client asks.
 //! Units: calls of the allocator. Errors: a malformed test panics. Source: own.
 
-#![allow(unreachable_pub)]
+#![allow(dead_code, unreachable_pub)] // each test file uses a part
 
 use std::{
     alloc::{GlobalAlloc, Layout, System},
