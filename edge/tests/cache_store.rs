@@ -1,7 +1,8 @@
 //! The store by examples: what goes in comes out, and what is over does not.
 
-use tidegate_edge::cache::{
-    Entry, GeometryFault, Insert, InsertFault, Namespace, Owner, Store, StoreFault, Walk,
+use tidegate_edge::{
+    cache::{Entry, GeometryFault, Insert, InsertFault, Namespace, Owner, Store, StoreFault, Walk},
+    ring::Lender as _,
 };
 
 #[path = "common/shelf.rs"]
@@ -69,8 +70,18 @@ fn parts_are_copied_from_anywhere() {
             assert_eq!(into.get(..copied), rest.get(..copied), "{from} {len}");
         }
     }
-    let (_, bytes_len) = hit.address().expect("in the map");
-    assert_eq!(bytes_len, wanted.meta.len() + wanted.body.len());
+    let body_bytes = wanted.body.len();
+    for (at, bytes_len, is_there) in [
+        (0, body_bytes, true),
+        (body_bytes, 0, true),
+        (1, body_bytes - 1, true),
+        (1, body_bytes, false),
+        (body_bytes + 1, 0, false),
+        (usize::MAX, 2, false),
+    ] {
+        let address = hit.address(at, bytes_len);
+        assert_eq!(address.is_some(), is_there, "{at} {bytes_len}");
+    }
 }
 
 #[test]

@@ -2,13 +2,13 @@
 
 mod bed;
 
-use std::{cell::Cell, net::SocketAddr, rc::Rc};
+use std::{cell::Cell, net::SocketAddr, ptr::NonNull, rc::Rc};
 
 use bed::{Bed, Kind, ONE, Sizes, TWO, accept, any_port, bind, bytes, connect};
 use tidegate_edge::{
     base::time::Mono,
     exec::{Core, Inbox, Listener, RecvEnd, SendEnd, Stream},
-    ring::{Errno, ListenAddress, Transport},
+    ring::{Errno, Lender, ListenAddress, Piece, Transport},
 };
 
 macro_rules! rows {
@@ -38,6 +38,8 @@ rows! {
     small_pieces_do_not_take_every_buffer on super::Sizes { buffers: 128, ..super::ONE };
     send_one_and_many_pieces_in_order on super::Sizes { buffers: 128, ..super::ONE };
     send_waits_for_a_reader_that_does_not on super::Sizes { buffers: 512, ..super::ONE };
+    lent_pieces_leave_in_order_among_others on super::Sizes { buffers: 512, ..super::ONE };
+    lent_memory_is_held_until_its_send_has_landed on super::ONE;
     send_to_nobody_fails on super::ONE;
     a_half_closed_stream_still_answers on super::ONE;
     the_end_comes_behind_what_is_queued on super::Sizes { slots: 4, ..super::ONE };
@@ -387,6 +389,78 @@ fn send_waits_for_a_reader_that_does_not(bed: &Bed) {
             got += client.recv(Mono::FAR).await.expect("data").len();
         }
         assert_eq!(served.sent(0, Mono::FAR).await, Ok(()));
+    });
+}
+
+/// Lends the bytes of [`byte_at`].
+struct Board(Vec<u8>);
+
+impl Board {
+    fn new(bytes_len: usize) -> Rc<Board> {
+        Rc::new(Board((0..bytes_len).map(byte_at).collect()))
+    }
+
+    fn piece(self: &Rc<Board>, at: usize, bytes_len: usize) -> Piece {
+        let lender: Rc<dyn Lender> = Rc::<Board>::clone(self);
+        Piece::lent(lender, at, bytes_len).expect("inside")
+    }
+}
+
+impl Lender for Board {
+    fn address(&self, at: usize, bytes_len: usize) -> Option<NonNull<u8>> {
+        let bytes = self.0.get(at..at.checked_add(bytes_len)?)?;
+        NonNull::new(bytes.as_ptr().cast_mut())
+    }
+
+    fn copy(&self, at: usize, into: &mut [u8]) -> usize {
+        let bytes = self.0.get(at..).unwrap_or(&[]);
+        let count = bytes.len().min(into.len());
+        into[..count].copy_from_slice(&bytes[..count]);
+        count
+    }
+}
+
+fn lent_pieces_leave_in_order_among_others(bed: &Bed) {
+    const TOTAL: usize = 16 << 20; // more than fits on the way: sends are short
+    const CUT: usize = 100_003;
+    on_a_connection(bed, |core, mut client, mut served| async move {
+        let board = Board::new(TOTAL);
+        assert!(Piece::lent(Rc::<Board>::clone(&board), TOTAL - 1, 2).is_none());
+        served.send(bytes(&core, b"head"));
+        served.send(board.piece(0, CUT));
+        served.send(bytes(&core, b"middle"));
+        served.send(board.piece(CUT, TOTAL - CUT));
+        served.send(bytes(&core, b"end"));
+        let soon = core.now().plus_ms(100);
+        assert_eq!(served.sent(0, soon).await, Err(SendEnd::Timeout));
+        let got = read(&mut client, TOTAL + 13).await;
+        assert_eq!(served.sent(0, Mono::FAR).await, Ok(()));
+        let parts: [&[u8]; 5] = [b"head", &board.0[..CUT], b"middle", &board.0[CUT..], b"end"];
+        assert!(got == parts.concat(), "the bytes arrive as they are lent");
+        assert_eq!(Rc::strong_count(&board), 1, "nothing holds what has left");
+    });
+}
+
+fn lent_memory_is_held_until_its_send_has_landed(bed: &Bed) {
+    const TOTAL: usize = 32 << 20;
+    on_a_connection(bed, |core, client, mut served| async move {
+        let board = Board::new(TOTAL);
+        served.send(board.piece(0, TOTAL));
+        let mut before = TOTAL + 1;
+        while served.unsent_bytes() < before {
+            before = served.unsent_bytes();
+            core.sleep_until(core.now().plus_ms(100)).await;
+        }
+        assert!(before > 0, "more than fits on the way");
+        drop(served);
+        assert!(Rc::strong_count(&board) > 1, "the send still flies");
+        let patience = core.now().plus_ms(5_000);
+        drop(client);
+        let landed = core.wait_for(patience, || {
+            core.wake_at(core.now().plus_ms(1));
+            (Rc::strong_count(&board) == 1).then_some(())
+        });
+        assert_eq!(landed.await, Some(()), "it lands, and lets go");
     });
 }
 

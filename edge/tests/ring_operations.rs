@@ -78,7 +78,7 @@ fn a_bare_ring_runs_every_operation() {
         let recv = bare.submit(Op::Recv { socket: served });
         let mut fresh = bare.ring.pool().take().expect("free");
         fresh.extend(b"hello");
-        let data = Outgoing::One(fresh.freeze());
+        let data = Outgoing::One(fresh.freeze().into());
         let send = bare.submit(Op::Send {
             socket,
             data,
@@ -174,7 +174,7 @@ fn pair(bare: &mut Bare) -> (Fd, Fd) {
 fn send(bare: &mut Bare, socket: Fd, bytes_len: usize, prompt: bool) -> Key {
     let mut fresh = bare.ring.pool().take().expect("free");
     fresh.commit(bytes_len);
-    let data = Outgoing::One(fresh.freeze());
+    let data = Outgoing::One(fresh.freeze().into());
     bare.submit(Op::Send {
         socket,
         data,

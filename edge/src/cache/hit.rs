@@ -1,11 +1,12 @@
 //! A hit: a stored object that stays as it is for as long as the hit lives.
 //!
-//! Shape: [`Hit`] pins the object's segment and can copy its parts, or tell the kernel where they
-//! are: meta and body lie side by side, ready to be sent as one. An opened object is a copy of our
-//! own and pins nothing. Units: bytes, seconds since 1970. Errors: none; what is outside is not
+//! Shape: [`Hit`] pins the object's segment and can copy its parts, or lend its body to be sent from
+//! where it lies. An opened object is a copy of our own and pins nothing. Units: bytes, seconds since 1970. Errors: none; what is outside is not
 //! copied. Source: docs/architecture.md, "The cache".
 
 use std::{ptr::NonNull, rc::Rc};
+
+use crate::ring::Lender;
 
 use super::{
     owner::{Inner, KeyHash},
@@ -116,21 +117,6 @@ impl Hit {
         self.copy(self.meta_bytes().saturating_add(from), left, into)
     }
 
-    /// Where meta and body are, one behind the other: for the kernel to read while the hit lives.
-    /// Nobody writes there meanwhile, but other processes could: make no reference of it.
-    #[must_use]
-    pub fn address(&self) -> Option<(NonNull<u8>, usize)> {
-        let bytes_len = self.meta_bytes() + self.body_bytes();
-        let first = match &self.held {
-            Held::Pinned { meta_at, .. } => self.inner.store.region.address(*meta_at, bytes_len)?,
-            Held::Opened(opened) => {
-                let object = opened.get(self.opened_meta_at()..)?;
-                NonNull::new(object.as_ptr().cast_mut())?
-            }
-        };
-        Some((first, bytes_len))
-    }
-
     /// True while the hit keeps a segment of the region from being used anew; false for one that
     /// is a copy.
     #[must_use]
@@ -161,6 +147,33 @@ impl Hit {
 
     fn opened_meta_at(&self) -> usize {
         FRONT_BYTES + self.header.key_bytes as usize
+    }
+}
+
+/// Lends its body. Nobody writes there while the hit lives, but other processes could: no reference
+/// is made of it.
+impl Lender for Hit {
+    fn address(&self, at: usize, bytes_len: usize) -> Option<NonNull<u8>> {
+        let end = at.checked_add(bytes_len)?;
+        if end > self.body_bytes() {
+            return None;
+        }
+        let from = self.meta_bytes() + at;
+        match &self.held {
+            Held::Pinned { meta_at, .. } => {
+                let region = &self.inner.store.region;
+                region.address(meta_at + from, bytes_len)
+            }
+            Held::Opened(opened) => {
+                let first = self.opened_meta_at() + from;
+                let bytes = opened.get(first..first + bytes_len)?;
+                NonNull::new(bytes.as_ptr().cast_mut())
+            }
+        }
+    }
+
+    fn copy(&self, at: usize, into: &mut [u8]) -> usize {
+        self.copy_body(at, into)
     }
 }
 

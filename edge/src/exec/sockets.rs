@@ -8,7 +8,7 @@
 use std::collections::VecDeque;
 
 use super::tasks::TaskId;
-use crate::ring::{Buf, Errno, Fd, Key};
+use crate::ring::{Buf, Errno, Fd, Key, Piece};
 
 /// What may wait for a reader before the kernel is asked to stop; at half of it, it goes on.
 #[derive(Clone, Copy)]
@@ -145,7 +145,7 @@ pub(super) struct Socket {
     pub(super) receiving: Receiving,
     pub(super) inbox: Inbox,
     pub(super) reader: TaskId,
-    pub(super) outbox: Queue<Buf>,
+    pub(super) outbox: Queue<Piece>,
     /// Bytes in the outbox and in flight.
     pub(super) unsent_bytes: u32,
     pub(super) sending: Option<Key>,

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     base::time::Mono,
     ring::{
-        Buf, Errno, Fd, Gather, Key, Landing, Op, Outgoing, Ring, Slots, op::PIECES_MAX,
+        Buf, Errno, Fd, Gather, Key, Landing, Op, Outgoing, Piece, Ring, Slots, op::PIECES_MAX,
         slots::Landed, slots::SLOTS_FULL,
     },
 };
@@ -161,17 +161,17 @@ impl State {
         }
         let fd = socket.fd;
         let data = if socket.outbox.len() == 1 {
-            let Some(buf) = socket.outbox.pop() else {
+            let Some(piece) = socket.outbox.pop() else {
                 return;
             };
-            Outgoing::One(buf)
+            Outgoing::One(piece)
         } else {
             let mut gather = self.gathers.pop().unwrap_or_else(Gather::new);
-            while gather.bufs.len() < PIECES_MAX {
-                let Some(buf) = socket.outbox.pop() else {
+            while gather.pieces.len() < PIECES_MAX {
+                let Some(piece) = socket.outbox.pop() else {
                     break;
                 };
-                gather.bufs.push(buf);
+                gather.pieces.push(piece);
             }
             Outgoing::Many(gather)
         };
@@ -226,7 +226,7 @@ impl State {
     }
 
     fn keep_gather(&mut self, mut gather: Box<Gather>) {
-        gather.bufs.clear();
+        gather.pieces.clear();
         if self.gathers.len() < GATHERS_KEPT {
             self.gathers.push(gather);
         }
@@ -393,37 +393,37 @@ impl State {
     /// Returns what a short send left over to the front of the outbox.
     fn put_unsent_back(&mut self, index: u32, op: Op, mut sent: usize) {
         let outbox = &mut self.sockets[index as usize].outbox;
-        let mut put = |mut buf: Buf| {
-            if sent < buf.len() {
-                buf.advance(sent);
+        let mut put = |mut piece: Piece| {
+            if sent < piece.len() {
+                piece.advance(sent);
                 sent = 0;
-                outbox.push_front(buf);
+                outbox.push_front(piece);
             } else {
-                sent -= buf.len();
+                sent -= piece.len();
             }
         };
         match op {
             Op::Send {
-                data: Outgoing::One(buf),
+                data: Outgoing::One(piece),
                 ..
-            } => put(buf),
+            } => put(piece),
             Op::Send {
                 data: Outgoing::Many(mut gather),
                 ..
             } => {
-                let total: usize = gather.bufs.iter().map(|buf| buf.len()).sum();
+                let total: usize = gather.pieces.iter().map(Piece::len).sum();
                 if sent < total {
                     let mut rest = Vec::new();
-                    for mut buf in gather.bufs.drain(..) {
-                        let skip = sent.min(buf.len());
+                    for mut piece in gather.pieces.drain(..) {
+                        let skip = sent.min(piece.len());
                         sent -= skip;
-                        buf.advance(skip);
-                        if !buf.is_empty() {
-                            rest.push(buf);
+                        piece.advance(skip);
+                        if !piece.is_empty() {
+                            rest.push(piece);
                         }
                     }
-                    for buf in rest.into_iter().rev() {
-                        outbox.push_front(buf);
+                    for piece in rest.into_iter().rev() {
+                        outbox.push_front(piece);
                     }
                 }
                 self.keep_gather(gather);

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     base::time::Mono,
-    ring::{Buf, Errno, Fd, Key, Names, Op, Transport, op::SocketAddress},
+    ring::{Buf, Errno, Fd, Key, Names, Op, Piece, Transport, op::SocketAddress},
 };
 
 /// Why no more bytes came.
@@ -142,9 +142,10 @@ impl Stream {
             )
     }
 
-    /// Queues `buf`; it leaves with the next turn, behind what was queued before.
-    pub fn send(&mut self, buf: Buf) {
-        if buf.is_empty() {
+    /// Queues `piece`; it leaves with the next turn, behind what was queued before.
+    pub fn send(&mut self, piece: impl Into<Piece>) {
+        let piece = piece.into();
+        if piece.is_empty() {
             return;
         }
         let mut state = self.core.state.borrow_mut();
@@ -152,9 +153,9 @@ impl Stream {
         if socket.send_error.is_some() {
             return; // reported by the next `sent`
         }
-        let bytes_len = u32::try_from(buf.len()).unwrap_or(u32::MAX);
+        let bytes_len = u32::try_from(piece.len()).unwrap_or(u32::MAX);
         socket.unsent_bytes = socket.unsent_bytes.saturating_add(bytes_len);
-        socket.outbox.push(buf);
+        socket.outbox.push(piece);
         state.mark_dirty(self.index);
     }
 

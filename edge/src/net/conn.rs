@@ -15,7 +15,7 @@ use super::tls::{
 use crate::{
     base::time::Mono,
     exec::{RecvEnd, SendEnd, Stream, TaskId},
-    ring::{Buf, BufMut, Errno},
+    ring::{Buf, BufMut, Errno, Piece},
 };
 
 /// A connection, plain or encrypted.
@@ -32,6 +32,9 @@ struct Tls {
     plain_bytes: usize,
     ended: Option<RecvEnd>,
 }
+
+/// What a record is longer than its content: head, number, kind and tag, TLS 1.2 and 1.3.
+const RECORD_ADDED_BYTES: usize = 32;
 
 impl TlsSink for BufMut {
     fn append(&mut self, bytes: &[u8]) -> usize {
@@ -229,6 +232,26 @@ impl Conn {
                 self.stream.fail_sending(Errno::PROTOCOL);
                 return;
             }
+        }
+    }
+
+    /// Queues bytes that are sent from where they lie. `false`, with nothing queued, when the
+    /// connection encrypts: all it sends is a copy.
+    pub fn send_lent(&mut self, piece: Piece) -> bool {
+        if self.tls.is_none() {
+            self.stream.send(piece);
+        }
+        self.tls.is_none()
+    }
+
+    /// Bytes of a buffer to be given to [`Conn::send`] that are best left free, so that what is
+    /// made of it fits one buffer again.
+    #[must_use]
+    pub fn added_bytes(&self) -> usize {
+        if self.tls.is_some() {
+            RECORD_ADDED_BYTES
+        } else {
+            0
         }
     }
 

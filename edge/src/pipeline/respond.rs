@@ -32,9 +32,15 @@ impl Common<'_> {
 
     /// Those that no origin can have set.
     pub(super) fn write_own(self, head: &mut HeadWriter<'_>) {
-        head.field_verified(b"x-amzn-RequestId", self.request_id);
-        head.lines(if self.keep_alive { KEEP_ALIVE } else { CLOSE });
+        write_own(head, self.request_id, self.keep_alive);
     }
+}
+
+/// The fields that no origin can have set.
+#[inline]
+pub(super) fn write_own(head: &mut HeadWriter<'_>, request_id: &[u8], keep_alive: bool) {
+    head.field_verified(b"x-amzn-RequestId", request_id);
+    head.lines(if keep_alive { KEEP_ALIVE } else { CLOSE });
 }
 
 const KEEP_ALIVE: &[u8] = b"Connection: keep-alive\r\n";

@@ -258,15 +258,14 @@ impl BufMut {
     /// Ends the writing.
     #[must_use]
     pub fn freeze(self) -> Buf {
-        let buf = Buf {
-            pool: Rc::clone(&self.pool),
-            index: self.index,
+        let this = std::mem::ManuallyDrop::new(self);
+        Buf {
+            // SAFETY: `this` is not dropped, so its handle on the pool moves here, once.
+            pool: unsafe { std::ptr::read(&raw const this.pool) },
+            index: this.index,
             start: 0,
-            len: self.len,
-        };
-        let count = &self.pool.refs[usize::from(self.index)];
-        count.set(count.get() + 1); // our own drop takes one away
-        buf
+            len: this.len,
+        }
     }
 }
 

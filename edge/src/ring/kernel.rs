@@ -286,9 +286,9 @@ fn entry_of(op: &mut Op) -> squeue::Entry {
         } => {
             let flags = if *prompt { PROMPT_FLAGS } else { SEND_FLAGS };
             let entry = match data {
-                Outgoing::One(buf) => {
-                    let len = u32::try_from(buf.len()).unwrap_or(u32::MAX);
-                    opcode::Send::new(RingFd(socket.0), buf.as_ptr(), len)
+                Outgoing::One(piece) => {
+                    let len = u32::try_from(piece.len()).unwrap_or(u32::MAX);
+                    opcode::Send::new(RingFd(socket.0), piece.as_ptr(), len)
                         .flags(flags)
                         .build()
                 }

@@ -10,6 +10,7 @@ pub mod buf;
 pub mod inherit;
 pub mod kernel;
 pub mod op;
+pub mod piece;
 pub mod probe;
 pub mod sim;
 pub mod slots;
@@ -20,6 +21,7 @@ use crate::base::time::{Mono, Wall};
 
 pub use buf::{Buf, BufMut, Pool};
 pub use op::{Fd, Gather, Key, Landing, Op, Outgoing};
+pub use piece::{Lender, Piece};
 pub use slots::Slots;
 
 /// An error number of the kernel, positive.

@@ -4,7 +4,7 @@
 //! addresses and message headers, and waits in a slot until its last completion. Units: bytes.
 //! Errors: a completion's negative result is an errno. Source: io_uring_enter(2).
 
-use super::{Errno, RingAddress, buf::Buf};
+use super::{Errno, RingAddress, piece::Piece};
 
 /// A descriptor of the kernel, or of the simulated world. Whoever holds it closes it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -138,7 +138,7 @@ pub fn checked(result: i32) -> Result<u32, Errno> {
 #[derive(Debug)]
 pub enum Outgoing {
     /// One piece.
-    One(Buf),
+    One(Piece),
     /// Several pieces in one message.
     Many(Box<Gather>),
 }
@@ -148,8 +148,8 @@ impl Outgoing {
     #[must_use]
     pub fn bytes_len(&self) -> usize {
         match self {
-            Outgoing::One(buf) => buf.len(),
-            Outgoing::Many(gather) => gather.bufs.iter().map(|buf| buf.len()).sum(),
+            Outgoing::One(piece) => piece.len(),
+            Outgoing::Many(gather) => gather.pieces.iter().map(Piece::len).sum(),
         }
     }
 }
@@ -157,16 +157,16 @@ impl Outgoing {
 /// Most pieces of one message.
 pub const PIECES_MAX: usize = 16;
 
-/// Several buffers and the headers the kernel reads for them.
+/// Several pieces and the headers the kernel reads for them.
 pub struct Gather {
     /// The pieces, in order.
-    pub bufs: Vec<Buf>,
+    pub pieces: Vec<Piece>,
     pub(super) iovecs: [libc::iovec; PIECES_MAX],
     pub(super) header: libc::msghdr,
 }
 
 impl Gather {
-    /// An empty gather; `bufs` is filled by the caller, at most [`PIECES_MAX`].
+    /// An empty gather; `pieces` is filled by the caller, at most [`PIECES_MAX`].
     #[must_use]
     pub fn new() -> Box<Gather> {
         let iovec = libc::iovec {
@@ -174,25 +174,25 @@ impl Gather {
             iov_len: 0,
         };
         Box::new(Gather {
-            bufs: Vec::with_capacity(PIECES_MAX),
+            pieces: Vec::with_capacity(PIECES_MAX),
             iovecs: [iovec; PIECES_MAX],
             // SAFETY: msghdr is a plain C struct for which all zeroes is a valid empty value.
             header: unsafe { std::mem::zeroed() },
         })
     }
 
-    /// Points the headers at the buffers as they are now; called when the box has its place.
+    /// Points the headers at the pieces as they are now; called when the box has its place.
     pub(super) fn seal(&mut self) -> *const libc::msghdr {
         assert!(
-            self.bufs.len() <= PIECES_MAX,
+            self.pieces.len() <= PIECES_MAX,
             "a gather has at most {PIECES_MAX} pieces"
         );
-        for (iovec, buf) in self.iovecs.iter_mut().zip(&self.bufs) {
-            iovec.iov_base = buf.as_ptr().cast_mut().cast();
-            iovec.iov_len = buf.len();
+        for (iovec, piece) in self.iovecs.iter_mut().zip(&self.pieces) {
+            iovec.iov_base = piece.as_ptr().cast_mut().cast();
+            iovec.iov_len = piece.len();
         }
         self.header.msg_iov = self.iovecs.as_mut_ptr();
-        self.header.msg_iovlen = self.bufs.len() as _;
+        self.header.msg_iovlen = self.pieces.len() as _;
         &raw const self.header
     }
 }
@@ -200,7 +200,7 @@ impl Gather {
 impl std::fmt::Debug for Gather {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Gather")
-            .field("bufs", &self.bufs)
+            .field("pieces", &self.pieces)
             .finish_non_exhaustive()
     }
 }

@@ -126,10 +126,17 @@ impl<'a> HeadWriter<'a> {
         self
     }
 
-    /// A field with a number.
+    /// A field of ours with a number.
     pub fn field_decimal(&mut self, name: &[u8], value: u64) -> &mut Self {
         let mut digits = [0; DECIMAL_BYTES_MAX];
-        self.field(name, decimal(value, &mut digits))
+        self.field_verified(name, decimal(value, &mut digits))
+    }
+
+    /// Prepared text that ends within a field's value, behind it a number and the line's end.
+    #[inline]
+    pub fn line_decimal(&mut self, prepared: &[u8], value: u64) -> &mut Self {
+        debug_assert!(prepared.contains(&b':') && !prepared.ends_with(b"\r\n"));
+        self.put(prepared).decimal(value).put(b"\r\n")
     }
 
     /// Whole lines that were prepared before, each with its line end.
@@ -159,6 +166,7 @@ impl<'a> HeadWriter<'a> {
         self.len == 0
     }
 
+    #[inline]
     fn decimal(&mut self, value: u64) -> &mut Self {
         let mut digits = [0; DECIMAL_BYTES_MAX];
         self.put(decimal(value, &mut digits))
@@ -247,10 +255,11 @@ mod tests {
             .field_decimal(b"Content-Length", 10)
             .field_verified(b"A", b"")
             .lines(b"B: c\r\n")
+            .line_decimal(b"D: e; f=", 7)
             .end();
         let text = &out[..len.expect("fits")];
         let expected: &[u8] = b"GET /base/a?b HTTP/1.1\r\nHost: h\r\n\
-            X-Forwarded-For: 10.0.0.1, 10.0.0.2\r\nContent-Length: 10\r\nA: \r\nB: c\r\n\r\n";
+            X-Forwarded-For: 10.0.0.1, 10.0.0.2\r\nContent-Length: 10\r\nA: \r\nB: c\r\nD: e; f=7\r\n\r\n";
         assert_eq!(text, expected);
         let mut head = RequestHead::new();
         assert_eq!(

@@ -19,7 +19,7 @@ use rustls::{
     pki_types::{CertificateDer, ServerName},
     server::{NoServerSessionStorage, WebPkiClientVerifier},
 };
-use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
+use std::{cell::Cell, collections::BTreeMap, net::IpAddr, sync::Arc};
 
 /// What the operator wrote for one listener.
 #[derive(Debug)]
@@ -150,17 +150,17 @@ impl ServerTls {
         self.rows.get(usize::from(index)).map(|row| &row.config)
     }
 
-    /// Is `host` (lower case, without port) a name of certificate `index`? If not, the request
-    /// was sent to the wrong connection: 421.
+    /// Is `host` (lower case, without port) a name of certificate `index`, or an address that it
+    /// holds? If not, the request was sent to the wrong connection: 421. An address that was found
+    /// is left in `found`, and is not looked for again.
     #[must_use]
-    pub fn covers(&self, index: u16, host: &str) -> bool {
+    pub fn covers(&self, index: u16, host: &str, found: &Cell<Option<IpAddr>>) -> bool {
         let Some(row) = self.rows.get(usize::from(index)) else {
             return false;
         };
         if row.names.iter().any(|name| name_matches(name, host)) {
             return true;
         }
-        // An address as host is rare; the certificate is parsed again for it.
         let host = host
             .strip_prefix('[')
             .and_then(|h| h.strip_suffix(']'))
@@ -168,9 +168,17 @@ impl ServerTls {
         let Ok(ip) = host.parse::<IpAddr>() else {
             return false;
         };
+        if found.get() == Some(ip) {
+            return true;
+        }
+        // The certificate is parsed again for an address.
         let name = ServerName::IpAddress(ip.into());
-        webpki::EndEntityCert::try_from(&row.leaf)
-            .is_ok_and(|leaf| leaf.verify_is_valid_for_subject_name(&name).is_ok())
+        let holds = webpki::EndEntityCert::try_from(&row.leaf)
+            .is_ok_and(|leaf| leaf.verify_is_valid_for_subject_name(&name).is_ok());
+        if holds {
+            found.set(Some(ip));
+        }
+        holds
     }
 
     fn insert(&mut self, name: &str, index: usize, lenient: bool) -> Result<(), TlsConfigError> {

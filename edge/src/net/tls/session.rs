@@ -14,13 +14,15 @@
 
 use super::{TlsError, TlsVersion, null::NullSession, server::ServerTls};
 use rustls::{
-    ClientConfig, ClientConnection, CommonState, ConnectionCommon, HandshakeKind, ProtocolVersion,
-    ServerConnection, SideData,
+    ClientConfig, ClientConnection, CommonState, ConnectionCommon, HandshakeKind, IoState,
+    ProtocolVersion, ServerConnection, SideData,
     pki_types::ServerName,
     server::{AcceptedAlert, Acceptor},
 };
 use std::{
+    cell::Cell,
     io::{self, Read, Write},
+    net::IpAddr,
     sync::Arc,
 };
 
@@ -70,6 +72,8 @@ impl TlsSession {
             },
             tls: Some(tls),
             certificate: 0,
+            covered: Cell::new(None),
+            is_new: false,
         }))
     }
 
@@ -87,6 +91,8 @@ impl TlsSession {
             stage: Stage::Client(connection),
             tls: None,
             certificate: 0,
+            covered: Cell::new(None),
+            is_new: false,
         })))
     }
 
@@ -230,7 +236,7 @@ impl TlsSession {
             TlsSession::Rustls(session) => session
                 .tls
                 .as_ref()
-                .is_none_or(|tls| tls.covers(session.certificate, host)),
+                .is_none_or(|tls| tls.covers(session.certificate, host, &session.covered)),
             TlsSession::Null(_) => true,
         }
     }
@@ -302,6 +308,10 @@ pub struct RustlsSession {
     /// Servers only: chooses the configuration, and answers `covers` later.
     tls: Option<Arc<ServerTls>>,
     certificate: u16,
+    /// An address that its certificate is known to hold.
+    covered: Cell<Option<IpAddr>>,
+    /// Nothing was fed to the connection yet but what its acceptor took.
+    is_new: bool,
 }
 
 enum Stage {
@@ -334,13 +344,14 @@ impl RustlsSession {
         if let Stage::Hello { .. } = &self.stage {
             self.feed_hello(input)?;
         }
+        let is_new = std::mem::take(&mut self.is_new);
         match &mut self.stage {
             Stage::Hello { .. } => Ok(Progress {
                 handshaking: true,
                 ..Progress::default()
             }),
-            Stage::Server(connection) => feed(connection, input),
-            Stage::Client(connection) => feed(connection, input),
+            Stage::Server(connection) => feed(connection, input, is_new),
+            Stage::Client(connection) => feed(connection, input, is_new),
             Stage::Failed { .. } => Err(TlsError::Failed),
         }
     }
@@ -388,6 +399,7 @@ impl RustlsSession {
             Ok(mut connection) => {
                 connection.set_buffer_limit(Some(OUTPUT_BYTES_MAX));
                 self.stage = Stage::Server(connection);
+                self.is_new = true;
                 Ok(())
             }
             Err((error, alert)) => Err(self.fail(error.into(), Some(alert))),
@@ -425,16 +437,22 @@ impl RustlsSession {
 fn feed<D: SideData>(
     connection: &mut ConnectionCommon<D>,
     input: &mut &[u8],
+    is_new: bool,
 ) -> Result<Progress, TlsError> {
-    // Once even without input: the acceptor may have taken more than the hello.
-    let mut state = connection.process_new_packets()?;
+    // Before any input when the acceptor may have taken more than the hello; else behind it.
+    let mut known = if is_new {
+        Some(connection.process_new_packets()?)
+    } else {
+        None
+    };
     while !input.is_empty() {
-        if state.peer_has_closed() {
+        if known.as_ref().is_some_and(IoState::peer_has_closed) {
             // "Any data received after a closure alert has been received MUST be ignored."
             *input = &[];
             break;
         }
-        if state.plaintext_bytes_to_read() >= PLAIN_BYTES_ENOUGH {
+        let plain_bytes = known.as_ref().map_or(0, IoState::plaintext_bytes_to_read);
+        if plain_bytes >= PLAIN_BYTES_ENOUGH {
             break;
         }
         match connection.read_tls(input) {
@@ -446,8 +464,12 @@ fn feed<D: SideData>(
             }
             Err(_) => break,
         }
-        state = connection.process_new_packets()?;
+        known = Some(connection.process_new_packets()?);
     }
+    let state = match known {
+        Some(state) => state,
+        None => connection.process_new_packets()?,
+    };
     Ok(Progress {
         plain_bytes: state.plaintext_bytes_to_read(),
         wants_write: connection.wants_write(),

@@ -110,7 +110,12 @@ fn the_name_chooses_the_certificate() {
         (1, "[::1]", false),
         (9, "first.test", false),
     ] {
-        assert_eq!(tls.covers(index, host), expected, "{index} {host}");
+        let found = std::cell::Cell::new(None);
+        for time in ["first", "again"] {
+            let covers = tls.covers(index, host, &found);
+            assert_eq!(covers, expected, "{index} {host} {time}");
+        }
+        assert_eq!(found.get().is_some(), expected && host == "127.0.0.1");
     }
     let origin = origin_tls(client_of(authority.roots()));
     for (name, works) in [

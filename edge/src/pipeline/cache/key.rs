@@ -1,13 +1,18 @@
 //! The keys under which answers are found.
 //!
-//! Shape: an edge key as its policy writes it, or a stage key of declared values; written into the
-//! exchange's own room. The first byte tells the two apart. Units: bytes. Ranges: keys of up to
+//! Shape: an edge key as its policy writes it, or a stage key of declared values; put together on
+//! the stack and kept in the exchange's own room. The first byte tells the two apart. Units: bytes. Ranges: keys of up to
 //! [`KEY_BYTES_MAX`]. Errors: `None`; the request is then not answered from the store.
 //! Source: RFC 9111 section 2; the API Gateway developer guide, "cacheKeyParameters".
 
 use super::super::exchange::{Exchange, Peer};
 use crate::{
-    cache::http::{hash::Uri, key::KeySource, policy::KeyPolicy, record::Variants},
+    cache::http::{
+        hash::Uri,
+        key::{KeyFault, KeySource},
+        policy::KeyPolicy,
+        record::Variants,
+    },
     integrate::RequestParts,
     plan::{RouteCache, StageCachePlan, StagePlan},
     wire::Method,
@@ -15,6 +20,8 @@ use crate::{
 
 /// Longest key.
 pub(super) const KEY_BYTES_MAX: usize = 12 * 1024;
+/// Keys up to this length are put together on the stack.
+const KEY_BYTES_SHORT: usize = 512;
 
 /// What the request in `x` is for.
 pub(super) fn uri_of<'x>(x: &'x Exchange, peer: &Peer) -> Uri<'x> {
@@ -47,10 +54,9 @@ pub(super) fn write_edge(
     policy: &KeyPolicy,
     key: &mut Vec<u8>,
 ) -> Option<()> {
-    key.resize(KEY_BYTES_MAX, 0);
-    let written = policy.write(&source(x, uri, stage), key);
-    key.truncate(written.unwrap_or(0));
-    written.ok().map(drop)
+    key.clear();
+    let source = source(x, uri, stage);
+    write_into(key, |out| policy.write(&source, out))
 }
 
 /// Writes the key of the mark of `uri` under `policy` to `key`.
@@ -99,8 +105,29 @@ pub(super) fn write_variant(
     key: &mut Vec<u8>,
 ) -> Option<()> {
     let primary_bytes = key.len();
+    let source = source(x, uri, stage);
+    write_into(key, |out| {
+        policy.write_variant(&source, variants, primary_bytes, out)
+    })
+}
+
+/// Lets `write` change `key`, which gives the new length: on the stack if that has room for it, so
+/// that a usual key costs its own length and not the longest's.
+fn write_into(
+    key: &mut Vec<u8>,
+    write: impl Fn(&mut [u8]) -> Result<usize, KeyFault>,
+) -> Option<()> {
+    let mut short = [0; KEY_BYTES_SHORT];
+    if let Some(before) = short.get_mut(..key.len()) {
+        before.copy_from_slice(key);
+        if let Ok(bytes_len) = write(&mut short) {
+            key.clear();
+            key.extend_from_slice(short.get(..bytes_len)?);
+            return Some(());
+        }
+    }
     key.resize(KEY_BYTES_MAX, 0);
-    let written = policy.write_variant(&source(x, uri, stage), variants, primary_bytes, key);
+    let written = write(key);
     key.truncate(written.unwrap_or(0));
     written.ok().map(drop)
 }

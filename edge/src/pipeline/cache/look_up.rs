@@ -10,8 +10,8 @@ use super::{
         fault::Fault,
         forward::{Call, RouteStore},
     },
-    CacheOutcome, CacheUse,
-    give::{self, Given},
+    CacheOutcome, flight_key,
+    give::{self, Given, Source},
     key, mark, seconds,
 };
 use crate::{
@@ -59,44 +59,25 @@ pub(in super::super) fn look_up(
     let Some(RouteStore { plan, stage, tier }) = call.cache else {
         return Looked::Ask;
     };
-    let owner = &tier.owner;
-    let desk = Desk { call, stage, owner };
-    let mut cache = std::mem::take(&mut x.cache);
-    let found = match plan {
-        RouteCache::Edge(plan) => by_policy(desk, plan, x, &mut cache),
-        RouteCache::Stage(plan) => by_stage(desk, plan, x, &mut cache),
-    };
-    let (hit, refresh, age_s) = match found {
-        Found::Give {
-            hit,
-            refresh,
-            age_s,
-        } => (hit, refresh, age_s),
-        Found::Ask => {
-            cache.counted = Some(false);
-            x.cache = cache;
-            return Looked::Ask;
-        }
-        Found::Pass => {
-            x.cache = cache;
-            return Looked::Ask;
-        }
-        Found::Refused(fault) => {
-            x.cache = cache;
-            return Looked::Refused(fault);
-        }
-    };
-    cache.counted = Some(true);
-    x.cache = cache;
-    let given = give::held(
-        desk.call.local,
-        desk.call.serving,
-        conn,
-        x,
-        (hit, age_s),
+    let desk = Desk {
+        call,
+        stage,
+        owner: &tier.owner,
+        now: call.local.core.wall(),
         keep_alive,
-    );
-    Looked::Answered { given, refresh }
+    };
+    // Written while the rest of the exchange is read.
+    let mut room = Room {
+        key: std::mem::take(&mut x.cache.key),
+        meta: std::mem::take(&mut x.cache.meta),
+    };
+    let looked = match plan {
+        RouteCache::Edge(plan) => by_policy(desk, plan, conn, x, &mut room),
+        RouteCache::Stage(plan) => by_stage(desk, plan, conn, x, &mut room),
+    };
+    x.cache.key = room.key;
+    x.cache.meta = room.meta;
+    looked
 }
 
 /// What the functions below look at.
@@ -105,154 +86,146 @@ pub(super) struct Desk<'a> {
     pub(super) call: &'a Call<'a>,
     pub(super) stage: &'a StagePlan,
     pub(super) owner: &'a Owner,
+    pub(super) now: Wall,
+    keep_alive: bool,
 }
 
-enum Found {
-    Give {
-        hit: Hit,
-        refresh: bool,
-        age_s: Option<u64>,
-    },
-    /// The origin is asked, and its answer may be kept.
-    Ask,
-    /// The store takes no part.
-    Pass,
-    Refused(Fault),
+/// What they write.
+pub(super) struct Room {
+    pub(super) key: Vec<u8>,
+    pub(super) meta: Vec<u8>,
+}
+
+/// Looks up the key in `room` and copies the record found.
+fn fetch(desk: Desk<'_>, room: &mut Room) -> Option<Hit> {
+    let namespace = Namespace(desk.stage.cache_namespace);
+    let hash = desk.owner.hash(namespace, &room.key);
+    let hit = desk
+        .owner
+        .lookup(namespace, hash, &room.key, seconds(desk.now))?;
+    room.meta.resize(hit.meta_bytes(), 0);
+    let copied = hit.copy_meta(0, &mut room.meta);
+    (copied == room.meta.len()).then_some(hit)
+}
+
+/// Gives what was found.
+fn answer(
+    desk: Desk<'_>,
+    conn: &mut Conn,
+    x: &mut Exchange,
+    (stored, hit): (&Stored<'_>, Hit),
+    age_s: Option<u64>,
+) -> Option<Given> {
+    x.cache.counted = Some(true);
+    let Call { local, serving, .. } = *desk.call;
+    let (source, keep_alive) = (Source::Stored(hit), desk.keep_alive);
+    give::give(local, serving, conn, x, source, (stored, age_s), keep_alive)
+}
+
+/// The origin is asked, and its answer may be kept.
+fn ask(x: &mut Exchange) -> Looked {
+    x.cache.counted = Some(false);
+    Looked::Ask
 }
 
 // --- by an edge policy ------------------------------------------------------------------------
 
-fn by_policy(desk: Desk<'_>, plan: &EdgeCachePlan, x: &Exchange, cache: &mut CacheUse) -> Found {
-    let request = Request::new(&x.head, x.head_bytes.bytes(), CALLER);
-    let uri = key::uri_of(x, &desk.call.peer);
-    if key::write_edge(x, uri, desk.stage, &plan.key, &mut cache.key).is_none() {
-        cache.ask("bypass", Some("key-too-long"));
-        return Found::Pass;
-    }
-    cache.primary_bytes = cache.key.len();
-    if let Some(reason) = serve::bypasses(&request) {
-        // Its answer may still make stored ones invalid.
-        cache.ask(reason.fwd(), None);
-        return Found::Pass;
-    }
-    let namespace = Namespace(desk.stage.cache_namespace);
-    cache.generation = Some(desk.owner.store().generation(namespace));
-    let now = desk.call.local.core.wall();
-    if !plan.key.is_of_uri() && mark::append(desk, plan, x, cache, now).is_none() {
-        cache.generation = None;
-        cache.ask("bypass", Some("no-room"));
-        return Found::Pass;
-    }
-    let Some(hit) = find(desk, plan, x, cache, now) else {
-        if let CacheOutcome::Miss { .. } = cache.outcome {
-            return Found::Ask;
-        }
-        return miss(&request, MissReason::Absent, plan, cache);
-    };
-    let meta = std::mem::take(&mut cache.meta);
-    let found = judge(&request, (&meta, hit), plan, cache, now);
-    cache.meta = meta;
-    found
-}
-
-/// Finds the record of a response; notes in the outcome why there can be none.
-fn find(
+fn by_policy(
     desk: Desk<'_>,
     plan: &EdgeCachePlan,
-    x: &Exchange,
-    cache: &mut CacheUse,
-    now: Wall,
-) -> Option<Hit> {
-    let hit = fetch(desk, cache, now)?;
-    let meta = std::mem::take(&mut cache.meta);
-    let next = match Record::decode(&meta, hit.body_bytes() as u64) {
-        Some(Record::Response(_)) => Next::This,
+    conn: &mut Conn,
+    x: &mut Exchange,
+    room: &mut Room,
+) -> Looked {
+    let uri = key::uri_of(x, &desk.call.peer);
+    if key::write_edge(x, uri, desk.stage, &plan.key, &mut room.key).is_none() {
+        x.cache.ask("bypass", Some("key-too-long"));
+        return Looked::Ask;
+    }
+    x.cache.primary_bytes = room.key.len();
+    let request = Request::new(&x.head, x.head_bytes.bytes(), CALLER);
+    if let Some(reason) = serve::bypasses(&request) {
+        // Its answer may still make stored ones invalid.
+        x.cache.ask(reason.fwd(), None);
+        return Looked::Ask;
+    }
+    let namespace = Namespace(desk.stage.cache_namespace);
+    x.cache.generation = Some(desk.owner.store().generation(namespace));
+    if !plan.key.is_of_uri() {
+        if mark::append(desk, plan, x, room).is_none() {
+            x.cache.generation = None;
+            x.cache.ask("bypass", Some("no-room"));
+            return Looked::Ask;
+        }
+        x.cache.primary_bytes = room.key.len();
+    }
+    let Some(hit) = fetch(desk, room) else {
+        return miss(x, MissReason::Absent, plan);
+    };
+    match Record::decode(&room.meta, hit.body_bytes() as u64) {
+        Some(Record::Response(stored)) => judge(desk, plan, conn, x, (&stored, hit)),
         Some(Record::Variants(variants)) => {
+            drop(hit);
             let uri = key::uri_of(x, &desk.call.peer);
-            let (key, policy) = (&mut cache.key, &plan.key);
+            let (key, policy) = (&mut room.key, &plan.key);
             match key::write_variant(x, uri, desk.stage, policy, &variants, key) {
-                Some(()) => Next::Variant,
-                None => Next::None,
+                Some(()) => by_variant(desk, plan, conn, x, room),
+                None => miss(x, MissReason::Absent, plan),
             }
         }
-        Some(Record::Uncacheable(note)) if note.holds(now) => {
+        Some(Record::Uncacheable(note)) if note.holds(desk.now) => {
             let reason = MissReason::HitForMiss;
-            cache.ask(reason.fwd(), Some(reason.as_str()));
-            cache.alone = true;
-            Next::None
+            x.cache.ask(reason.fwd(), Some(reason.as_str()));
+            x.cache.alone = true;
+            ask(x)
         }
-        _ => Next::None,
-    };
-    cache.meta = meta;
-    match next {
-        Next::This => Some(hit),
-        Next::None => None,
-        Next::Variant => {
-            let hit = fetch(desk, cache, now)?;
-            let is_response = matches!(
-                Record::decode(&cache.meta, hit.body_bytes() as u64),
-                Some(Record::Response(_))
-            );
-            is_response.then_some(hit)
-        }
+        _ => miss(x, MissReason::Absent, plan),
     }
 }
 
-enum Next {
-    This,
-    Variant,
-    None,
-}
-
-/// Looks up the key in `cache` and copies the record found.
-fn fetch(desk: Desk<'_>, cache: &mut CacheUse, now: Wall) -> Option<Hit> {
-    let namespace = Namespace(desk.stage.cache_namespace);
-    let hash = desk.owner.hash(namespace, &cache.key);
-    let hit = desk
-        .owner
-        .lookup(namespace, hash, &cache.key, seconds(now))?;
-    cache.meta.resize(hit.meta_bytes(), 0);
-    let copied = hit.copy_meta(0, &mut cache.meta);
-    (copied == cache.meta.len()).then_some(hit)
+/// The key is that of a variant; only a response may lie there.
+fn by_variant(
+    desk: Desk<'_>,
+    plan: &EdgeCachePlan,
+    conn: &mut Conn,
+    x: &mut Exchange,
+    room: &mut Room,
+) -> Looked {
+    let Some(hit) = fetch(desk, room) else {
+        return miss(x, MissReason::Absent, plan);
+    };
+    match Record::decode(&room.meta, hit.body_bytes() as u64) {
+        Some(Record::Response(stored)) => judge(desk, plan, conn, x, (&stored, hit)),
+        _ => miss(x, MissReason::Absent, plan),
+    }
 }
 
 fn judge(
-    request: &Request<'_>,
-    (meta, hit): (&[u8], Hit),
+    desk: Desk<'_>,
     plan: &EdgeCachePlan,
-    cache: &mut CacheUse,
-    now: Wall,
-) -> Found {
-    let Some(Record::Response(stored)) = Record::decode(meta, hit.body_bytes() as u64) else {
-        return miss(request, MissReason::Absent, plan, cache);
-    };
-    match serve::serve(request, &stored, &plan.rules, plan.key.normalise(), now) {
-        Serve::Fresh { age_s } => give_aged(hit, &stored, age_s, false, cache),
-        Serve::Stale { age_s, refresh } => give_aged(hit, &stored, age_s, refresh, cache),
+    conn: &mut Conn,
+    x: &mut Exchange,
+    (stored, hit): (&Stored<'_>, Hit),
+) -> Looked {
+    let request = Request::new(&x.head, x.head_bytes.bytes(), CALLER);
+    let normalise = plan.key.normalise();
+    let (age_s, refresh) = match serve::serve(&request, stored, &plan.rules, normalise, desk.now) {
+        Serve::Fresh { age_s } => (age_s, false),
+        Serve::Stale { age_s, refresh } => (age_s, refresh),
         Serve::Revalidate { reason, .. } => {
-            cache.ask(reason.fwd(), Some(reason.as_str()));
-            cache.held = Some(hit);
-            Found::Ask
+            x.cache.ask(reason.fwd(), Some(reason.as_str()));
+            x.cache.held = Some(hit);
+            return ask(x);
         }
-        Serve::Miss(reason) => miss(request, reason, plan, cache),
-        Serve::GatewayTimeout => Found::Refused(Fault::NotStored),
-    }
-}
-
-fn give_aged(
-    hit: Hit,
-    stored: &Stored<'_>,
-    age_s: u64,
-    refresh: bool,
-    cache: &mut CacheUse,
-) -> Found {
-    cache.outcome = CacheOutcome::Hit {
+        Serve::Miss(reason) => return miss(x, reason, plan),
+        Serve::GatewayTimeout => return Looked::Refused(Fault::NotStored),
+    };
+    x.cache.outcome = CacheOutcome::Hit {
         ttl_s: ttl_s(stored, age_s),
     };
-    Found::Give {
-        hit,
+    Looked::Answered {
+        given: answer(desk, conn, x, (stored, hit), Some(age_s)),
         refresh,
-        age_s: Some(age_s),
     }
 }
 
@@ -262,17 +235,13 @@ pub(super) fn ttl_s(stored: &Stored<'_>, age_s: u64) -> i64 {
     lifetime_s.saturating_sub(i64::try_from(age_s).unwrap_or(i64::MAX))
 }
 
-fn miss(
-    request: &Request<'_>,
-    reason: MissReason,
-    plan: &EdgeCachePlan,
-    cache: &mut CacheUse,
-) -> Found {
-    match serve::miss(request, reason, &plan.rules) {
-        Serve::GatewayTimeout => Found::Refused(Fault::NotStored),
+fn miss(x: &mut Exchange, reason: MissReason, plan: &EdgeCachePlan) -> Looked {
+    let request = Request::new(&x.head, x.head_bytes.bytes(), CALLER);
+    match serve::miss(&request, reason, &plan.rules) {
+        Serve::GatewayTimeout => Looked::Refused(Fault::NotStored),
         _ => {
-            cache.ask(reason.fwd(), None);
-            Found::Ask
+            x.cache.ask(reason.fwd(), None);
+            ask(x)
         }
     }
 }
@@ -282,39 +251,41 @@ fn miss(
 fn by_stage(
     desk: Desk<'_>,
     plan: &StageCachePlan,
+    conn: &mut Conn,
     x: &mut Exchange,
-    cache: &mut CacheUse,
-) -> Found {
-    if key::write_stage(x, desk.stage, plan, &mut cache.key).is_none() {
-        cache.key.clear();
-        return Found::Pass;
+    room: &mut Room,
+) -> Looked {
+    if key::write_stage(x, desk.stage, plan, &mut room.key).is_none() {
+        room.key.clear();
+        return Looked::Ask;
     }
-    cache.primary_bytes = cache.key.len();
+    x.cache.primary_bytes = room.key.len();
     let namespace = Namespace(desk.stage.cache_namespace);
-    cache.generation = Some(desk.owner.store().generation(namespace));
+    x.cache.generation = Some(desk.owner.store().generation(namespace));
     if asks_anew(x) {
         // Until callers can be authorized, nobody is.
         match plan.unauthorized {
             _ if !plan.require_authorization => {
                 // What others fetch already is not what this client asks for.
                 if let Some(RouteStore { tier, .. }) = desk.call.cache {
-                    tier.seat.outdate(cache.flight_key());
+                    tier.seat
+                        .outdate(flight_key(&room.key, x.cache.primary_bytes));
                 }
-                return Found::Ask;
+                return ask(x);
             }
-            Unauthorized::FailWith403 => return Found::Refused(Fault::InvalidationDenied),
+            Unauthorized::FailWith403 => return Looked::Refused(Fault::InvalidationDenied),
             Unauthorized::SucceedWithResponseHeader => x.warns = true,
             Unauthorized::SucceedWithoutResponseHeader => {}
         }
     }
-    let now = desk.call.local.core.wall();
-    match fetch(desk, cache, now) {
-        Some(hit) if hit.expires_s() > seconds(now) => Found::Give {
-            hit,
+    let hit = fetch(desk, room).filter(|hit| hit.expires_s() > seconds(desk.now));
+    let Some(hit) = hit else { return ask(x) };
+    match Record::decode(&room.meta, hit.body_bytes() as u64) {
+        Some(Record::Response(stored)) => Looked::Answered {
+            given: answer(desk, conn, x, (&stored, hit), None),
             refresh: false,
-            age_s: None,
         },
-        _ => Found::Ask,
+        _ => ask(x),
     }
 }
 

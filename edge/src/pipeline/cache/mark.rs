@@ -7,49 +7,42 @@
 //! Errors: `None` when the store has no room for a mark, and the request passes.
 //! Source: RFC 9111 section 4.4.
 
-use super::{CacheUse, look_up::Desk, seconds};
-use crate::cache::Owner;
+use super::{
+    look_up::{Desk, Room},
+    seconds,
+};
 use crate::{
     base::time::Wall,
     cache::{
-        Insert, Namespace,
+        Generation, Insert, Namespace, Owner,
         http::{encode, hash::Uri, policy::KeyPolicy, record::Record},
     },
     pipeline::{cache::key, exchange::Exchange},
     plan::{EdgeCachePlan, StagePlan},
 };
 
-/// Extends the primary key by the nonce of its URI's mark, which is made if there is none.
+/// Extends the primary key in `room` by the nonce of its URI's mark, which is made if there is none.
 pub(super) fn append(
     desk: Desk<'_>,
     plan: &EdgeCachePlan,
     x: &Exchange,
-    cache: &mut CacheUse,
-    now: Wall,
+    room: &mut Room,
 ) -> Option<()> {
+    let (namespace, now) = (Namespace(desk.stage.cache_namespace), desk.now);
     let uri = key::uri_of(x, &desk.call.peer);
-    let mut name = std::mem::take(&mut cache.meta);
-    let nonce = key::write_uri(x, uri, desk.stage, &plan.key, &mut name).and_then(|()| {
-        let namespace = Namespace(desk.stage.cache_namespace);
-        find(desk.owner, namespace, &name, now).or_else(|| {
-            let keep_until_s = seconds(now).saturating_add(plan.rules.ttl_max_s);
-            let nonce = desk.call.local.core.random();
-            make(
-                desk.owner,
-                namespace,
-                cache,
-                (&name, nonce),
-                (now, keep_until_s),
-            )?;
-            // Another may have made it at the same time; one of the two is left.
-            find(desk.owner, namespace, &name, now)
-        })
+    let name = &mut room.meta;
+    key::write_uri(x, uri, desk.stage, &plan.key, name)?;
+    let found = find(desk.owner, namespace, name, now).or_else(|| {
+        let keep_until_s = seconds(now).saturating_add(plan.rules.ttl_max_s);
+        let mark = (name.as_slice(), desk.call.local.core.random());
+        let place = (namespace, x.cache.generation?);
+        make(desk.owner, place, mark, (now, keep_until_s))?;
+        // Another may have made it at the same time; one of the two is left.
+        find(desk.owner, namespace, name, now)
     });
     name.clear();
-    cache.meta = name;
-    cache.key.extend_from_slice(&nonce?.to_le_bytes());
-    cache.primary_bytes = cache.key.len();
-    (cache.key.len() <= key::KEY_BYTES_MAX).then_some(())
+    room.key.extend_from_slice(&found?.to_le_bytes());
+    (room.key.len() <= key::KEY_BYTES_MAX).then_some(())
 }
 
 /// Makes all answers of `uri` under `policy` unreachable.
@@ -79,8 +72,7 @@ fn find(owner: &Owner, namespace: Namespace, name: &[u8], now: Wall) -> Option<u
 
 fn make(
     owner: &Owner,
-    namespace: Namespace,
-    cache: &CacheUse,
+    (namespace, generation): (Namespace, Generation),
     (name, nonce): (&[u8], u64),
     (now, keep_until_s): (Wall, u32),
 ) -> Option<()> {
@@ -88,7 +80,7 @@ fn make(
     let len = encode::write_mark(nonce, &mut meta).ok()?;
     let insert = Insert {
         namespace,
-        generation: cache.generation?,
+        generation,
         key: name,
         meta: meta.get(..len)?,
         body: &[],

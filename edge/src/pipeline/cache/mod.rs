@@ -124,13 +124,7 @@ impl CacheUse {
 
     /// What tells the URI of its key, and what else is in the primary key, from others.
     pub(super) fn flight_key(&self) -> &[u8] {
-        // A variant's key begins with the primary one but for the bytes that say which it is; a
-        // stage's keys have no variants.
-        let from = match self.key.first() {
-            Some(&STAGE_KEY) => 0,
-            _ => KIND_BYTES,
-        };
-        self.key.get(from..self.primary_bytes).unwrap_or(&[])
+        flight_key(&self.key, self.primary_bytes)
     }
 
     /// The origin is asked whether what is held is still good.
@@ -146,6 +140,17 @@ impl CacheUse {
             detail,
         };
     }
+}
+
+/// What tells the URI of `key`, and what else is in its primary part, from others.
+pub(super) fn flight_key(key: &[u8], primary_bytes: usize) -> &[u8] {
+    // A variant's key begins with the primary one but for the bytes that say which it is; a
+    // stage's keys have no variants.
+    let from = match key.first() {
+        Some(&STAGE_KEY) => 0,
+        _ => KIND_BYTES,
+    };
+    key.get(from..primary_bytes).unwrap_or(&[])
 }
 
 /// Bytes in front of an edge key that say its version and kind; what follows is not [`STAGE_KEY`].

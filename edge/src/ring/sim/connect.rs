@@ -15,6 +15,7 @@ use std::{
 use super::{
     socket::{Flier, Role, SocketId},
     state::{State, What},
+    stream::take_front,
 };
 use crate::ring::{Errno, Fd, ListenAddress, Transport};
 
@@ -281,18 +282,13 @@ impl State {
         let Some((_, sending)) = self.sending(flier) else {
             return;
         };
-        let bytes: Vec<u8> = sending
-            .pieces
-            .iter()
-            .flat_map(|piece| piece.to_vec())
-            .collect();
+        let bytes = take_front(&mut sending.pieces, sending.left_bytes);
         sending.left_bytes = 0;
         let result = super::state::count_of(bytes.len());
         self.end_send(flier, from, result);
         let lost = self.strikes(|faults| faults.datagram_loss);
         if let Some(to) = to.filter(|_| !lost) {
             let latency_ns = self.draw(|faults| faults.latency_ns);
-            let bytes = bytes.into_boxed_slice();
             self.after(latency_ns, What::Ask { from, to, bytes });
         }
     }

@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     base::prng::Prng,
-    ring::{Buf, Errno, Fd, Key, Landing, Op, Outgoing, Pool, Transport},
+    ring::{Errno, Fd, Key, Landing, Op, Outgoing, Piece, Pool, Transport},
 };
 
 /// Answers datagrams sent to an address: a simulated name server, say.
@@ -78,7 +78,7 @@ pub(super) enum Flying {
 
 /// How far a send has come.
 pub(super) struct Sending {
-    pub(super) pieces: VecDeque<Buf>,
+    pub(super) pieces: VecDeque<Piece>,
     pub(super) left_bytes: usize,
     pub(super) sent_bytes: usize,
     /// Moves what fits at once, and lands only if that was not all.
@@ -497,8 +497,8 @@ fn flying_of(op: &Op) -> Flying {
             prompt,
         } => {
             let pieces = match data {
-                Outgoing::One(buf) => VecDeque::from([buf.clone()]),
-                Outgoing::Many(gather) => gather.bufs.iter().cloned().collect(),
+                Outgoing::One(piece) => VecDeque::from([piece.clone()]),
+                Outgoing::Many(gather) => gather.pieces.iter().cloned().collect(),
             };
             let sending = Sending {
                 pieces,

@@ -13,7 +13,7 @@ use super::{
     socket::{End, Flier, Role, SocketId},
     state::{State, What, count_of, result_of},
 };
-use crate::ring::{Errno, Fd};
+use crate::ring::{Errno, Fd, Piece};
 
 const NS_PER_S: u64 = 1_000_000_000;
 
@@ -335,13 +335,13 @@ impl State {
 }
 
 /// The first `count` bytes of `pieces`, which keep the rest.
-fn take_front(pieces: &mut VecDeque<crate::ring::Buf>, mut count: usize) -> Box<[u8]> {
+pub(super) fn take_front(pieces: &mut VecDeque<Piece>, mut count: usize) -> Box<[u8]> {
     let mut bytes = Vec::with_capacity(count);
     while count > 0
         && let Some(piece) = pieces.front_mut()
     {
         let part = count.min(piece.len());
-        bytes.extend_from_slice(&piece[..part]);
+        piece.copy_front(part, &mut bytes);
         count -= part;
         if part == piece.len() {
             pieces.pop_front();
