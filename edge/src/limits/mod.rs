@@ -7,6 +7,7 @@
 //! out. Units: in the names. Errors: of building only; what is in doubt refuses.
 //! Source: API Gateway developer guide, "throttling" and "usage plans"; RELIABILITY section 6.
 
+mod bucket;
 pub mod directory;
 pub mod id;
 pub mod key;
@@ -15,7 +16,10 @@ pub mod names;
 pub mod plans;
 pub mod quota;
 pub mod rate;
+mod sync;
+pub mod table;
 
+pub use bucket::Empty;
 pub use directory::{
     Directory, DirectoryFault, Found, KeyRecord, MethodRate, PlanRecord, PlanStage,
 };
@@ -25,3 +29,4 @@ pub use level::{Identity, Level};
 pub use plans::{UsagePlan, UsagePlans, UsageStage};
 pub use quota::{Period, Quota};
 pub use rate::{Limit, Rate, RateFault};
+pub use table::{Ask, Place, Refused, Table, TableFault, TableOptions, Taken};
