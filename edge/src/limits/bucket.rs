@@ -12,8 +12,8 @@
 //! than all tokens take; so grants in any window of t are at most rate · t + burst, exactly and
 //! over all who share the word. Zero is a full bucket. The second word, `pace`, says how long a
 //! token took for who granted last: after a reload with another rate what is missing is counted in
-//! tokens, not in time. The tag ties the two words together; where they disagree, because somebody
-//! is between them or died there, the bucket is taken to be empty.
+//! tokens, not in time. The tag ties the two words together; where they disagree about
+//! another's rate, because it is between them or died there, the bucket is taken to be empty.
 //! Shape: functions over two atomics, wherever those lie. Units: ticks. Errors: [`Empty`]; a word
 //! that cannot be right refuses until its time. Source: ITU-T I.371, "GCRA, virtual scheduling";
 //! RELIABILITY section 6; model-checked by `tests/limits_model.rs`, which includes this file.
@@ -131,7 +131,10 @@ impl Bucket<'_> {
             return until; // full by any rate
         }
         let pace = self.pace.load(Ordering::Acquire);
-        if pace == limit.token_ticks && word & !UNTIL == tag(pace) {
+        let tag_seen = word & !UNTIL;
+        let is_own = tag_seen == tag(limit.token_ticks);
+        // With our tag but another's pace, whoever granted last is about to write the pace.
+        if is_own && (pace == limit.token_ticks || pace == 0 || tag(pace) != tag_seen) {
             return until;
         }
         self.full_at_new_pace(word, pace, limit, now)

@@ -30,6 +30,17 @@ pub enum RateFault {
     Slow,
 }
 
+impl RateFault {
+    /// The key whose value is wrong.
+    #[must_use]
+    pub const fn key(self) -> &'static str {
+        match self {
+            RateFault::Rate => "rate_limit",
+            RateFault::Burst | RateFault::Slow => "burst_limit",
+        }
+    }
+}
+
 /// Greatest rate.
 pub const RATE_PER_S_MAX: u64 = 1_000_000;
 /// Greatest burst.
@@ -72,6 +83,16 @@ pub struct Limit {
 }
 
 impl Limit {
+    /// Refuses everything.
+    pub(super) const NOTHING: Limit = Limit {
+        token_ticks: 1,
+        slack_ticks: None,
+        rate: Rate {
+            micro_per_s: 0,
+            burst: 0,
+        },
+    };
+
     /// Counts `rate`.
     ///
     /// # Errors
@@ -85,9 +106,8 @@ impl Limit {
         }
         if rate.micro_per_s == 0 || rate.burst == 0 {
             return Ok(Limit {
-                token_ticks: 1,
-                slack_ticks: None,
                 rate,
+                ..Limit::NOTHING
             });
         }
         let token_ticks = (TICKS_PER_S * MICRO).div_ceil(rate.micro_per_s);

@@ -10,9 +10,8 @@
 //! What: a slot is claimed once and never given to another identity while the table lives, so a
 //! place that was found may be kept. An identity goes to the first slot that is free in its
 //! windows, segment by segment from the first on. Everybody walks the same way and a slot that is
-//! taken stays taken; so two who insert the same identity end at the same slot, without a lock. A
-//! claim is two steps: the scope, then the number; who finds a slot between the two of another may
-//! finish it with a number of its own, and the other goes on.
+//! taken stays taken; so two who insert the same identity end at the same slot, without a lock (see
+//! `claim`).
 //! Shape: segments that double; [`Place`] is a slot's first word. Units: slots, words. Ranges:
 //! [`SEGMENTS_MAX`] segments, [`WINDOW`] slots to look at in each. Errors: `None` when no slot is
 //! free until the control thread has added a segment; who has no bucket is refused.
@@ -26,6 +25,7 @@ pub use file::{TableFault, TableOptions};
 
 use super::{
     bucket::{Bucket, Empty, Grant},
+    claim::claim,
     level::Identity,
     rate::{Limit, TICK_NS},
     sync::{AtomicU64, Ordering},
@@ -53,6 +53,11 @@ pub struct Table {
 /// Where a bucket is, for as long as the table lives.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Place(usize);
+
+impl Place {
+    /// No place of any table.
+    pub(super) const NONE: Place = Place(0);
+}
 
 /// A limit that a request has to pass.
 #[derive(Clone, Copy, Debug)]
@@ -232,7 +237,7 @@ impl Table {
         for segment in 0..segments {
             for nth in 0..WINDOW {
                 let (at, first, second) = self.slot(hash, segment, nth);
-                if claim(first, scope) && claim(second, number) {
+                if claim(first, second, scope, number) {
                     if segment + 1 == segments && nth >= WINDOW / 2 {
                         self.wants_room.store(true, Ordering::Relaxed);
                     }
@@ -260,14 +265,6 @@ impl Taken {
         let left = self.grants.iter().enumerate();
         left.filter_map(|(index, grant)| Some((index, (*grant)?.left)))
             .min_by_key(|(_, left)| *left)
-    }
-}
-
-/// Puts `mark` into a free word; true when it holds `mark` then.
-fn claim(word: &AtomicU64, mark: u64) -> bool {
-    match word.compare_exchange(0, mark, Ordering::AcqRel, Ordering::Acquire) {
-        Ok(_) => true,
-        Err(there) => there == mark,
     }
 }
 

@@ -1,6 +1,4 @@
-//! The table against its promises: one slot for an identity, growth, damage, restarts.
-
-use std::sync::Arc;
+//! The table against its promises: one slot for an identity, growth, hostile words.
 
 use super::*;
 use crate::limits::{level::Level, rate::Rate};
@@ -16,13 +14,6 @@ fn identity(number: u64) -> Identity {
 fn ask(table: &Table, number: u64, limit: &'static Limit) -> Ask<'static> {
     let place = table.place(identity(number)).expect("a place");
     Ask { place, limit }
-}
-
-fn options(path: &std::path::Path, now: Mono) -> TableOptions {
-    TableOptions {
-        first_slots: 64,
-        ..TableOptions::new(path, [3, 5], now)
-    }
 }
 
 const SECOND: u64 = 1_000_000_000;
@@ -58,26 +49,6 @@ fn identities_keep_their_slots_while_the_table_grows() {
 }
 
 #[test]
-fn those_who_insert_the_same_at_once_get_the_same_slot() {
-    for round in 0..50 {
-        let table = Arc::new(Table::private(256, [round, 9]).expect("a table"));
-        let insert = |order: Vec<u64>| {
-            let table = Arc::clone(&table);
-            std::thread::spawn(move || {
-                let place = |number: u64| (number, table.place(identity(number)).expect("room").0);
-                let mut places: Vec<_> = order.into_iter().map(place).collect();
-                places.sort_unstable();
-                places
-            })
-        };
-        let threads = [insert((0..40).collect()), insert((0..40).rev().collect())];
-        let [one, two] = threads.map(|thread| thread.join().expect("joined"));
-        assert_eq!(one, two);
-        assert_eq!(table.slots_used(), 40);
-    }
-}
-
-#[test]
 fn tokens_of_all_levels_are_taken_or_none() {
     static WIDE: std::sync::LazyLock<Limit> = std::sync::LazyLock::new(|| limit(1.0, 5));
     static TIGHT: std::sync::LazyLock<Limit> = std::sync::LazyLock::new(|| limit(1.0, 2));
@@ -97,55 +68,6 @@ fn tokens_of_all_levels_are_taken_or_none() {
     table.undo(&asks, &taken);
     assert!(table.take(Mono(2 * SECOND), &asks).is_ok());
     assert!(table.take(Mono(2 * SECOND), &asks).is_err());
-}
-
-#[test]
-fn a_restart_fills_nothing() {
-    static LIMIT: std::sync::LazyLock<Limit> = std::sync::LazyLock::new(|| limit(1.0, 5));
-    let folder = tempfile::tempdir().expect("a folder");
-    let path = folder.path().join("limits.table");
-    let now = Mono(100 * SECOND);
-    let spend = |table: &Table, now| {
-        let asks = [ask(table, 1, &LIMIT)];
-        (0..10).filter(|_| table.take(now, &asks).is_ok()).count()
-    };
-    let table = Table::open(&options(&path, now)).expect("made");
-    assert_eq!(spend(&table, now), 5, "a new table begins full");
-    let other = Table::open(&options(&path, now)).expect("opened");
-    assert_eq!(spend(&other, now), 0, "another process");
-    drop((table, other));
-    let table = Table::open(&options(&path, now)).expect("opened");
-    assert_eq!(spend(&table, now), 0, "a restart");
-    table.grow().expect("grown");
-    let other = Table::open(&options(&path, now)).expect("opened");
-    assert_eq!((table.segments(), other.segments()), (2, 2));
-    assert_eq!(spend(&table, Mono(102 * SECOND)), 2);
-    drop((table, other));
-
-    let image = std::fs::read(&path).expect("the file");
-    for word in 0..=SEGMENTS {
-        for bit in 0..64 {
-            let mut damaged = image.clone();
-            damaged[word * 8 + bit / 8] ^= 1 << (bit % 8);
-            std::fs::write(&path, &damaged).expect("written");
-            let now = Mono(200 * SECOND);
-            let table = Table::open(&options(&path, now)).expect("made anew");
-            let expected = if word == SEGMENTS && table.empty_since == 0 {
-                5
-            } else {
-                0
-            };
-            assert_eq!(spend(&table, now), expected, "word {word} bit {bit}");
-        }
-    }
-    std::fs::write(&path, &image[..image.len() / 2]).expect("cut");
-    let table = Table::open(&options(&path, now)).expect("made anew");
-    assert_eq!(spend(&table, now), 0, "a cut file");
-    assert_eq!(
-        spend(&table, Mono(103 * SECOND)),
-        3,
-        "it fills as time goes by"
-    );
 }
 
 #[test]
