@@ -15,7 +15,7 @@ const LEVELS: &[(&str, u8)] = &[
     ("sign", 2),
     ("validate", 2),
     ("mapping", 2),
-    ("throttle", 3),
+    ("limits", 3),
     ("cache", 3),
     ("net", 3),
     ("telemetry", 4),

@@ -26,7 +26,7 @@ use tidegate_edge::{
         Fd, Ring,
         kernel::{Kernel, KernelOptions},
     },
-    server::{Admission, Blueprint, CacheSecrets, Gauges, Keyring},
+    server::{Admission, Blueprint, CacheSecrets, Gauges, Keyring, LimitsHome},
     telemetry::{
         histograms::CoreHistograms,
         metrics::{Metric, Registry, StageName, Tally},
@@ -155,7 +155,7 @@ pub(super) fn serve(
     let ring = Kernel::new(&options).map_err(|error| Failure::Start(error.to_string()))?;
     let core = Core::new(Ring::Kernel(ring), 4096);
     let handover = Handover::of_environment(&core);
-    let keyring = keyring(core.wall(), &handover).map_err(Failure::Start)?;
+    let keyring = keyring(core.now(), core.wall(), &handover).map_err(Failure::Start)?;
     let blueprint = Blueprint::new(with_limits(plan), &keyring, None).map_err(|errors| {
         load::add_blueprint_errors(&mut configuration, &errors);
         eprint!(
@@ -276,12 +276,14 @@ fn start(
 }
 
 /// The predecessor's ticket keys, so that its clients' sessions go on, or fresh ones.
-fn keyring(now: Wall, handover: &Handover) -> Result<Keyring, String> {
+fn keyring(now_mono: Mono, now: Wall, handover: &Handover) -> Result<Keyring, String> {
     let tickets = match TicketKeys::import(&handover.ticket_keys) {
         Ok(tickets) => tickets,
         Err(_) => TicketKeys::new(now).map_err(|error| error.to_string())?,
     };
+    let limits = LimitsHome::fresh(now_mono).ok_or("no randomness")?;
     Ok(Keyring {
+        limits,
         tickets,
         clock: TlsClock::new(now),
         cache: CacheSecrets::fresh().ok_or("no randomness")?,
@@ -295,6 +297,11 @@ pub fn with_limits(mut plan: Plan) -> Plan {
         && cache.path.is_none()
     {
         cache.path = super::admin::runtime_file("responses.cache");
+    }
+    if let Some(throttle) = &mut plan.throttle
+        && throttle.path.is_none()
+    {
+        throttle.path = super::admin::runtime_file("limits.table");
     }
     if plan.limits.connections_max == 0 {
         let connections = open_files_max().saturating_mul(45) / 100;

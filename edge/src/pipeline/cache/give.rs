@@ -103,7 +103,7 @@ pub(super) fn give(
     if x.warns {
         head.lines(IGNORED);
     }
-    write_own(&mut head, &x.request_id, keep_alive);
+    write_own(&mut head, &x.request_id, &x.limits.lines, keep_alive);
     let head_bytes = head.end().ok()?;
     out.commit(head_bytes);
     x.status = answer.status(stored);

@@ -30,7 +30,9 @@ use crate::{
         ListenAddress, Ring,
         sim::{Faults, Sim, SimOptions, World},
     },
-    server::{Admission, Blueprint, CacheSecrets, Gauges, Keyring, Order, SharedCache, Worker},
+    server::{
+        Admission, Blueprint, CacheSecrets, Gauges, Keyring, LimitsHome, Order, SharedCache, Worker,
+    },
     telemetry::{
         histograms::CoreHistograms,
         metrics::{Registry, StageName},
@@ -120,6 +122,7 @@ impl Scenario {
                 seed: 1,
                 boot_key: [0; 32],
             },
+            limits: LimitsHome::private([1, 2]),
         };
         let blueprint = plan::blueprint(prng, &keyring, region)?;
         let cache = blueprint.cache.clone().ok_or("no cache")?;

@@ -135,6 +135,7 @@ fn api(site: Site) -> Api {
                         cache_key: path.clone().map(part).into_iter().collect(),
                         cache_namespace: None,
                     }),
+                    api_key_required: false,
                 })
                 .into(),
         }],
