@@ -11,3 +11,4 @@ pub mod openapi;
 pub mod process;
 pub mod settings;
 pub mod source;
+pub mod store;

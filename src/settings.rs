@@ -231,6 +231,9 @@ fn resolve_paths(settings: &mut Settings, folder: &Path) {
     settings.throttle.path.iter_mut().for_each(resolve);
     settings.admin.socket.iter_mut().for_each(resolve);
     settings.process.state_dir.iter_mut().for_each(resolve);
+    let keys = settings.api_keys.iter_mut();
+    keys.filter_map(|key| key.value_file.as_mut())
+        .for_each(resolve);
     let log = &mut settings.access_log.path;
     if log != "off" && log != "-" {
         *log = folder.join(&*log).display().to_string();

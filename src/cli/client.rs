@@ -47,11 +47,25 @@ pub(super) fn ask_patiently(
     path: &str,
     patience: Duration,
 ) -> Result<Answer, Unavailable> {
+    send(admin, method, path, b"", patience)
+}
+
+/// The same with a body.
+///
+/// # Errors
+/// No gateway is there, or it does not answer.
+pub(super) fn send(
+    admin: Option<&Path>,
+    method: &str,
+    path: &str,
+    body: &[u8],
+    patience: Duration,
+) -> Result<Answer, Unavailable> {
     let socket = match admin {
         Some(socket) => socket.to_owned(),
         None => default_socket()?,
     };
-    exchange(&socket, method, path, patience).map_err(|error| Unavailable::Silent {
+    exchange(&socket, method, path, body, patience).map_err(|error| Unavailable::Silent {
         path: socket,
         error,
     })
@@ -69,13 +83,26 @@ fn default_socket() -> Result<PathBuf, Unavailable> {
     })
 }
 
-fn exchange(socket: &Path, method: &str, path: &str, patience: Duration) -> io::Result<Answer> {
+fn exchange(
+    socket: &Path,
+    method: &str,
+    path: &str,
+    body: &[u8],
+    patience: Duration,
+) -> io::Result<Answer> {
     let mut stream = UnixStream::connect(socket)?;
     stream.set_read_timeout(Some(patience))?;
+    stream.set_write_timeout(Some(patience))?;
+    let length = match body.len() {
+        0 => String::new(),
+        length => format!("Content-Length: {length}\r\n"),
+    };
     write!(
         stream,
-        "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+        "{method} {path} HTTP/1.1\r\nHost: localhost\r\n{length}Connection: close\r\n\r\n"
     )?;
+    // Who is refused before all was sent is told why.
+    let _ = stream.write_all(body);
     let mut received = Vec::new();
     stream.read_to_end(&mut received)?;
     parse(&received).ok_or_else(|| io::Error::other("its answer is cut or malformed"))

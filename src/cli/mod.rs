@@ -11,10 +11,14 @@ mod doctor;
 mod exit;
 mod explain;
 mod inputs;
+mod keys;
 mod man;
 mod origins;
+mod plans;
 mod run;
+mod store;
 mod upgrade;
+mod usage;
 mod validate;
 
 pub use cache::{CacheCommand, CachePlace};
@@ -23,6 +27,7 @@ pub use exit::Exit;
 pub use explain::Explain;
 pub use inputs::Inputs;
 pub use origins::{Origins, OriginsAction, Target};
+pub use store::StorePlace;
 pub use upgrade::Upgrade;
 
 use clap::{ArgMatches, Command};
@@ -83,6 +88,24 @@ pub const COMMANDS: &[Entry] = &[
         about: "Look at the response cache, flush, purge or prove it",
         arguments: cache::arguments,
         execute: cache::execute,
+    },
+    Entry {
+        name: "keys",
+        about: "Make, import, list, change and rotate API keys",
+        arguments: keys::arguments,
+        execute: keys::execute,
+    },
+    Entry {
+        name: "plans",
+        about: "Make and change usage plans, and put keys into them",
+        arguments: plans::arguments,
+        execute: plans::execute,
+    },
+    Entry {
+        name: "usage",
+        about: "Show and export what keys used, and extend their quotas",
+        arguments: usage::arguments,
+        execute: usage::execute,
     },
     Entry {
         name: "upgrade",
@@ -165,6 +188,9 @@ mod tests {
             "explain" => format!("{:?}", Explain::read(&given)),
             "origins" => format!("{:?}", Origins::read(&given)),
             "cache" => format!("{:?}", CacheCommand::read(&given)),
+            "keys" => format!("{:?}", keys::read(&given)),
+            "plans" => format!("{:?}", plans::read(&given)),
+            "usage" => format!("{:?}", usage::read(&given)),
             "upgrade" => format!("{:?}", Upgrade::read(&given)),
             "demo" => format!("{:?}", Demo::read(&given)),
             other => other.to_owned(),
@@ -244,6 +270,109 @@ mod tests {
                 &["url: \"/a\"", "[\"A:b\", \"C:d\"]"],
             ),
             ("cache", &["Usage"]),
+            (
+                "keys create --name n --plan p --plan q --tag a=b",
+                &[
+                    "name: \"n\"",
+                    "enabled: true",
+                    "[\"p\", \"q\"]",
+                    "{\"a\": \"b\"}",
+                    "Running(None)",
+                ],
+            ),
+            ("keys create --name n --disabled", &["enabled: false"]),
+            ("keys create", &["--name"]),
+            ("keys create --name n --tag a", &["invalid value"]),
+            ("keys create --name n --value v", &["unexpected argument"]),
+            (
+                "keys import f.csv --fail-on-warnings --store /s",
+                &["ImportKeys", "fail_on_warnings: true", "Folder(\"/s\")"],
+            ),
+            (
+                "keys import f --store /s --config c",
+                &["cannot be used with"],
+            ),
+            (
+                "keys list --name-prefix a --limit 3 --config c",
+                &["Some(\"a\")", "Some(3)", "Settings(\"c\")"],
+            ),
+            (
+                "keys show k --show-value --json",
+                &["show_value: true", "true)"],
+            ),
+            ("keys update k", &["required"]),
+            (
+                "keys update k --description d",
+                &["description: Some(\"d\")", "enabled: None"],
+            ),
+            (
+                "keys disable k --admin /s",
+                &["enabled: Some(false)", "Running(Some(\"/s\"))"],
+            ),
+            ("keys enable k", &["enabled: Some(true)"]),
+            ("keys delete k", &["DeleteKey"]),
+            ("keys rotate", &["RotateKey"]),
+            ("keys", &["Usage"]),
+            (
+                "plans create --name n --rate 0.5 --burst 2 --stage a:b --quota-limit 5 --quota-period DAY",
+                &[
+                    "rate_limit: 0.5",
+                    "burst_limit: 2",
+                    "api: \"a\"",
+                    "limit: Some(5)",
+                    "Some(\"DAY\")",
+                ],
+            ),
+            ("plans create --name n --stage a", &["invalid value"]),
+            (
+                "plans throttle p --rate 5",
+                &["rate: Some(5.0)", "burst: None"],
+            ),
+            ("plans throttle p --remove", &["NoThrottle"]),
+            ("plans throttle p", &["required"]),
+            (
+                "plans throttle p --remove --rate 5",
+                &["cannot be used with"],
+            ),
+            (
+                "plans throttle p --stage a:b --method /x/GET --burst 5",
+                &["Method {", "\"/x/GET\"", "burst: Some(5)"],
+            ),
+            (
+                "plans throttle p --stage a:b --method /x/GET --remove",
+                &["NoMethod"],
+            ),
+            (
+                "plans throttle p --stage a:b --all {}",
+                &["Methods", "throttles: {}"],
+            ),
+            ("plans throttle p --stage a:b --all x", &["invalid value"]),
+            ("plans throttle p --stage a:b --rate 1", &["None"]),
+            ("plans throttle p --method /x/GET --rate 1", &["--stage"]),
+            (
+                "plans quota p --limit 5 --period WEEK --offset 1",
+                &["Some(5)", "Some(\"WEEK\")", "Some(1)"],
+            ),
+            ("plans quota p --period YEAR", &["invalid value"]),
+            ("plans quota p --remove", &["NoQuota"]),
+            ("plans add-stage p a:b", &["AddStage"]),
+            ("plans remove-stage p a:b", &["RemoveStage"]),
+            ("plans attach p k", &["AttachKey"]),
+            ("plans detach p k", &["DetachKey"]),
+            (
+                "plans update p --name n --tag a=",
+                &["Name(\"n\")", "Tags({\"a\": \"\"})"],
+            ),
+            ("plans list --key k", &["Some(\"k\")"]),
+            ("plans delete p", &["DeletePlan"]),
+            (
+                "usage report p --from 2025-04-01 --to 2025-04-02",
+                &["\"2025-04-01\"", "\"2025-04-02\""],
+            ),
+            ("usage report p --from 2025-4-1", &["invalid value"]),
+            ("usage export p --format xml", &["invalid value"]),
+            ("usage extend p k --remaining 5", &["remaining: 5"]),
+            ("usage extend p k", &["--remaining"]),
             ("upgrade", &["Admin(None)"]),
             ("upgrade --admin /s", &["Admin(Some(\"/s\"))"]),
             ("upgrade --pid 17", &["Pid(17)"]),

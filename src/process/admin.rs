@@ -5,11 +5,12 @@
 //! only shows probes and metrics, and only to requests whose Host is a loopback name (a web page
 //! that resolves its name to 127.0.0.1 gets nothing). Shape: `Admin` holds the sockets, `routes`
 //! is the table of what can be asked. Units: milliseconds. Ranges: `CONNECTIONS_MAX` connections,
-//! requests without bodies. Errors: [`AdminError`] at the start; later, statuses. Source: RFC 9112.
+//! bodies for the store alone. Errors: [`AdminError`] at the start; later, statuses. Source: RFC 9112.
 
 mod cache;
 mod routes;
 mod sockets;
+mod store;
 
 use std::{
     cell::{Cell, RefCell},
@@ -28,6 +29,7 @@ use tidegate_edge::{
 pub use sockets::{AdminError, runtime_file, socket_candidates};
 
 use super::{control::Control, listeners::Open};
+use crate::store::order::MESSAGE_BYTES_MAX;
 use routes::Answer;
 
 /// The doors, open.
@@ -206,9 +208,10 @@ async fn exchange(
     });
     let (answer, keep_alive) = match &parsed {
         Err(fault) => (Answer::text(fault.status(), format!("{fault}\n")), false),
-        Ok(_) if !matches!(head.framing, Framing::None | Framing::Length(0)) => {
-            (Answer::text(413, "no request here has a body\n"), false)
-        }
+        Ok(bytes) if !takes_body(kind, &head, bytes) => (
+            Answer::text(413, "this request takes no body, or none of this size\n"),
+            false,
+        ),
         Ok(bytes) if !may_ask(kind, head.host.name.of(bytes)) => {
             (Answer::text(403, "Host names no loopback address\n"), false)
         }
@@ -216,7 +219,15 @@ async fn exchange(
             let trusted = matches!(kind, Kind::Socket(_));
             let path = String::from_utf8_lossy(head.path(bytes)).into_owned();
             let query = head.query(bytes).to_vec();
-            let answer = routes::answer(control, head.method, &path, &query, trusted).await;
+            let Some(body) = receive_body(core, conn, &head, received).await else {
+                control
+                    .admin
+                    .answering
+                    .set(control.admin.answering.get() - 1);
+                return false;
+            };
+            let asked = (head.method, path.as_str(), query.as_slice());
+            let answer = routes::answer(control, asked, &body, trusted).await;
             (answer, head.keep_alive)
         }
     };
@@ -227,6 +238,38 @@ async fn exchange(
         .answering
         .set(control.admin.answering.get() - 1);
     sent && keep_alive
+}
+
+/// Orders to the store have bodies, and they come over the socket.
+fn takes_body(kind: &Kind, head: &RequestHead, bytes: &[u8]) -> bool {
+    match head.framing {
+        Framing::None | Framing::Length(0) => true,
+        Framing::Length(length) => {
+            let fits = usize::try_from(length).is_ok_and(|length| length <= MESSAGE_BYTES_MAX);
+            fits && matches!(kind, Kind::Socket(_)) && routes::has_body(head.path(bytes))
+        }
+        _ => false,
+    }
+}
+
+/// The body whole; `received` keeps what came behind it.
+async fn receive_body(
+    core: &Core,
+    conn: &mut Conn,
+    head: &RequestHead,
+    received: &mut Vec<u8>,
+) -> Option<Vec<u8>> {
+    let length = match head.framing {
+        Framing::Length(length) => usize::try_from(length).ok()?,
+        _ => 0,
+    };
+    while received.len() < length {
+        let deadline = core.now().plus_ms(IDLE_MS);
+        let buf = conn.recv(deadline).await.ok()?;
+        received.extend_from_slice(&buf);
+    }
+    let rest = received.split_off(length);
+    Some(std::mem::replace(received, rest))
 }
 
 /// Only a request that was meant for this host may come over the loopback address.

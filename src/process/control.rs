@@ -38,11 +38,13 @@ use super::{
     Sources,
     admin::{Admin, AdminError},
     ending,
+    keeper::{self, Keeper},
     listeners::{ListenError, Open},
     load, manager, memory,
     reload::{self, LastLoad},
     scrape::Scrape,
     start::{Memory, keep_good},
+    state::state_folder,
     upgrade::{self, Handover},
     upstreams::{self, Upstreams},
     watchdog,
@@ -65,6 +67,9 @@ pub enum Failure {
     /// The system refused something at the start.
     #[error("{0}")]
     Start(String),
+    /// The store of keys and plans.
+    #[error(transparent)]
+    Store(#[from] crate::store::StoreError),
 }
 
 impl Failure {
@@ -73,7 +78,9 @@ impl Failure {
     pub fn exit(&self) -> Exit {
         match self {
             Failure::Blueprint => Exit::InvalidConfiguration,
-            Failure::Listen(_) | Failure::Admin(_) | Failure::Start(_) => Exit::Failed,
+            Failure::Listen(_) | Failure::Admin(_) | Failure::Start(_) | Failure::Store(_) => {
+                Exit::Failed
+            }
         }
     }
 }
@@ -86,6 +93,7 @@ pub(super) struct Control {
     pub(super) program: Result<PathBuf, String>,
     pub(super) keyring: Keyring,
     pub(super) memory: Memory,
+    pub(super) keeper: Keeper,
     pub(super) blueprint: RefCell<Arc<Blueprint>>,
     pub(super) workers: RefCell<Option<Workers>>,
     pub(super) admission: Arc<Admission>,
@@ -156,19 +164,24 @@ pub(super) fn serve(
     let core = Core::new(Ring::Kernel(ring), 4096);
     let handover = Handover::of_environment(&core);
     let keyring = keyring(core.now(), core.wall(), &handover).map_err(Failure::Start)?;
+    let refuse = |configuration: &Configuration| {
+        let colour = crate::diagnostics::Colour::for_stderr();
+        eprint!("{}", configuration.report.render(colour));
+        Failure::Blueprint
+    };
     let blueprint = Blueprint::new(with_limits(plan), &keyring, None).map_err(|errors| {
         load::add_blueprint_errors(&mut configuration, &errors);
-        eprint!(
-            "{}",
-            configuration
-                .report
-                .render(crate::diagnostics::Colour::for_stderr())
-        );
-        Failure::Blueprint
+        refuse(&configuration)
     })?;
+    let seeds = keeper::declared(&configuration.settings).map_err(|faults| {
+        load::add_seed_faults(&mut configuration, &faults);
+        refuse(&configuration)
+    })?;
+    let folder = state_folder(blueprint.plan.process.state_dir.as_deref());
+    let keeper = Keeper::start(folder, seeds, upgrade::is_successor(), core.wall())?;
     keyring.follow(&blueprint.plan);
     upstreams::drain_by_text(&blueprint, &handover.drained);
-    let control = start(core, sources, keyring, blueprint, (open, memory))?;
+    let control = start(core, sources, keyring, blueprint, (open, memory, keeper))?;
     let core = Rc::clone(&control.core);
     listen_for_signals(&control).map_err(|error| Failure::Start(error.to_string()))?;
     control
@@ -190,6 +203,7 @@ pub(super) fn serve(
     if let Some(log) = control.log.take() {
         log.finish(LOG_FINISH_MS);
     }
+    control.keeper.close();
     control.upstreams.stop();
     control.admin.stop(&core); // sockets that are still held would keep the core from ending
     core.shutdown();
@@ -204,7 +218,7 @@ fn start(
     sources: Sources,
     keyring: Keyring,
     blueprint: Arc<Blueprint>,
-    (mut open, memory): (Open, Memory),
+    (mut open, memory, keeper): (Open, Memory, Keeper),
 ) -> Result<Rc<Control>, Failure> {
     let plan = &blueprint.plan;
     let cpus = Workers::cpus(&plan.server);
@@ -253,6 +267,7 @@ fn start(
         program: std::env::current_exe().map_err(|error| error.to_string()),
         keyring,
         memory,
+        keeper,
         blueprint: RefCell::new(blueprint),
         workers: RefCell::new(Some(workers)),
         admission,

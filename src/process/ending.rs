@@ -34,7 +34,7 @@ pub(super) fn end(control: &Rc<Control>) {
 }
 
 /// Ends in order, because a successor listens on the same sockets and is ready. The end of
-/// `successor` tells it that nothing is accepted here any more.
+/// `successor` tells it that nothing is accepted here any more, and that the store is its own.
 pub(super) fn end_for_successor(control: &Rc<Control>, successor: Stream) {
     if control.phase.get() == Phase::Serving {
         begin(control, 0, Admin::HandedOver);
@@ -44,6 +44,12 @@ pub(super) fn end_for_successor(control: &Rc<Control>, successor: Stream) {
                 let core = &control.core;
                 core.sleep_until(core.now().plus_ms(LOOK_MS)).await;
             }
+            // Orders that are being answered are done first; the successor takes the rest.
+            while control.admin.is_answering() {
+                let core = &control.core;
+                core.sleep_until(core.now().plus_ms(LOOK_MS)).await;
+            }
+            control.keeper.close();
             drop(successor);
         });
     }

@@ -14,6 +14,7 @@ use crate::{
     diagnostics::{Colour, Severity},
     files::Files,
     settings::Configuration,
+    store::seed::SeedFault,
 };
 
 /// What became of the documents.
@@ -75,6 +76,13 @@ pub fn compiled(mut configuration: Configuration, revision: u64) -> Loaded {
 pub fn add_blueprint_errors(configuration: &mut Configuration, errors: &[BlueprintError]) {
     for error in errors {
         configuration.add_problem(None, Severity::Error, &error.pointer, &error.message, None);
+    }
+}
+
+/// Adds what was found when declared keys were read.
+pub fn add_seed_faults(configuration: &mut Configuration, faults: &[SeedFault]) {
+    for fault in faults {
+        configuration.add_problem(None, Severity::Error, &fault.pointer, &fault.message, None);
     }
 }
 

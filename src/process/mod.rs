@@ -3,14 +3,15 @@
 //! What it is: everything around the cores. [`load`] turns documents into a plan, `start` says
 //! which ones and `state` remembers what was good, [`listeners`]
 //! opens or inherits sockets, [`workers`] puts cores on threads, [`control`] is the thread that
-//! takes signals and orders: `reload`, `ending` and `upgrade` are what it can be told,
-//! `memory` and `watchdog` what it looks after, `manager` who started it all; [`admin`] is where
+//! takes signals and orders: `reload`, `ending` and `upgrade` are what it can be told, `keeper` has
+//! the store of keys and plans, `memory` and `watchdog` what it looks after, `manager` who started it all; [`admin`] is where
 //! operators and their tools ask it. Shape: [`run`] lives until the process ends. Errors: an
 //! [`Exit`] with its reason on standard error. Source: RELIABILITY section 9.
 
 pub mod admin;
 pub mod control;
 mod ending;
+mod keeper;
 pub mod listeners;
 pub mod load;
 mod manager;
@@ -36,6 +37,7 @@ use tidegate_edge::{
 use crate::cli::Exit;
 use listeners::Open;
 use start::Chosen;
+pub use state::state_folder;
 
 /// What to serve.
 #[derive(Clone, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]

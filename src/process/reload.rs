@@ -18,6 +18,7 @@ use tidegate_edge::{
 
 use super::{
     control::{Control, Phase, stage_names, with_limits},
+    keeper,
     listeners::Open,
     load::{self, Loaded},
     manager,
@@ -97,6 +98,20 @@ async fn load_and_serve(control: &Rc<Control>) -> (Ending, String) {
     let revision = control.revision.get() + 1;
     let mut loaded = load::load(&control.sources, revision);
     let plan = loaded.plan.take().map(with_limits);
+    let seeds = keeper::declared(&loaded.configuration.settings).map_err(|faults| {
+        load::add_seed_faults(&mut loaded.configuration, &faults);
+    });
+    let plan = match (plan, seeds) {
+        (Some(plan), Ok(seeds)) => match control.keeper.reseed(control, seeds).await {
+            Ok(()) => Some(plan),
+            Err(error) => {
+                let problem = Problem::of_file("declared keys and plans", error.to_string(), None);
+                loaded.configuration.report.push(problem);
+                None
+            }
+        },
+        _ => None,
+    };
     let ready = plan.and_then(|plan| prepare(control, plan, &mut loaded.configuration));
     loaded.print_report();
     let report = |loaded: &Loaded| loaded.configuration.report.render(Colour::Never);

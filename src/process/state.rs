@@ -30,10 +30,7 @@ impl State {
     /// The folder of the settings, else the one that the service manager made; `None`: nothing is
     /// to be remembered.
     pub(super) fn of(setting: Option<&Path>) -> Option<State> {
-        let folder = match setting {
-            Some(folder) => folder.to_owned(),
-            None => first_folder(&env::var("STATE_DIRECTORY").ok()?)?,
-        };
+        let folder = state_folder(setting)?;
         Some(State { folder })
     }
 
@@ -103,6 +100,15 @@ impl State {
             let path = self.folder.join(name);
             format!("{} cannot be written: {error}", path.display())
         })
+    }
+}
+
+/// The folder of the settings, else the one that the service manager made.
+#[must_use]
+pub fn state_folder(setting: Option<&Path>) -> Option<PathBuf> {
+    match setting {
+        Some(folder) => Some(folder.to_owned()),
+        None => first_folder(&env::var("STATE_DIRECTORY").ok()?),
     }
 }
 

@@ -32,7 +32,7 @@ use tidegate_edge::{
 
 use super::{
     control::{Control, Phase},
-    ending,
+    ending, keeper,
     listeners::INHERITED,
     manager, upstreams,
 };
@@ -253,6 +253,7 @@ impl Handover {
             let _ = stream.sent(0, deadline).await;
             while stream.recv(Mono::FAR).await.is_ok() {}
             control.admin.accept_anew();
+            control.core.spawn(keeper::take_over(Rc::clone(&control)));
             let workers = control.workers.borrow();
             for post in workers.iter().flat_map(|workers| workers.posts()) {
                 if post.send(&control.core, Order::AcceptAnew).is_err() {

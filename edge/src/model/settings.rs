@@ -13,12 +13,14 @@ use serde::Deserialize;
 pub mod cache;
 pub mod limits;
 pub mod origin;
+pub mod plans;
 pub mod throttle;
 
 pub use self::{
     cache::{Cache, CachePolicy, Choice, MethodCache, StageCache, Unauthorized},
     limits::Limits,
     origin::{Balance, Ejection, Endpoint, Health, Origin, OriginTls, Roots},
+    plans::{ApiKey, PlanQuota, PlanStage, PlanThrottle, UsagePlan},
     throttle::{MethodThrottle, StageThrottle, Throttle, ThrottlePreset},
 };
 
@@ -43,6 +45,10 @@ pub struct Settings {
     pub process: Process,
     pub forwarding: Forwarding,
     pub dns: Dns,
+    /// Made at every start and reload as they stand here.
+    pub usage_plans: Vec<UsagePlan>,
+    /// The same.
+    pub api_keys: Vec<ApiKey>,
 }
 
 /// Where a gateway without `[[listen]]` listens.

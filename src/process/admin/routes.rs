@@ -10,7 +10,7 @@ use std::rc::Rc;
 use serde_json::json;
 use tidegate_edge::{telemetry::render::CONTENT_TYPE, wire::Method};
 
-use super::cache;
+use super::{cache, store};
 use crate::{
     cache::Order,
     process::{
@@ -63,6 +63,8 @@ enum Action {
     },
     /// What the query says, of the response cache; empty: figures.
     Cache(String),
+    /// What the body says, of keys and usage plans.
+    Store,
     Reload,
     Upgrade,
     /// Blocks a worker for good, so that a test can see the watchdog; not in release builds.
@@ -108,6 +110,7 @@ fn route(method: Method, path: &str, trusted: bool) -> Result<Action, Refusal> {
         ["cache", word @ ("flush" | "purge" | "verify")] => {
             (Action::Cache(word.to_owned()), ORDER, false)
         }
+        ["store"] => (Action::Store, ORDER, false),
         ["reload"] => (Action::Reload, ORDER, false),
         ["upgrade"] => (Action::Upgrade, ORDER, false),
         ["debug", "block", worker] if cfg!(debug_assertions) => {
@@ -129,6 +132,11 @@ fn route(method: Method, path: &str, trusted: bool) -> Result<Action, Refusal> {
     } else {
         Err(Refusal::Method(allow))
     }
+}
+
+/// Requests for `path` have a body.
+pub(super) fn has_body(path: &[u8]) -> bool {
+    path == b"/store"
 }
 
 fn set_drained(origin: &str, endpoint: Option<&str>, drained: bool) -> Action {
@@ -154,9 +162,8 @@ fn decode(part: &str) -> Option<String> {
 /// Does what was asked.
 pub(super) async fn answer(
     control: &Rc<Control>,
-    method: Method,
-    path: &str,
-    query: &[u8],
+    (method, path, query): (Method, &str, &[u8]),
+    body: &[u8],
     trusted: bool,
 ) -> Answer {
     let action = match route(method, path, trusted) {
@@ -198,6 +205,7 @@ pub(super) async fn answer(
             Ok(order) => cache::answer(control, order).await,
             Err(refused) => Answer::text(refused.status, format!("{}\n", refused.reason)),
         },
+        Action::Store => store::answer(control, body).await,
         Action::Reload => {
             let outcome = reload::reload(control).await;
             let status = if outcome.ok { 200 } else { 409 };
@@ -243,6 +251,7 @@ fn config(control: &Control) -> serde_json::Value {
         "pid": std::process::id(),
         "revision": control.revision.get(),
         "instead": control.memory.instead(),
+        "api_keys": control.keeper.directory().keys_count(),
         "last_load": {"ok": last.ok, "at_ms": last.at.0, "report": last.report},
         "reloads": {"ok": control.reloads_ok.get(), "failed": control.reloads_failed.get(),
                     "reverted": control.reloads_reverted.get()},
@@ -297,6 +306,9 @@ mod tests {
                 Err(Refusal::Method(ORDER)),
             ),
             (Method::Post, "/cache/other", true, Err(Refusal::Unknown)),
+            (Method::Post, "/store", true, Ok(Action::Store)),
+            (Method::Post, "/store", false, Err(Refusal::SocketOnly)),
+            (Method::Get, "/store", true, Err(Refusal::Method(ORDER))),
             (Method::Post, "/reload", true, Ok(Action::Reload)),
             (Method::Post, "/reload", false, Err(Refusal::SocketOnly)),
             (Method::Get, "/reload", true, Err(Refusal::Method(ORDER))),
