@@ -31,8 +31,10 @@ pub struct Figures {
     pub changes: u64,
     /// Answers of the gateway itself.
     pub own: u64,
-    /// Answers that were visibly cut, or never came.
+    /// Answers that were visibly cut.
     pub cut: u64,
+    /// Requests whose connection ended without an answer.
+    pub unanswered: u64,
     /// Clients that left.
     pub left: u64,
     /// Fetches that origins let fail.
@@ -57,6 +59,7 @@ impl Figures {
             changes,
             own,
             cut,
+            unanswered,
             left,
             failed,
             killed,
@@ -73,6 +76,7 @@ impl Figures {
             (&mut self.changes, changes),
             (&mut self.own, own),
             (&mut self.cut, cut),
+            (&mut self.unanswered, unanswered),
             (&mut self.left, left),
             (&mut self.failed, failed),
             (&mut self.killed, killed),

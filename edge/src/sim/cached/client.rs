@@ -62,8 +62,9 @@ struct Answer {
 /// Why a connection ends before its requests do.
 enum End {
     Violation(String),
-    /// The gateway or the network ended it.
+    /// The gateway or the network ended it, within an answer or before.
     Cut,
+    Unanswered,
     /// The client did.
     Left,
 }
@@ -101,7 +102,10 @@ impl Client {
         let mut book = self.book.borrow_mut();
         match end {
             End::Violation(what) => book.violate(self.core.now(), what),
-            End::Cut if self.is_plain => book.violate(self.core.now(), "a cut in calm".to_owned()),
+            End::Cut | End::Unanswered if self.is_plain => {
+                book.violate(self.core.now(), "a cut in calm".to_owned());
+            }
+            End::Unanswered => book.figures.unanswered += 1,
             End::Cut => book.figures.cut += 1,
             End::Left => book.figures.left += 1,
         }
@@ -122,7 +126,7 @@ impl Client {
         });
         peer::send_all(&core, stream, text.as_bytes())
             .await
-            .ok_or(End::Cut)?;
+            .ok_or(End::Unanswered)?;
         let patience = core.now().plus_ms(PATIENCE_MS);
         let mut answer: Option<(Answer, bool)> = None;
         loop {
@@ -161,6 +165,7 @@ impl Client {
                         return Err(End::Violation(what));
                     }
                     Err(_) if core.now() >= ask.leaves_at => return Err(End::Left),
+                    Err(_) if answer.is_none() => return Err(End::Unanswered),
                     Err(_) => return Err(End::Cut),
                 },
             }
