@@ -7,6 +7,7 @@ pub mod base;
 pub mod cache;
 pub mod exec;
 pub mod integrate;
+pub mod mapping;
 pub mod model;
 pub mod net;
 pub mod origin;
