@@ -8,6 +8,7 @@ pub mod cache;
 pub mod exec;
 pub mod integrate;
 pub mod limits;
+pub mod mapping;
 pub mod model;
 pub mod net;
 pub mod origin;

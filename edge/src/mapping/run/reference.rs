@@ -1,0 +1,291 @@
+//! Reading and assigning references.
+//!
+//! Shape: a name, then members, positions and methods; what is missing on the way is an empty
+//! text. Units: none. Errors: [`Fault`] of a method. Source: Velocity 1.7, `ASTReference`,
+//! `ASTIndex` and the property look-up of its introspection.
+
+use super::Run;
+use crate::mapping::{
+    error::Fault,
+    value::{MapKind, Text, Value},
+    vtl::program::{Expression, Method, Reference, Step},
+};
+
+impl<'r> Run<'r> {
+    /// The value of a reference, never `Null`.
+    pub(super) fn reference(&mut self, reference: &'r Reference) -> Result<Value, Fault> {
+        self.spot = reference.spot;
+        let mut value = self.variable(reference.slot)?;
+        for step in &reference.steps {
+            if value == Value::Null {
+                break;
+            }
+            self.meter.spend(1)?;
+            value = self.step(value, step)?;
+            self.spot = reference.spot;
+        }
+        Ok(if value == Value::Null {
+            Value::EMPTY
+        } else {
+            value
+        })
+    }
+
+    /// The value of a name: an argument of a macro that is being rendered, or a variable.
+    fn variable(&mut self, slot: u32) -> Result<Value, Fault> {
+        for index in (0..self.visible).rev() {
+            let Some(argument) = self.argument(index, slot) else {
+                continue;
+            };
+            self.enter()?;
+            self.meter.spend(1)?;
+            let visible = std::mem::replace(&mut self.visible, index);
+            let value = self.value(argument)?;
+            self.visible = visible;
+            self.leave();
+            return Ok(value);
+        }
+        let value = self.slot(slot);
+        if value == Value::Null && slot == STAGE_VARIABLES {
+            return self.stage_variables();
+        }
+        Ok(value)
+    }
+
+    /// What the macro of this frame calls `slot`.
+    fn argument(&self, index: usize, slot: u32) -> Option<&'r Expression> {
+        let frame = self.frames.get(index)?;
+        let position = frame
+            .defined
+            .parameters
+            .iter()
+            .position(|named| *named == slot)?;
+        frame.arguments.get(position)
+    }
+
+    fn step(&mut self, value: Value, step: &'r Step) -> Result<Value, Fault> {
+        let program = self.program;
+        match step {
+            Step::Property(name) => self.property(value, name.of(&program.text)),
+            Step::Index(index) => {
+                let index = self.value(index)?;
+                self.index(value, index)
+            }
+            Step::Method(method) => self.method(value, method),
+        }
+    }
+
+    /// `.name`.
+    fn property(&mut self, value: Value, name: &'r str) -> Result<Value, Fault> {
+        Ok(match value {
+            Value::Map(id) => self.member(id, name)?,
+            Value::Entry(id, position) => self.entry_member(id, position, name),
+            Value::Loop(depth) => self.round_member(depth, name),
+            Value::Context(id) => self.context_member(id, name)?,
+            Value::Input if name == "body" => self.body_text(),
+            Value::List(id) if name == "empty" => Value::Bool(self.heap.items(id).is_empty()),
+            Value::Text(text) if name == "empty" => Value::Bool(text.bytes == 0),
+            _ => Value::Null,
+        })
+    }
+
+    /// `$foreach.name`.
+    pub(super) fn round_member(&self, depth: u32, name: &str) -> Value {
+        let Some(round) = self.loops.get(depth as usize) else {
+            return Value::Null;
+        };
+        let number = |index: usize| Value::Int(i64::try_from(index).unwrap_or(i64::MAX));
+        match name {
+            "index" => number(round.index),
+            "count" => number(round.index.saturating_add(1)),
+            "hasNext" => Value::Bool(round.has_next),
+            "first" => Value::Bool(round.index == 0),
+            "last" => Value::Bool(!round.has_next),
+            "parent" => depth.checked_sub(1).map_or(Value::Null, Value::Loop),
+            "topmost" => Value::Loop(0),
+            _ => Value::Null,
+        }
+    }
+
+    /// `[index]`: out of range is missing; negative positions count from the end.
+    fn index(&mut self, value: Value, index: Value) -> Result<Value, Fault> {
+        match (value, index) {
+            (Value::List(id), Value::Int(position)) => {
+                let items = self.heap.items(id);
+                let found = position_of(position, items.len()).and_then(|at| items.get(at));
+                Ok(found.copied().unwrap_or(Value::Null))
+            }
+            (Value::Map(id), key) => self.get(id, key),
+            (Value::Context(id), Value::Text(text)) => {
+                let name = self.text(text).to_owned();
+                self.context_member(id, &name)
+            }
+            _ => Ok(Value::Null),
+        }
+    }
+
+    /// A method by the type of its receiver; one that is not there gives `Null`.
+    fn method(&mut self, value: Value, method: &'r Method) -> Result<Value, Fault> {
+        let mut given = [Value::Null; ARGUMENTS_MAX];
+        let count = method.arguments.len();
+        if count > ARGUMENTS_MAX {
+            return Ok(Value::Null);
+        }
+        for (place, argument) in given.iter_mut().zip(&method.arguments) {
+            *place = self.value(argument)?;
+        }
+        let arguments = given.get(..count).unwrap_or(&[]);
+        let program = self.program;
+        let name = method.name.of(&program.text);
+        self.meter.spend(1)?;
+        match value {
+            Value::Text(text) => self.text_method(text, name, arguments, &method.constant),
+            Value::List(id) => self.list_method(id, name, arguments),
+            Value::Map(id) => self.map_method(id, name, arguments),
+            Value::Entry(id, at) => Ok(match name {
+                "getKey" => self.entry_member(id, at, "key"),
+                "getValue" => self.entry_member(id, at, "value"),
+                "toString" => self.printed(value)?,
+                _ => Value::Null,
+            }),
+            Value::Int(_) | Value::Double(_) | Value::Number(_) | Value::Bool(_) => {
+                self.number_method(value, name, arguments)
+            }
+            Value::Loop(depth) => Ok(match name {
+                "hasNext" | "getHasNext" => self.round_member(depth, "hasNext"),
+                "getIndex" => self.round_member(depth, "index"),
+                "getCount" => self.round_member(depth, "count"),
+                "isFirst" | "getFirst" => self.round_member(depth, "first"),
+                "isLast" | "getLast" => self.round_member(depth, "last"),
+                _ => Value::Null,
+            }),
+            Value::Input => self.input_method(name, arguments, &method.constant),
+            Value::Util => self.util_method(name, arguments),
+            Value::Context(id) => self.context_method(id, name, arguments),
+            Value::Null | Value::Block(_) => Ok(Value::Null),
+        }
+    }
+
+    /// `#set($reference = value)`; what cannot be assigned to is left alone.
+    pub(super) fn assign(&mut self, left: &'r Reference, value: Value) -> Result<(), Fault> {
+        let Some((last, before)) = left.steps.split_last() else {
+            return self.assign_slot(left.slot, value);
+        };
+        let mut at = self.variable(left.slot)?;
+        for step in before {
+            if at == Value::Null {
+                return Ok(());
+            }
+            at = self.step(at, step)?;
+        }
+        let program = self.program;
+        match (at, last) {
+            (Value::Map(id), Step::Property(name)) => {
+                self.put(id, Value::Text(*name), value)?;
+            }
+            (Value::Map(id), Step::Index(key)) => {
+                let key = self.value(key)?;
+                self.put(id, key, value)?;
+            }
+            (Value::Context(0), Step::Property(name)) => {
+                self.put_context(name.of(&program.text), *name, value)?;
+            }
+            (Value::Context(0), Step::Index(key)) => {
+                if let Value::Text(key) = self.value(key)? {
+                    let name = self.text(key).to_owned();
+                    self.put_context(&name, key, value)?;
+                }
+            }
+            (Value::List(id), Step::Index(index)) => {
+                if let Value::Int(position) = self.value(index)? {
+                    self.set_item(id, position, value)?;
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Sets a name; one that a macro calls by a parameter is set where the argument says.
+    pub(super) fn assign_slot(&mut self, slot: u32, value: Value) -> Result<(), Fault> {
+        for index in (0..self.visible).rev() {
+            let Some(argument) = self.argument(index, slot) else {
+                continue;
+            };
+            if let Expression::Reference(reference) = argument {
+                self.enter()?;
+                let visible = std::mem::replace(&mut self.visible, index);
+                self.assign(reference, value)?;
+                self.visible = visible;
+                self.leave();
+                return Ok(());
+            }
+        }
+        self.set_slot(slot, value);
+        Ok(())
+    }
+
+    /// The value as a text of its own.
+    pub(super) fn printed(&mut self, value: Value) -> Result<Value, Fault> {
+        if let Value::Text(_) = value {
+            return Ok(value);
+        }
+        let mut made = String::new();
+        self.print_into(&mut made, value)?;
+        Ok(Value::Text(self.heap.keep(&made)?))
+    }
+
+    /// Appends the value to a text that is being made.
+    pub(super) fn print_into(&mut self, made: &mut String, value: Value) -> Result<(), Fault> {
+        let before = made.len();
+        if let Value::Block(_) = value {
+            // What the block prints goes to `made` instead of the output.
+            std::mem::swap(made, &mut self.out);
+            let printed = self.print(value);
+            std::mem::swap(made, &mut self.out);
+            return printed;
+        }
+        self.printer().java(made, value, 0)?;
+        self.meter.spend_bytes(made.len().saturating_sub(before))
+    }
+
+    /// A new map or list counts against memory; this one is for names made from texts.
+    pub(super) fn kept(&mut self, text: &str) -> Result<Value, Fault> {
+        Ok(Value::Text(self.heap.keep(text)?))
+    }
+
+    /// A map of pairs.
+    pub(super) fn map_of(&mut self, kind: MapKind, pairs: &[(&str, &str)]) -> Result<u32, Fault> {
+        let id = self.heap.new_map(kind)?;
+        for (name, value) in pairs {
+            let key = self.kept(name)?;
+            let value = self.kept(value)?;
+            self.put_member(id, key, value)?;
+        }
+        Ok(id)
+    }
+}
+
+/// The position in a list of `count`, if there is one.
+pub(super) fn position_of(position: i64, count: usize) -> Option<usize> {
+    let count = i64::try_from(count).ok()?;
+    let at = if position < 0 {
+        position.checked_add(count)?
+    } else {
+        position
+    };
+    usize::try_from(at).ok()
+}
+
+/// A text argument.
+pub(super) fn as_text(value: Option<&Value>) -> Option<Text> {
+    match value {
+        Some(Value::Text(text)) => Some(*text),
+        _ => None,
+    }
+}
+
+/// `$stageVariables`, by slot.
+const STAGE_VARIABLES: u32 = 3;
+/// Methods take no more arguments.
+const ARGUMENTS_MAX: usize = 3;
