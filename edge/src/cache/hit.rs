@@ -1,8 +1,9 @@
 //! A hit: a stored object that stays as it is for as long as the hit lives.
 //!
-//! Shape: [`Hit`] pins the object's segment and can copy its parts, or lend its body to be sent from
-//! where it lies. An opened object is a copy of our own and pins nothing. Units: bytes, seconds since 1970. Errors: none; what is outside is not
-//! copied. Source: docs/architecture.md, "The cache".
+//! Shape: [`Hit`] pins the object's segment and can copy its parts, or lend its body to be sent
+//! from where it lies. An opened object is a copy of our own and pins nothing. Units: bytes,
+//! seconds since 1970. Errors: none; what is outside is neither copied nor lent.
+//! Source: docs/architecture.md, "The cache".
 
 use std::{ptr::NonNull, rc::Rc};
 

@@ -1,9 +1,9 @@
 //! An answer from the store.
 //!
-//! What it is: the stored head, the fields of the moment, and the body as far as it fits beside
-//! them; what is left of a large body is sent as the client takes it. Shape: [`Given`]. Units:
-//! bytes. Errors: `None` when no buffer was free, after which the connection can only be closed.
-//! Source: RFC 9111 section 4; RFC 9110 sections 13.2, 14; RFC 9211.
+//! What it is: the stored head, the fields of the moment, and the body: a short one beside them, a
+//! long one from the store itself as the client takes it. Shape: [`Given`]. Units: bytes. Errors:
+//! `None` when no buffer was free, after which the connection can only be closed. Source: RFC 9111
+//! section 4; RFC 9110 sections 13.2, 14; RFC 9211.
 
 use std::{rc::Rc, task::Poll};
 

@@ -1,9 +1,10 @@
 //! The keys under which answers are found.
 //!
 //! Shape: an edge key as its policy writes it, or a stage key of declared values; put together on
-//! the stack and kept in the exchange's own room. The first byte tells the two apart. Units: bytes. Ranges: keys of up to
-//! [`KEY_BYTES_MAX`]. Errors: `None`; the request is then not answered from the store.
-//! Source: RFC 9111 section 2; the API Gateway developer guide, "cacheKeyParameters".
+//! the stack and kept in the exchange's own room. The first byte tells the two apart. Units:
+//! bytes. Ranges: keys of up to [`KEY_BYTES_MAX`]. Errors: `None`; the request is then not
+//! answered from the store. Source: RFC 9111 section 2; the API Gateway developer guide,
+//! "cacheKeyParameters".
 
 use super::super::exchange::{Exchange, Peer};
 use crate::{
