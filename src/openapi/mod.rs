@@ -188,6 +188,7 @@ impl<'a> Reader<'a> {
         self.version(&root);
         self.sort_out(&root, ROOT, Strictness::Loose);
         self.key_source(&root);
+        self.shared_security(&root);
         let name = root.get("info").and_then(|info| info.get("title"));
         let name = name.and_then(|title| title.text()).unwrap_or("");
         let resources = match root.get("paths") {

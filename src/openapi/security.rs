@@ -15,12 +15,6 @@ const KEY_REQUIRED: &str = "x-amazon-apigateway-api-key-required";
 const KEY_SOURCE: &str = "x-amazon-apigateway-api-key-source";
 const AUTHORIZER: &str = "x-amazon-apigateway-authorizer";
 
-/// What a scheme asks for.
-enum Scheme {
-    ApiKey,
-    Other,
-}
-
 impl<'a> Reader<'a> {
     /// Keys come in a header; no authorizer gives them yet.
     pub(super) fn key_source(&mut self, root: &Cursor<'a>) {
@@ -51,29 +45,51 @@ impl<'a> Reader<'a> {
         {
             return true;
         }
+        match operation.get("security") {
+            Some(own) => self.asks_for_key(&own, true),
+            None => {
+                let root = self.document.cursor();
+                let shared = root.get("security");
+                shared.is_some_and(|shared| self.asks_for_key(&shared, false))
+            }
+        }
+    }
+
+    /// What the document says for operations that say nothing.
+    pub(super) fn shared_security(&mut self, root: &Cursor<'a>) {
+        if let Some(shared) = root.get("security") {
+            self.asks_for_key(&shared, true);
+        }
+    }
+
+    /// Whether the list `security` names an API key; what else it names is a warning.
+    fn asks_for_key(&mut self, security: &Cursor<'a>, warns: bool) -> bool {
         let root = self.document.cursor();
-        let own = operation.get("security");
-        let Some(security) = own.clone().or_else(|| root.get("security")) else {
-            return false;
-        };
-        let mut needs_key = false;
+        let (mut needs_key, mut needs_more) = (false, false);
         for requirement in security.items() {
-            for (entry, at) in requirement.members() {
-                match self.scheme(&root, &entry.key) {
-                    Some(Scheme::ApiKey) => needs_key = true,
-                    Some(Scheme::Other) | None => self.unserved(&at, &entry.key, SECURITY),
+            for (entry, _) in requirement.members() {
+                if self.is_key_scheme(&root, &entry.key) {
+                    needs_key = true;
+                } else {
+                    needs_more = true;
                 }
             }
+        }
+        if needs_more && warns {
+            self.unserved(security, "security", SECURITY);
         }
         needs_key
     }
 
-    fn scheme(&mut self, root: &Cursor<'a>, name: &str) -> Option<Scheme> {
+    fn is_key_scheme(&mut self, root: &Cursor<'a>, name: &str) -> bool {
         let components = root.get("components");
         let schemes = components
             .and_then(|components| components.get("securitySchemes"))
-            .or_else(|| root.get("securityDefinitions"))?;
-        let scheme = self.resolve(&schemes.child(name)?)?;
+            .or_else(|| root.get("securityDefinitions"));
+        let scheme = schemes.and_then(|schemes| schemes.child(name));
+        let Some(scheme) = scheme.and_then(|scheme| self.resolve(&scheme)) else {
+            return false;
+        };
         let is = |key: &str, word: &str| {
             let member = scheme.get(key);
             member.is_some_and(|at| {
@@ -82,9 +98,6 @@ impl<'a> Reader<'a> {
             })
         };
         let is_key = is("type", "apiKey") && is("in", "header") && is("name", HEADER);
-        if is_key && scheme.get(AUTHORIZER).is_none() {
-            return Some(Scheme::ApiKey);
-        }
-        Some(Scheme::Other)
+        is_key && scheme.get(AUTHORIZER).is_none()
     }
 }
