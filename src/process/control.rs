@@ -45,6 +45,7 @@ use super::{
     scrape::Scrape,
     start::{Memory, keep_good},
     state::state_folder,
+    tending,
     upgrade::{self, Handover},
     upstreams::{self, Upstreams},
     watchdog,
@@ -178,7 +179,12 @@ pub(super) fn serve(
         refuse(&configuration)
     })?;
     let folder = state_folder(blueprint.plan.process.state_dir.as_deref());
-    let keeper = Keeper::start(folder, seeds, upgrade::is_successor(), core.wall())?;
+    let keeper = Keeper::start(
+        folder,
+        seeds,
+        keyring.limits.clone(),
+        (upgrade::is_successor(), core.wall()),
+    )?;
     keyring.follow(&blueprint.plan);
     upstreams::drain_by_text(&blueprint, &handover.drained);
     let control = start(core, sources, keyring, blueprint, (open, memory, keeper))?;
@@ -192,6 +198,7 @@ pub(super) fn serve(
     core.spawn(watchdog::watch(Rc::clone(&control)));
     core.spawn(memory::watch(Rc::clone(&control)));
     core.spawn(keep_good(Rc::clone(&control)));
+    core.spawn(tending::tend(Rc::clone(&control)));
     if !handover.ready(&control) {
         // A predecessor names this process as the main one itself; before that it has no say.
         manager::tell(&[NotifyState::Ready]);
@@ -203,7 +210,7 @@ pub(super) fn serve(
     if let Some(log) = control.log.take() {
         log.finish(LOG_FINISH_MS);
     }
-    control.keeper.close();
+    control.keeper.close(core.wall());
     control.upstreams.stop();
     control.admin.stop(&core); // sockets that are still held would keep the core from ending
     core.shutdown();
