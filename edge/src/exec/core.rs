@@ -76,6 +76,12 @@ impl Core {
         self.now.get()
     }
 
+    /// The monotonic clock right now, for those who measure inside a turn.
+    #[must_use]
+    pub fn clock(&self) -> Mono {
+        self.state.borrow_mut().ring.now().0
+    }
+
     /// The wall clock as of this turn.
     #[must_use]
     pub fn wall(&self) -> Wall {

@@ -43,6 +43,8 @@ impl Errno {
     pub const PROTOCOL: Errno = Errno(libc::EPROTO);
     /// There is no room now.
     pub const TRY_AGAIN: Errno = Errno(libc::EAGAIN);
+    /// No local port is left towards that address.
+    pub const NO_PORTS: Errno = Errno(libc::EADDRNOTAVAIL);
     /// The process has no descriptor left.
     pub const NO_FILES: Errno = Errno(libc::EMFILE);
 
