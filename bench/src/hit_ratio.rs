@@ -9,8 +9,11 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use tidegate_edge::cache::{Insert, InsertFault, Namespace, Owner, Store, StoreOptions, Walk};
+use tidegate_edge::cache::{
+    GeometryFault, Insert, InsertFault, Namespace, Owner, Store, StoreFault, StoreOptions, Walk,
+};
 
 mod exact;
 mod trace;
@@ -92,7 +95,14 @@ fn compare(
     capacity: u64,
     options: &Options,
 ) -> io::Result<bool> {
-    let store = replay(trace, capacity, options)?;
+    let store = match open(trace, capacity, options)? {
+        Ok(store) => store,
+        Err(fault) => {
+            println!("{name:<20}{size:>6.2}  no region of {capacity} bytes: {fault}");
+            return Ok(true);
+        }
+    };
+    let store = replay(&store, trace, options)?;
     let bytes = store.data_bytes;
     let exact = share(trace, S3Fifo::new(bytes, PROMOTION));
     let lru = share(trace, Lru::new(bytes));
@@ -117,8 +127,12 @@ fn share(trace: &[Request], mut cache: impl Exact) -> f64 {
     hits as f64 / trace.len() as f64
 }
 
-/// The real store.
-fn replay(trace: &[Request], capacity: u64, options: &Options) -> io::Result<Replay> {
+/// A region whose file is gone already; inside, why there cannot be one of that size.
+fn open(
+    trace: &[Request],
+    capacity: u64,
+    options: &Options,
+) -> io::Result<Result<Arc<Store>, GeometryFault>> {
     let path = options
         .folder
         .join(format!("tidegate-hit-ratio-{}", std::process::id()));
@@ -126,8 +140,18 @@ fn replay(trace: &[Request], capacity: u64, options: &Options) -> io::Result<Rep
     let mut wanted = StoreOptions::new(&path, capacity, 1);
     wanted.object_bytes_max = options.object_bytes_max;
     wanted.object_bytes_mean = u32::try_from(mean).unwrap_or(u32::MAX);
-    let store = Store::open(&wanted).map_err(io::Error::other)?;
-    std::fs::remove_file(&path)?;
+    match Store::open(&wanted) {
+        Ok(store) => {
+            std::fs::remove_file(&path)?;
+            Ok(Ok(store))
+        }
+        Err(StoreFault::Geometry(fault)) => Ok(Err(fault)),
+        Err(fault) => Err(io::Error::other(fault)),
+    }
+}
+
+/// The real store sees each request once.
+fn replay(store: &Arc<Store>, trace: &[Request], options: &Options) -> io::Result<Replay> {
     let owner = store.owner().map_err(io::Error::other)?;
     let body = vec![0x42; options.object_bytes_max as usize];
     let (mut hits, mut refused) = (0_u64, 0);

@@ -12,6 +12,8 @@ use shelf::{PLACE, START_S, Shelf, get, key, object, put, read};
 
 const MIB: u64 = 1 << 20;
 const BODY_MAX: u64 = 3000;
+/// Of the region of [`shelf`].
+const SEGMENT_BYTES: u64 = 64 << 10;
 
 fn shelf() -> Shelf {
     Shelf::new(4 * MIB, 8 << 10)
@@ -435,6 +437,57 @@ fn readers_of_everything_stop_the_writer_and_nothing_else() {
     for number in number..number + 3000 {
         fill(&owner, number).expect("room again");
     }
+}
+
+/// Records of all sizes up to an eighth of a segment: of the bytes for objects, nearly all lead
+/// somewhere, at any time after the region was full.
+#[test]
+fn little_room_is_lost() {
+    let shelf = shelf();
+    let store = shelf.open();
+    let owner = store.owner().expect("an owner");
+    let (mut held_bytes, mut looks) = (0, 0);
+    for number in 0..20_000 {
+        let wanted = object(number, 1, 7000);
+        put(&owner, number, &wanted, START_S, 1000).expect("stored");
+        if number >= 4000 && number % 199 == 0 {
+            let sum = |entry: &Entry, key: &[u8], meta: &[u8]| {
+                held_bytes += entry.body_bytes as usize + key.len() + meta.len() + 40;
+                false
+            };
+            let mut sum = sum;
+            while owner.purge(&mut Walk::default(), usize::MAX, &mut sum) {}
+            looks += 1;
+        }
+    }
+    let room_bytes = usize::try_from(store.stats().data_bytes).expect("small") * looks;
+    let share = held_bytes * 1000 / room_bytes;
+    println!("{share} of 1000");
+    assert!(share >= 955, "{share} of 1000");
+}
+
+/// A reader of each segment: a writer gets what room there is in any before it is refused.
+#[test]
+fn a_writer_is_refused_when_there_is_no_room_at_all() {
+    let shelf = shelf();
+    let store = shelf.open();
+    let owner = store.owner().expect("an owner");
+    let mut held = Vec::new();
+    for number in 0..100_000 {
+        if put(&owner, number, &object(number, 1, 100), START_S, 1000).is_err() {
+            break;
+        }
+        held.extend(get(&owner, number, START_S));
+    }
+    let stats = store.stats();
+    // Given up, and still held: their room is nobody's.
+    let parked_bytes = stats.segments_parked * SEGMENT_BYTES;
+    let room_bytes = stats.data_bytes - stats.used_bytes - parked_bytes;
+    println!("{room_bytes} of {} bytes left", stats.data_bytes);
+    assert!(
+        stats.refused == 1 && room_bytes < SEGMENT_BYTES / 4,
+        "{room_bytes}"
+    );
 }
 
 #[test]

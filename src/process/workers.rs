@@ -4,9 +4,14 @@
 //! their mailboxes. Shape: [`Workers`]. Errors: a ring that cannot be made, a thread that cannot
 //! be started. Source: core_affinity; cgroup quotas by `available_parallelism`.
 
-use std::{sync::Arc, sync::mpsc, thread};
+use std::{
+    sync::{Arc, mpsc},
+    thread,
+    time::Duration,
+};
 
 use tidegate_edge::{
+    cache::Store,
     exec::{Core, Inbox, Post},
     model::settings::Workers as Count,
     plan::ServerPlan,
@@ -88,6 +93,9 @@ impl Workers {
                 Err(_) => return Err(format!("worker {index} ended at its start")),
             }
         }
+        if let Some(cache) = &blueprint.cache {
+            enlarge_pages(Arc::clone(&cache.store));
+        }
         Ok(workers)
     }
 
@@ -119,6 +127,26 @@ impl Workers {
         }
     }
 }
+
+/// Moves the response cache into large pages, beside the workers and with a pause after each, so
+/// that nobody waits for it; the process may end meanwhile. Without a thread look-ups stay slower.
+#[allow(clippy::disallowed_methods)] // a thread of its own, not a core
+fn enlarge_pages(store: Arc<Store>) {
+    let run = move || {
+        let mut at = 0;
+        while store.enlarge_pages(&mut at, ENLARGED_BYTES) {
+            thread::sleep(ENLARGE_PAUSE);
+        }
+    };
+    let _ = thread::Builder::new()
+        .name("tidegate-pages".to_owned())
+        .spawn(run);
+}
+
+/// Moved at a time: one large page of the processors we know.
+const ENLARGED_BYTES: u64 = 2 << 20;
+/// A gibibyte takes about a second.
+const ENLARGE_PAUSE: Duration = Duration::from_millis(1);
 
 fn work(
     seed: Seed,

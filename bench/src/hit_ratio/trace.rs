@@ -1,6 +1,6 @@
 //! What: requests to replay: made ones, and those of libCacheSim's files.
 //! Shape: a list of keys with sizes. A made size follows from the key, between an eighth of the mean
-//!   and about five times it; a file's records are 24 bytes, little endian: u32 time, u64 object,
+//!   and three times it; a file's records are 24 bytes, little endian: u32 time, u64 object,
 //!   u32 size, i64 next access.
 //! Units: bytes.
 //! Errors: `io::Error` when a file cannot be read or is not of whole records.
@@ -78,7 +78,7 @@ fn half_once(wanted: Made, keys: usize) -> Vec<Request> {
 /// A size that follows from the key.
 fn request(key: u64, wanted: Made) -> Request {
     let bits = Prng::new(key).next_u64();
-    let bytes = (BYTES_MEAN * 36 / 100) << (bits % 4);
+    let bytes = (BYTES_MEAN * 27 / 100) << (bits % 4);
     let bytes = bytes / 2 + bits / 16 % bytes;
     let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
     let bytes = bytes.clamp(BYTES_MIN, wanted.object_bytes_max);

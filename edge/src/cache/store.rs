@@ -136,15 +136,22 @@ impl Store {
         Owner::register(self)
     }
 
-    /// Moves the next `bytes_max` bytes of the map, from `at` on, into large pages, and `at` with it:
-    /// look-ups in a region of gigabytes then take a third less. For a thread that may wait, after the
-    /// region was made; it is in use meanwhile. False at the end, or when the kernel cannot.
+    /// Moves the next `bytes_max` bytes of the map, from `at` on, into large pages, and `at` with
+    /// it: look-ups in a region of gigabytes then take a third less. For a thread that may wait,
+    /// while the region is in use. False at the end, or when the system cannot.
     pub fn enlarge_pages(&self, at: &mut u64, bytes_max: u64) -> bool {
         let from = usize::try_from(*at).unwrap_or(usize::MAX);
         let bytes_len = usize::try_from(bytes_max).unwrap_or(usize::MAX);
-        let enlarged = self.region.enlarge_pages(from, bytes_len).is_ok();
+        let goes_on = match self.region.enlarge_pages(from, bytes_len) {
+            Ok(()) => true,
+            // Pages that somebody was just using stay small; others may grow.
+            Err(error) => matches!(
+                error.kind(),
+                io::ErrorKind::WouldBlock | io::ErrorKind::ResourceBusy
+            ),
+        };
         *at = at.saturating_add(bytes_max);
-        enlarged && *at < self.capacity_bytes()
+        goes_on && *at < self.capacity_bytes()
     }
 
     /// True when this call of [`Store::open`] made the region, so that it began empty.
