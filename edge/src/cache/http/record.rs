@@ -34,7 +34,7 @@ pub enum Record<'a> {
     Variants(Variants<'a>),
     /// The key's answers cannot be stored.
     Uncacheable(Uncacheable),
-    /// What all keys of this URI hold, see [`super::key::KeyPolicy::write_uri`].
+    /// What all keys of this URI hold, see [`super::policy::KeyPolicy::write_uri`].
     Mark(u64),
 }
 

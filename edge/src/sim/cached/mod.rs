@@ -3,7 +3,7 @@
 //! What it is: [`simulate`] lets clients storm at few objects while their origin fails, clients
 //! leave, stages are flushed and a worker may end in the middle; then the faults stop, everybody
 //! must be answered well, and nothing may be left: no pin, no fetch, no owner. Shape: as
-//! `super::scenario`; [`book`] says what an answer must be, `client` and `origin` are the people.
+//! `super::scenario`; `book` says what an answer must be, `client` and `origin` are the people.
 //! Units: virtual milliseconds. Errors: a violation in the report. Source: RELIABILITY section 10.
 
 mod book;
