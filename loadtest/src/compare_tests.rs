@@ -3,6 +3,8 @@
 //! Shape: runs whose intervals are drawn with noise that hangs together in time, as real ones do.
 //! Units: shares. Errors: as the tests say. Source: docs/load-testing.md, "Comparing".
 
+use std::slice::from_ref;
+
 use tidegate_edge::base::prng::Prng;
 
 use super::*;
@@ -172,14 +174,14 @@ fn thresholds_are_missed_by_what_is_worse() {
         (rules("rate", 0.05), &a, &b, false),
     ];
     for (rules, a, b, missed) in rows {
-        let comparison = sides(&[a.clone()], &[b.clone()], &rules).expect("long enough");
+        let comparison = sides(from_ref(a), from_ref(b), &rules).expect("long enough");
         assert_eq!(comparison.is_missed, missed, "{rules:?}");
         assert_eq!(
             comparison.to_text(&rules).contains("THRESHOLD MISSED"),
             missed
         );
     }
-    let unknown = sides(&[a.clone()], &[b], &rules("p51", 0.1));
+    let unknown = sides(from_ref(&a), from_ref(&b), &rules("p51", 0.1));
     assert_eq!(unknown.err(), Some(Fault::Unknown("p51".to_owned())));
     let mut short = a;
     short.intervals.truncate(5);

@@ -178,9 +178,7 @@ fn tls_resumes_or_does_not() {
     let other = file(&stranger.pem());
     wanted.tls.ca = Some(other.path().to_owned());
     let plan = Arc::new(wanted.plan().expect("a plan"));
-    let fault = run::run(&plan, &Arc::default(), &mut ())
-        .err()
-        .expect("nobody trusts it");
+    let fault = run::run(&plan, &Arc::default(), &mut ()).expect_err("nobody trusts it");
     assert!(fault.to_string().contains("TLS"), "{fault}");
 }
 
@@ -192,9 +190,7 @@ fn nobody_there_is_said_at_once() {
     let mut wanted = tidegate_loadtest::options::Options::new(&format!("http://127.0.0.1:{port}/"));
     wanted.duration_ns = SECOND / 5;
     let plan = Arc::new(wanted.plan().expect("a plan"));
-    let fault = run::run(&plan, &Arc::default(), &mut ())
-        .err()
-        .expect("refused");
+    let fault = run::run(&plan, &Arc::default(), &mut ()).expect_err("refused");
     assert!(matches!(fault, run::Fault::Unreachable(..)), "{fault}");
 }
 

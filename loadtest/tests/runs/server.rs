@@ -64,7 +64,7 @@ impl<F: Fn(&Request) -> Answer + Send + Sync + 'static> Handler for F {}
 
 /// Starts a server.
 pub(crate) fn serve(handler: impl Handler) -> Server {
-    start(handler, |stream| Some(stream))
+    start(handler, Some)
 }
 
 /// Starts one that speaks TLS.
