@@ -26,6 +26,8 @@ pub(crate) struct Setup<'a> {
     pub(crate) access_log: bool,
     /// Keep answers, so that all but the first of each URL are hits.
     pub(crate) cached: bool,
+    /// Connections at most; what the host allows unless given.
+    pub(crate) connections_max: Option<u32>,
     /// The stub origin behind it.
     pub(crate) origin: SocketAddr,
 }
@@ -67,8 +69,10 @@ fn tidegate_config(setup: Setup, address: SocketAddr, document: &Path, directory
         tls,
         access_log,
         cached,
+        connections_max,
         origin,
     } = setup;
+    let connections_max = connections_max.unwrap_or(0);
     let document = document.display();
     let mut config = format!(
         r#"
@@ -76,6 +80,7 @@ fn tidegate_config(setup: Setup, address: SocketAddr, document: &Path, directory
 workers = 1
 
 [limits]
+connections_max = {connections_max}
 connections_per_address_max = 100000
 requests_per_connection_max = 0
 
