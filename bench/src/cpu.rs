@@ -3,7 +3,7 @@
 //!   so that every thread the child ever makes inherits it.
 //! Units: nanoseconds of CPU (user and system together), bytes of memory.
 //! Errors: `io::Error` when /proc cannot be read, which mostly means the process has died.
-//! Source: proc(5): task/TID/schedstat, smaps_rollup; sched_setaffinity(2).
+//! Source: proc(5): stat, task/TID/schedstat, task/TID/children, smaps_rollup; sched_setaffinity(2).
 
 use std::fs;
 use std::io;
@@ -75,6 +75,44 @@ pub(crate) fn used(pid: u32) -> io::Result<Used> {
     Ok(sum)
 }
 
+/// Time that a processor has not been idle, whoever used it; its clock ticks a hundred times a
+/// second.
+pub(crate) fn busy_ns(cpu: usize) -> io::Result<u64> {
+    busy_ns_in(&fs::read_to_string("/proc/stat")?, cpu)
+        .ok_or_else(|| io::Error::other(format!("/proc/stat has no processor {cpu}")))
+}
+
+fn busy_ns_in(stat: &str, cpu: usize) -> Option<u64> {
+    let name = format!("cpu{cpu}");
+    let mut lines = stat.lines().filter_map(|line| line.split_once(' '));
+    let (_, numbers) = lines.find(|(known, _)| *known == name)?;
+    let ticks: Vec<u64> = numbers
+        .split_whitespace()
+        .map_while(|n| n.parse().ok())
+        .collect();
+    // user, nice, system, idle, iowait, irq, softirq, steal; guests are within user
+    let busy = ticks.get(..3)?.iter().chain(ticks.get(5..8)?).sum::<u64>();
+    Some(busy * NS_PER_TICK)
+}
+
+/// A process and all that descend from it: some servers work in a child.
+pub(crate) fn with_descendants(pid: u32) -> Vec<u32> {
+    let mut family = vec![pid];
+    let mut next = 0;
+    while let Some(&pid) = family.get(next) {
+        next += 1;
+        let Ok(tasks) = fs::read_dir(format!("/proc/{pid}/task")) else {
+            continue;
+        };
+        for task in tasks.flatten() {
+            let children = fs::read_to_string(task.path().join("children")).unwrap_or_default();
+            let children = children.split_whitespace().map(str::parse);
+            family.extend(children.flatten().filter(|child: &u32| *child != pid));
+        }
+    }
+    family
+}
+
 /// Memory of a process that no other process shares.
 pub(crate) fn private_bytes(pid: u32) -> io::Result<u64> {
     Ok(private_bytes_in(&fs::read_to_string(format!(
@@ -95,9 +133,35 @@ fn first_number(text: &str) -> Option<u64> {
     text.split_whitespace().next()?.parse().ok()
 }
 
+const NS_PER_TICK: u64 = 10_000_000;
+
 #[cfg(test)]
 mod tests {
-    use super::private_bytes_in;
+    use std::process::{Command, Stdio};
+
+    use super::{busy_ns_in, private_bytes_in, with_descendants};
+
+    #[test]
+    fn a_processor_is_busy_with_all_but_waiting() {
+        let stat = "cpu  9 9 9 9 9 9 9 9 9 9\ncpu1 1 2 4 1000 1000 8 16 32 999 999\nintr 5\n";
+        assert_eq!(busy_ns_in(stat, 1), Some(63 * 10_000_000));
+        assert_eq!(busy_ns_in(stat, 0), None);
+    }
+
+    #[test]
+    fn children_of_children_are_found() {
+        let mut shell = Command::new("sh")
+            .args(["-c", "sh -c 'cat; exit' ; exit"])
+            .stdin(Stdio::piped())
+            .spawn()
+            .unwrap();
+        while with_descendants(shell.id()).len() < 3 {
+            assert_eq!(shell.try_wait().unwrap(), None, "it waits for its input");
+            std::thread::yield_now();
+        }
+        drop(shell.stdin.take());
+        shell.wait().unwrap();
+    }
 
     #[test]
     fn private_memory_is_clean_plus_dirty() {

@@ -15,7 +15,7 @@ use crate::cpu::{Cpus, used};
 use crate::process::{Server, build_gateway};
 use crate::report::{Ratio, Report, Sample};
 use crate::ring::Sizes;
-use crate::wrk::Wrk;
+use crate::wrk::{Traffic, Wrk};
 use crate::{gateway, host, idle, peers};
 
 /// What to measure and how long.
@@ -91,7 +91,7 @@ struct Bench<'a> {
 
 impl Bench<'_> {
     fn measure_costs(&mut self) -> io::Result<()> {
-        let wrk = Wrk::new(self.cpus.load, self.options.connections, self.directory)?;
+        let wrk = self.wrk()?;
         let mut contestants = Vec::new();
         for role in &ROLES {
             if !self.wants(role) {
@@ -131,7 +131,8 @@ impl Bench<'_> {
             }
             let measured = self.start(role).and_then(|server| {
                 let tls = role.tls.then_some(&tls);
-                idle::measure(&server, tls, self.options.idle_connections)
+                let connections = self.options.idle_connections;
+                idle::measure(server.address, server.pid(), tls, connections)
             });
             match measured {
                 Ok(bytes) => self.report.add_idle(figure, bytes),
@@ -143,7 +144,7 @@ impl Bench<'_> {
 
     fn profile(&mut self, name: &str) -> io::Result<()> {
         let role = role(name)?;
-        let wrk = Wrk::new(self.cpus.load, self.options.connections, self.directory)?;
+        let wrk = self.wrk()?;
         let server = self.start(role)?;
         wrk.run(role.name, role.tls, server.address, WARM_SECONDS)?;
         let seconds = self.options.seconds;
@@ -178,6 +179,16 @@ impl Bench<'_> {
             .arg(&data)
             .status()?;
         Ok(())
+    }
+
+    fn wrk(&self) -> io::Result<Wrk> {
+        let connections = self.options.connections;
+        Wrk::new(
+            self.cpus.load,
+            connections,
+            Traffic::default(),
+            self.directory,
+        )
     }
 
     fn wants(&self, role: &Role) -> bool {
@@ -226,7 +237,8 @@ impl Bench<'_> {
                 let setup = gateway::Setup {
                     tls,
                     access_log: role.access_log,
-                    cache_mib: role.cached.then_some(CACHE_MIB),
+                    cache_mib: role.cached.then_some(gateway::CACHE_MIB),
+                    connections_max: None,
                     origin,
                 };
                 gateway::start(&binary, cpu, role.name, setup, &directory)
@@ -397,8 +409,6 @@ const fn ratio(
     }
 }
 
-/// Of the region that hits come from.
-const CACHE_MIB: u32 = 64;
 const RATIOS: [Ratio; 11] = [
     ratio("hit", "hit", "responder", Some(1.20)),
     ratio("hit_log", "hit_log", "responder", Some(1.40)),

@@ -17,6 +17,9 @@ use crate::certificate::Certificate;
 use crate::idle;
 use crate::process::{Server, free_address};
 
+/// Of a region that hits come from.
+pub(crate) const CACHE_MIB: u32 = 64;
+
 /// What distinguishes the gateways of the cases.
 #[derive(Clone, Copy)]
 pub(crate) struct Setup<'a> {
@@ -26,6 +29,8 @@ pub(crate) struct Setup<'a> {
     pub(crate) access_log: bool,
     /// Keep answers in a region of so many MiB, so that all but the first of each URL are hits.
     pub(crate) cache_mib: Option<u32>,
+    /// Connections at most; what the host allows unless given.
+    pub(crate) connections_max: Option<u32>,
     /// The stub origin behind it.
     pub(crate) origin: SocketAddr,
 }
@@ -99,8 +104,10 @@ fn tidegate_config(setup: Setup, address: SocketAddr, document: &Path, directory
         tls,
         access_log,
         cache_mib,
+        connections_max,
         origin,
     } = setup;
+    let connections_max = connections_max.unwrap_or(0);
     let document = document.display();
     let mut config = format!(
         r#"
@@ -108,6 +115,7 @@ fn tidegate_config(setup: Setup, address: SocketAddr, document: &Path, directory
 workers = 1
 
 [limits]
+connections_max = {connections_max}
 connections_per_address_max = 100000
 requests_per_connection_max = 0
 

@@ -13,23 +13,27 @@ use std::time::Duration;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, StreamOwned};
 
-use crate::cpu::private_bytes;
-use crate::process::Server;
+use crate::cpu::{private_bytes, with_descendants};
 
-/// Opens `connections` to `server` and answers with the growth for each of them.
+/// Opens `connections` to `address` and answers with the growth for each of them.
 pub(crate) fn measure(
-    server: &Server,
+    address: SocketAddr,
+    pid: u32,
     tls: Option<&Arc<ClientConfig>>,
     connections: u32,
 ) -> io::Result<f64> {
-    let first = open(server.address, tls, CONNECTIONS_FIRST)?;
+    let first = open(address, tls, CONNECTIONS_FIRST)?;
     std::thread::sleep(SETTLE);
-    let before = private_bytes(server.pid())?;
-    let measured = open(server.address, tls, connections)?;
+    let before = private_bytes_of_family(pid)?;
+    let measured = open(address, tls, connections)?;
     std::thread::sleep(SETTLE);
-    let after = private_bytes(server.pid())?;
+    let after = private_bytes_of_family(pid)?;
     drop((first, measured));
     Ok((after as f64 - before as f64) / f64::from(connections))
+}
+
+fn private_bytes_of_family(pid: u32) -> io::Result<u64> {
+    with_descendants(pid).into_iter().map(private_bytes).sum()
 }
 
 /// An open connection that has had its one answer.

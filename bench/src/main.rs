@@ -22,6 +22,7 @@ mod report;
 mod responder;
 mod restart;
 mod ring;
+mod versus;
 mod wrk;
 
 use std::io;
@@ -61,6 +62,9 @@ fn run(matches: &ArgMatches) -> io::Result<bool> {
     if name == "restart" {
         return restart::run(&restart_options(matches));
     }
+    if name == "versus" {
+        return versus::run(&versus::options(matches));
+    }
     let address: &String = matches.get_one("listen").expect("it has a default");
     let listener = TcpListener::bind(address)?;
     println!("listening {}", listener.local_addr()?);
@@ -76,8 +80,8 @@ fn run(matches: &ArgMatches) -> io::Result<bool> {
                 .map(|(c, k)| certificate::server_config(c, k));
             relay::run(listener, stop, origin, tls.transpose()?, sizes)?;
         }
-        "responder" => responder::run(listener, stop, body_bytes(matches), sizes)?,
-        "origin" => origin::run(listener, stop, body_bytes(matches), sizes)?,
+        "responder" => responder::run(listener, stop, response(matches), sizes)?,
+        "origin" => origin::run(listener, stop, response(matches), sizes)?,
         other => unreachable!("{other} is not a command"),
     }
     Ok(true)
@@ -162,6 +166,10 @@ fn body_bytes(matches: &ArgMatches) -> usize {
     *matches.get_one("body-bytes").expect("it has a default")
 }
 
+fn response(matches: &ArgMatches) -> &'static [u8] {
+    origin::response(body_bytes(matches), &names(matches, "header"))
+}
+
 fn command() -> Command {
     let server = |name: &'static str, about: &'static str| {
         Command::new(name).about(about).args(size_args()).arg(
@@ -222,8 +230,25 @@ fn command() -> Command {
                 ))
                 .arg(body.clone().default_value("512")),
         )
-        .subcommand(server("responder", "Answer every receive with fixed bytes").arg(body.clone()))
-        .subcommand(server("origin", "Answer every request head with a fixed body").arg(body))
+        .subcommand(versus::command())
+        .subcommand(
+            server("responder", "Answer every receive with fixed bytes")
+                .arg(body.clone())
+                .arg(header_arg()),
+        )
+        .subcommand(
+            server("origin", "Answer every request head with a fixed body")
+                .arg(body)
+                .arg(header_arg()),
+        )
+}
+
+fn header_arg() -> Arg {
+    Arg::new("header")
+        .long("header")
+        .value_name("NAME: VALUE")
+        .action(ArgAction::Append)
+        .help("A header line of each answer (repeatable)")
 }
 
 fn count(name: &'static str, default: &'static str, help: &'static str) -> Arg {

@@ -1,23 +1,25 @@
 //! What: the stub origin behind every proxy under test: any request head gets the same response.
 //! Shape: per connection, how many bytes of an empty line have been seen (0 to 3).
+//!   What begins with `COUNT` is no request: it is answered with the number of requests so far.
 //! Units: body size in bytes.
 //! Errors: a ring that fails ends the program. Request bodies are not understood.
 //! Source: RFC 9112 section 2.1 (a head ends with an empty line).
 
-use std::io;
-use std::net::TcpListener;
+use std::io::{self, BufRead, BufReader, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
+use std::time::Duration;
 
 use crate::ring::{Event, Ring, Sizes};
 
-/// Answers each request head with `body_bytes` bytes over keep-alive.
+/// Answers each request head with `response`.
 pub(crate) fn run(
     listener: TcpListener,
     stop: OwnedFd,
-    body_bytes: usize,
+    response: &'static [u8],
     sizes: Sizes,
 ) -> io::Result<()> {
-    let response = response(body_bytes);
+    let mut requests: u64 = 0;
     let mut ring = Ring::new(listener, stop, sizes)?;
     let mut heads: Vec<HeadEnd> = Vec::new();
     let mut events = Vec::new();
@@ -36,8 +38,15 @@ pub(crate) fn run(
                     buffer,
                     len,
                 } => {
-                    let ended = heads[socket].count(ring.received(buffer, len));
+                    let bytes = ring.received(buffer, len);
+                    if bytes.starts_with(COUNT) {
+                        ring.give_back(buffer);
+                        ring.send_owned(socket, format!("{requests}\n").into_bytes());
+                        continue;
+                    }
+                    let ended = heads[socket].count(bytes);
                     ring.give_back(buffer);
+                    requests += ended as u64;
                     for _ in 0..ended {
                         ring.send_fixed(socket, response);
                     }
@@ -49,14 +58,33 @@ pub(crate) fn run(
     }
 }
 
-/// A whole keep-alive response with a body of `body_bytes` printable bytes.
-pub(crate) fn response(body_bytes: usize) -> &'static [u8] {
-    let mut bytes = format!(
-        "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {body_bytes}\r\n\r\n"
-    )
-    .into_bytes();
-    bytes.extend((b'a'..=b'z').cycle().take(body_bytes));
+/// A whole response with these header lines and a body of `body_bytes` printable bytes.
+pub(crate) fn response(body_bytes: usize, headers: &[String]) -> &'static [u8] {
+    let mut head =
+        format!("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {body_bytes}\r\n");
+    for header in headers {
+        head.push_str(header);
+        head.push_str("\r\n");
+    }
+    head.push_str("\r\n");
+    let mut bytes = head.into_bytes();
+    bytes.extend(body(body_bytes));
     bytes.leak()
+}
+
+/// The body of a response, for those who check it.
+pub(crate) fn body(body_bytes: usize) -> impl Iterator<Item = u8> {
+    (b'a'..=b'z').cycle().take(body_bytes)
+}
+
+/// How many requests the origin at `address` has answered.
+pub(crate) fn requests(address: SocketAddr) -> io::Result<u64> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(COUNT_WITHIN))?;
+    stream.write_all(COUNT)?;
+    let mut line = String::new();
+    BufReader::new(stream).read_line(&mut line)?;
+    line.trim().parse().map_err(io::Error::other)
 }
 
 /// Finds `\r\n\r\n` in a stream however it is cut.
@@ -84,6 +112,9 @@ impl HeadEnd {
         ended
     }
 }
+
+const COUNT: &[u8] = b"COUNT\n";
+const COUNT_WITHIN: Duration = Duration::from_secs(5);
 
 #[cfg(test)]
 mod tests {
@@ -117,12 +148,13 @@ mod tests {
 
     #[test]
     fn the_response_has_its_body() {
-        let bytes = response(128);
+        let bytes = response(128, &["Connection: close".to_owned()]);
         let end = bytes
             .windows(4)
             .position(|w| w == b"\r\n\r\n")
             .expect("a head")
             + 4;
         assert_eq!(bytes.len() - end, 128);
+        assert!(bytes[..end].ends_with(b"\r\nConnection: close\r\n\r\n"));
     }
 }

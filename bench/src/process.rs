@@ -76,6 +76,14 @@ impl Server {
         self.child.id()
     }
 
+    fn terminate(&mut self) {
+        // A child that is still unreaped keeps its id: the signal cannot meet another process.
+        if let (Ok(None), Ok(pid)) = (self.child.try_wait(), i32::try_from(self.child.id())) {
+            // SAFETY: kill(2) takes two numbers and touches no memory of ours.
+            unsafe { libc::kill(pid, libc::SIGTERM) };
+        }
+    }
+
     fn wait_ready(
         &mut self,
         messages: &Path,
@@ -104,16 +112,18 @@ impl Server {
 }
 
 impl Drop for Server {
-    /// Ends the child: by its closed standard input if it is ours, else by SIGKILL to its own id.
+    /// Ends the child: by its closed standard input if it is ours, else by SIGTERM to its own id,
+    /// so that it may end children of its own; by SIGKILL if that takes too long.
     fn drop(&mut self) {
-        if self.child.stdin.take().is_some() {
-            let started = Instant::now();
-            while started.elapsed() < END_WITHIN {
-                if matches!(self.child.try_wait(), Ok(Some(_))) {
-                    return;
-                }
-                std::thread::sleep(Duration::from_millis(5));
+        let started = Instant::now();
+        if self.child.stdin.take().is_none() {
+            self.terminate();
+        }
+        while started.elapsed() < END_WITHIN {
+            if matches!(self.child.try_wait(), Ok(Some(_))) {
+                return;
             }
+            std::thread::sleep(Duration::from_millis(5));
         }
         let _ = self.child.kill();
         let _ = self.child.wait();
@@ -169,6 +179,6 @@ fn last_words(messages: &Path) -> String {
     }
 }
 
-const READY_WITHIN: Duration = Duration::from_secs(5);
-const END_WITHIN: Duration = Duration::from_millis(200);
+const READY_WITHIN: Duration = Duration::from_secs(20);
+const END_WITHIN: Duration = Duration::from_secs(2);
 const UNKNOWN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);

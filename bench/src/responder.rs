@@ -1,6 +1,6 @@
 //! What: the floor for answers that need no origin: a fixed response to whatever arrives.
 //! Shape: no state per connection.
-//! Units: body size in bytes.
+//! Units: none.
 //! Errors: a ring that fails ends the program.
 //! Source: this crate's `ring`.
 
@@ -8,17 +8,15 @@ use std::io;
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 
-use crate::origin::response;
 use crate::ring::{Event, Ring, Sizes};
 
-/// Answers each receive with one response; right for clients that do not pipeline.
+/// Answers each receive with `response`; right for clients that do not pipeline.
 pub(crate) fn run(
     listener: TcpListener,
     stop: OwnedFd,
-    body_bytes: usize,
+    response: &'static [u8],
     sizes: Sizes,
 ) -> io::Result<()> {
-    let response = response(body_bytes);
     let mut ring = Ring::new(listener, stop, sizes)?;
     let mut events = Vec::new();
     loop {

@@ -44,6 +44,7 @@ pub(crate) fn run(options: &Options) -> io::Result<bool> {
         tls: None,
         access_log: false,
         cache_mib: Some(options.capacity_mib),
+        connections_max: None,
         origin: origin.address,
     };
     let configured = gateway::configure(setup, directory.path())?;
