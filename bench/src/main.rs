@@ -20,6 +20,7 @@ mod relay;
 mod report;
 mod responder;
 mod ring;
+mod template;
 mod wrk;
 
 use std::io;
@@ -52,6 +53,9 @@ fn run(matches: &ArgMatches) -> io::Result<bool> {
     }
     if name == "cache" {
         return cache::run(&cache_options(matches));
+    }
+    if name == "template" {
+        return template::run(&template_options(matches));
     }
     let address: &String = matches.get_one("listen").expect("it has a default");
     let listener = TcpListener::bind(address)?;
@@ -104,6 +108,16 @@ fn cache_options(matches: &ArgMatches) -> cache::Options {
             .clone(),
         is_sealed: matches.get_flag("sealed"),
         cases: names(matches, "case"),
+    }
+}
+
+fn template_options(matches: &ArgMatches) -> template::Options {
+    let number = |name| *matches.get_one::<u32>(name).expect("it has a default");
+    template::Options {
+        file: matches.get_one::<PathBuf>("file").cloned(),
+        input: matches.get_one::<PathBuf>("input").cloned(),
+        rounds: number("rounds"),
+        renders: number("renders"),
     }
 }
 
@@ -174,6 +188,14 @@ fn command() -> Command {
                 .arg(path("key", "The certificate's key, PEM").requires("certificate")),
         )
         .subcommand(cache_command().arg(body.clone()))
+        .subcommand(
+            Command::new("template")
+                .about("Nanoseconds for rendering a mapping template")
+                .arg(path("file", "Another template than the built-in one"))
+                .arg(path("input", "Another payload than the built-in one"))
+                .arg(count("rounds", "5", "Rounds"))
+                .arg(count("renders", "100000", "Renders of a round")),
+        )
         .subcommand(server("responder", "Answer every receive with fixed bytes").arg(body.clone()))
         .subcommand(server("origin", "Answer every request head with a fixed body").arg(body))
 }
