@@ -14,6 +14,7 @@ mod inputs;
 mod man;
 mod origins;
 mod run;
+mod template;
 mod upgrade;
 mod validate;
 
@@ -23,6 +24,7 @@ pub use exit::Exit;
 pub use explain::Explain;
 pub use inputs::Inputs;
 pub use origins::{Origins, OriginsAction, Target};
+pub use template::TemplateRun;
 pub use upgrade::Upgrade;
 
 use clap::{ArgMatches, Command};
@@ -83,6 +85,12 @@ pub const COMMANDS: &[Entry] = &[
         about: "Look at the response cache, flush, purge or prove it",
         arguments: cache::arguments,
         execute: cache::execute,
+    },
+    Entry {
+        name: "template",
+        about: "Try a mapping template by hand",
+        arguments: template::arguments,
+        execute: template::execute,
     },
     Entry {
         name: "upgrade",
@@ -165,6 +173,7 @@ mod tests {
             "explain" => format!("{:?}", Explain::read(&given)),
             "origins" => format!("{:?}", Origins::read(&given)),
             "cache" => format!("{:?}", CacheCommand::read(&given)),
+            "template" => format!("{:?}", TemplateRun::read(&given)),
             "upgrade" => format!("{:?}", Upgrade::read(&given)),
             "demo" => format!("{:?}", Demo::read(&given)),
             other => other.to_owned(),
@@ -244,6 +253,16 @@ mod tests {
                 &["url: \"/a\"", "[\"A:b\", \"C:d\"]"],
             ),
             ("cache", &["Usage"]),
+            (
+                "template run t --input b --stage-variables v",
+                &[
+                    "file: \"t\"",
+                    "input: Some(\"b\")",
+                    "stage_variables: Some(\"v\")",
+                ],
+            ),
+            ("template run", &["<FILE>", "required"]),
+            ("template", &["Usage"]),
             ("upgrade", &["Admin(None)"]),
             ("upgrade --admin /s", &["Admin(Some(\"/s\"))"]),
             ("upgrade --pid 17", &["Pid(17)"]),
