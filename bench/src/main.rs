@@ -22,6 +22,7 @@ mod report;
 mod responder;
 mod restart;
 mod ring;
+mod template;
 mod versus;
 mod wrk;
 
@@ -64,6 +65,9 @@ fn run(matches: &ArgMatches) -> io::Result<bool> {
     }
     if name == "versus" {
         return versus::run(&versus::options(matches));
+    }
+    if name == "template" {
+        return template::run(&template_options(matches));
     }
     let address: &String = matches.get_one("listen").expect("it has a default");
     let listener = TcpListener::bind(address)?;
@@ -150,6 +154,16 @@ fn restart_options(matches: &ArgMatches) -> restart::Options {
     }
 }
 
+fn template_options(matches: &ArgMatches) -> template::Options {
+    let number = |name| *matches.get_one::<u32>(name).expect("it has a default");
+    template::Options {
+        file: matches.get_one::<PathBuf>("file").cloned(),
+        input: matches.get_one::<PathBuf>("input").cloned(),
+        rounds: number("rounds"),
+        renders: number("renders"),
+    }
+}
+
 fn names(matches: &ArgMatches, name: &str) -> Vec<String> {
     let given = matches.get_many::<String>(name).unwrap_or_default();
     given.cloned().collect()
@@ -231,6 +245,14 @@ fn command() -> Command {
                 .arg(body.clone().default_value("512")),
         )
         .subcommand(versus::command())
+        .subcommand(
+            Command::new("template")
+                .about("Nanoseconds for rendering a mapping template")
+                .arg(path("file", "Another template than the built-in one"))
+                .arg(path("input", "Another payload than the built-in one"))
+                .arg(count("rounds", "5", "Rounds"))
+                .arg(count("renders", "100000", "Renders of a round")),
+        )
         .subcommand(
             server("responder", "Answer every receive with fixed bytes")
                 .arg(body.clone())

@@ -17,12 +17,18 @@ mod case;
 mod chunked_body;
 #[path = "../fuzz/bodies/forwarded.rs"]
 mod forwarded;
+#[path = "../fuzz/bodies/json_path.rs"]
+mod json_path;
+#[path = "../fuzz/bodies/mapping_template.rs"]
+mod mapping_template;
 #[path = "../fuzz/bodies/request_head.rs"]
 mod request_head;
 #[path = "../fuzz/bodies/response_head.rs"]
 mod response_head;
 #[path = "../fuzz/bodies/target_host.rs"]
 mod target_host;
+#[path = "common/templates.rs"]
+mod templates;
 
 fn replay(target: &str, check: fn(&[u8])) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -90,4 +96,19 @@ fn cached_exchanges() {
 #[test]
 fn cache_records() {
     replay("cache_record", cache_record::check);
+}
+
+#[test]
+fn mapping_templates() {
+    replay("mapping_template", mapping_template::check);
+    for example in templates::load() {
+        println!("{}", example.name);
+        let data = format!("{}\0{}", example.template, example.body);
+        mapping_template::check(data.as_bytes());
+    }
+}
+
+#[test]
+fn json_paths() {
+    replay("json_path", json_path::check);
 }

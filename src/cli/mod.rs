@@ -17,6 +17,7 @@ mod origins;
 mod plans;
 mod run;
 mod store;
+mod template;
 mod upgrade;
 mod usage;
 mod validate;
@@ -28,6 +29,7 @@ pub use explain::Explain;
 pub use inputs::Inputs;
 pub use origins::{Origins, OriginsAction, Target};
 pub use store::StorePlace;
+pub use template::TemplateRun;
 pub use upgrade::Upgrade;
 
 use clap::{ArgMatches, Command};
@@ -106,6 +108,12 @@ pub const COMMANDS: &[Entry] = &[
         about: "Show and export what keys used, and extend their quotas",
         arguments: usage::arguments,
         execute: usage::execute,
+    },
+    Entry {
+        name: "template",
+        about: "Try a mapping template by hand",
+        arguments: template::arguments,
+        execute: template::execute,
     },
     Entry {
         name: "upgrade",
@@ -191,6 +199,7 @@ mod tests {
             "keys" => format!("{:?}", keys::read(&given)),
             "plans" => format!("{:?}", plans::read(&given)),
             "usage" => format!("{:?}", usage::read(&given)),
+            "template" => format!("{:?}", TemplateRun::read(&given)),
             "upgrade" => format!("{:?}", Upgrade::read(&given)),
             "demo" => format!("{:?}", Demo::read(&given)),
             other => other.to_owned(),
@@ -373,6 +382,16 @@ mod tests {
             ("usage export p --format xml", &["invalid value"]),
             ("usage extend p k --remaining 5", &["remaining: 5"]),
             ("usage extend p k", &["--remaining"]),
+            (
+                "template run t --input b --stage-variables v",
+                &[
+                    "file: \"t\"",
+                    "input: Some(\"b\")",
+                    "stage_variables: Some(\"v\")",
+                ],
+            ),
+            ("template run", &["<FILE>", "required"]),
+            ("template", &["Usage"]),
             ("upgrade", &["Admin(None)"]),
             ("upgrade --admin /s", &["Admin(Some(\"/s\"))"]),
             ("upgrade --pid 17", &["Pid(17)"]),

@@ -177,9 +177,18 @@ impl Reader<'_> {
     fn unite(&mut self, first: usize) {
         let count = self.members.len().saturating_sub(first);
         if count <= SCANNED_MAX {
-            let is_repeated = (first..self.members.len()).any(|at| {
-                let key = self.key(at);
-                (first..at).any(|before| self.key(before) == key)
+            let bytes = |member: &(Value, Value)| match member.0 {
+                Value::Text(text) => text.bytes,
+                _ => 0,
+            };
+            let members = self.members.get(first..).unwrap_or(&[]);
+            let is_repeated = members.iter().enumerate().any(|(at, member)| {
+                let before = members.get(..at).unwrap_or(&[]).iter().enumerate();
+                before
+                    .filter(|(_, other)| bytes(other) == bytes(member))
+                    .any(|(other, _)| {
+                        self.key(first.saturating_add(other)) == self.key(first.saturating_add(at))
+                    })
             });
             if !is_repeated {
                 return;
@@ -227,13 +236,13 @@ impl Reader<'_> {
     fn string(&mut self) -> Result<Value, Stop> {
         self.pass();
         let start = self.at;
-        loop {
-            match self.byte() {
-                Some(b'"') => break,
-                Some(b'\\') => return self.escaped(start),
-                Some(0x20..) => self.pass(),
-                _ => return Err(Stop::Syntax),
-            }
+        let rest = self.bytes.get(start..).unwrap_or(&[]);
+        let ends = |byte: &u8| matches!(byte, b'"' | b'\\') || *byte < 0x20;
+        self.at = start.saturating_add(rest.iter().position(ends).unwrap_or(rest.len()));
+        match self.byte() {
+            Some(b'"') => {}
+            Some(b'\\') => return self.escaped(start),
+            _ => return Err(Stop::Syntax),
         }
         let text = Text {
             pool: self.pool,
@@ -357,6 +366,6 @@ impl Reader<'_> {
 }
 
 /// Up to so many members are compared each with each.
-const SCANNED_MAX: usize = 12;
+const SCANNED_MAX: usize = 24;
 /// Longer decimals keep their text, as the Java library makes big decimals of them.
 const DOUBLE_BYTES_MAX: usize = 18;

@@ -183,19 +183,32 @@ impl Pattern {
     }
 }
 
-/// The expression with Java's meaning of its classes, which are ASCII.
+/// The expression with Java's meaning of its classes and of `(?i)`, which are ASCII.
 fn translate(source: &str) -> Result<String, &'static str> {
+    let (source, folds) = match source.strip_prefix("(?i)") {
+        Some(rest) => (rest, true),
+        None => (source, false),
+    };
+    if source.contains("(?i") {
+        return Err("`(?i)` is supported only at the beginning");
+    }
     let mut out = String::with_capacity(source.len());
     let mut characters = source.chars().peekable();
-    let mut before = None;
+    let (mut before, mut in_class) = (None, false);
     while let Some(character) = characters.next() {
         if character != '\\' {
             // `a++` and `a*+` are possessive in Java, a repetition of a repetition here.
-            if character == '+' && matches!(before, Some('+' | '*' | '?' | '}')) {
+            if !in_class && character == '+' && matches!(before, Some('+' | '*' | '?' | '}')) {
                 return Err("possessive quantifiers are not supported");
             }
             before = Some(character);
-            out.push(character);
+            in_class = character == '[' || in_class && character != ']';
+            if !(folds && character.is_ascii_alphabetic()) {
+                out.push(character);
+                continue;
+            }
+            let to = in_class.then(|| range_end(&mut characters)).flatten();
+            fold(&mut out, character, to, in_class);
             continue;
         }
         before = None;
@@ -207,8 +220,10 @@ fn translate(source: &str) -> Result<String, &'static str> {
             Some('s') => "[ \\t\\n\\x0B\\f\\r]",
             Some('S') => "[^ \\t\\n\\x0B\\f\\r]",
             Some('h') => "[ \\t]",
-            Some('Z') => "\\n?\\z",
-            Some('Q') => return Err("`\\Q` is not supported"),
+            Some('b') => "(?-u:\\b)",
+            Some('B') => return Err("`\\B` is not supported"),
+            Some('Z') => "(?:\\n?\\z)",
+            Some('Q' | 'E' | 'G' | 'R' | 'X') => return Err("this escape is not supported"),
             Some('1'..='9' | 'k') => return Err("back references are not supported"),
             Some(other) => {
                 out.push('\\');
@@ -220,6 +235,32 @@ fn translate(source: &str) -> Result<String, &'static str> {
         out.push_str(class);
     }
     Ok(out)
+}
+
+/// The letter after `-` in a class, passed.
+fn range_end(characters: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Option<char> {
+    let mut ahead = characters.clone();
+    ahead.next_if_eq(&'-')?;
+    let end = ahead.next_if(char::is_ascii_alphabetic)?;
+    *characters = ahead;
+    Some(end)
+}
+
+/// A letter, or a range of a class, in both cases.
+fn fold(out: &mut String, from: char, to: Option<char>, in_class: bool) {
+    if !in_class {
+        out.push('[');
+    }
+    for both in [char::to_ascii_lowercase, char::to_ascii_uppercase] {
+        out.push(both(&from));
+        if let Some(to) = to {
+            out.push('-');
+            out.push(both(&to));
+        }
+    }
+    if !in_class {
+        out.push(']');
+    }
 }
 
 fn reason(error: &regex_automata::meta::BuildError) -> String {

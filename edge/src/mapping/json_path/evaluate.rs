@@ -112,7 +112,15 @@ impl Walker<'_> {
                 Ok(())
             }
             Segment::Descent => {
-                self.walk(root, at, rest, found)?;
+                // A filter that follows is about the value itself, not about its items.
+                match rest.split_first() {
+                    Some((Segment::Filter(filter), after)) => {
+                        if matches!(at, Value::Map(_)) && self.accepts(root, at, filter)? {
+                            self.walk(root, at, after, found)?;
+                        }
+                    }
+                    _ => self.walk(root, at, rest, found)?,
+                }
                 for position in 0..self.count(at) {
                     if let Some(value) = self.child(at, position) {
                         self.walk(root, value, segments, found)?;

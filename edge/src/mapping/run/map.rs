@@ -41,11 +41,7 @@ impl Run<'_> {
             Value::Text(text) => text.bytes as usize == name.len() && printer.text(*text) == name,
             _ => false,
         });
-        Ok(match found {
-            Some((_, value)) => *value,
-            None if name == "empty" => Value::Bool(members.is_empty()),
-            None => Value::Null,
-        })
+        Ok(found.map_or(Value::Null, |(_, value)| *value))
     }
 
     /// `get(key)`.

@@ -103,10 +103,11 @@ enum Flow {
 }
 
 /// One call of a macro.
-#[derive(Clone, Copy)]
 struct Frame<'r> {
     defined: &'r Macro,
     arguments: &'r [Expression],
+    /// Parameters that the macro has set, by slot.
+    set: Vec<(u32, Value)>,
 }
 
 /// One running loop, for `$foreach`.
@@ -245,7 +246,7 @@ impl<'r> Run<'r> {
                 return Ok(Flow::Break);
             }
             Node::Stop => return Ok(Flow::Stop),
-            Node::Define(slot, block) => self.assign_slot(*slot, Value::Block(*block))?,
+            Node::Define(slot, block) => self.assign_slot(*slot, Value::Block(*block)),
             Node::Call(call) => return self.call(call),
         }
         Ok(Flow::Next)
@@ -308,8 +309,8 @@ impl<'r> Run<'r> {
         let Some(count) = self.turns(over) else {
             return Ok(Flow::Next);
         };
-        let saved = [foreach.slot, SLOT_COUNT, SLOT_HAS_NEXT, SLOT_FOREACH]
-            .map(|slot| (slot, self.slot(slot)));
+        let element = self.variable(foreach.slot)?;
+        let saved = [SLOT_COUNT, SLOT_HAS_NEXT, SLOT_FOREACH].map(|slot| (slot, self.slot(slot)));
         let depth = self.loops.len();
         self.loops.push(Round {
             index: 0,
@@ -331,8 +332,8 @@ impl<'r> Run<'r> {
             self.set_slot(SLOT_COUNT, Value::Int(turn));
             self.set_slot(SLOT_HAS_NEXT, Value::Bool(has_next));
             self.set_slot(SLOT_FOREACH, Value::Loop(super::value::small(depth)));
-            let element = self.turn(over, index);
-            self.assign_slot(foreach.slot, element)?;
+            let value = self.turn(over, index);
+            self.assign_slot(foreach.slot, value);
             flow = self.block(&foreach.body)?;
             if flow != Flow::Next {
                 break;
@@ -342,6 +343,7 @@ impl<'r> Run<'r> {
         for (slot, value) in saved {
             self.set_slot(slot, value);
         }
+        self.assign_slot(foreach.slot, element);
         Ok(if flow == Flow::Stop { flow } else { Flow::Next })
     }
 
@@ -372,7 +374,11 @@ impl<'r> Run<'r> {
         // Frames of finished arguments are gone, so the visible ones are all there are below.
         let hidden = self.frames.split_off(self.visible);
         let arguments = &call.arguments;
-        self.frames.push(Frame { defined, arguments });
+        self.frames.push(Frame {
+            defined,
+            arguments,
+            set: Vec::new(),
+        });
         self.visible = self.frames.len();
         let flow = self.block(&defined.body)?;
         self.frames.pop();

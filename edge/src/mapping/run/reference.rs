@@ -31,12 +31,15 @@ impl<'r> Run<'r> {
         })
     }
 
-    /// The value of a name: an argument of a macro that is being rendered, or a variable.
-    fn variable(&mut self, slot: u32) -> Result<Value, Fault> {
+    /// The value of a name: what a macro has set its parameter to, the argument, or a variable.
+    pub(super) fn variable(&mut self, slot: u32) -> Result<Value, Fault> {
         for index in (0..self.visible).rev() {
             let Some(argument) = self.argument(index, slot) else {
                 continue;
             };
+            if let Some(value) = self.set_in(index, slot) {
+                return Ok(value);
+            }
             self.enter()?;
             self.meter.spend(1)?;
             let visible = std::mem::replace(&mut self.visible, index);
@@ -50,6 +53,14 @@ impl<'r> Run<'r> {
             return self.stage_variables();
         }
         Ok(value)
+    }
+
+    fn set_in(&self, index: usize, slot: u32) -> Option<Value> {
+        let frame = self.frames.get(index)?;
+        let found = frame.set.iter().find(|(named, _)| *named == slot);
+        found
+            .map(|(_, value)| *value)
+            .filter(|value| *value != Value::Null)
     }
 
     /// What the macro of this frame calls `slot`.
@@ -169,7 +180,8 @@ impl<'r> Run<'r> {
     /// `#set($reference = value)`; what cannot be assigned to is left alone.
     pub(super) fn assign(&mut self, left: &'r Reference, value: Value) -> Result<(), Fault> {
         let Some((last, before)) = left.steps.split_last() else {
-            return self.assign_slot(left.slot, value);
+            self.assign_slot(left.slot, value);
+            return Ok(());
         };
         let mut at = self.variable(left.slot)?;
         for step in before {
@@ -206,23 +218,22 @@ impl<'r> Run<'r> {
         Ok(())
     }
 
-    /// Sets a name; one that a macro calls by a parameter is set where the argument says.
-    pub(super) fn assign_slot(&mut self, slot: u32, value: Value) -> Result<(), Fault> {
-        for index in (0..self.visible).rev() {
-            let Some(argument) = self.argument(index, slot) else {
+    /// Sets a name, for the whole template and for the macros that have a parameter of this name:
+    /// it hides the argument from then on.
+    pub(super) fn assign_slot(&mut self, slot: u32, value: Value) {
+        for index in 0..self.visible {
+            let Some(frame) = self.frames.get_mut(index) else {
                 continue;
             };
-            if let Expression::Reference(reference) = argument {
-                self.enter()?;
-                let visible = std::mem::replace(&mut self.visible, index);
-                self.assign(reference, value)?;
-                self.visible = visible;
-                self.leave();
-                return Ok(());
+            if !frame.defined.parameters.contains(&slot) {
+                continue;
+            }
+            match frame.set.iter_mut().find(|(named, _)| *named == slot) {
+                Some(place) => place.1 = value,
+                None => frame.set.push((slot, value)),
             }
         }
         self.set_slot(slot, value);
-        Ok(())
     }
 
     /// The value as a text of its own.

@@ -82,6 +82,10 @@ impl Parser<'_, '_> {
             if is_word && after.bytes().next().is_some_and(in_word) {
                 continue;
             }
+            // A minus right before digits belongs to the number.
+            if *operator == Operator::Subtract && begins_number(after) {
+                continue;
+            }
             self.at += text.len();
             return Some(*operator);
         }
@@ -257,7 +261,9 @@ impl Parser<'_, '_> {
         let doubled: String = [mark, mark].iter().collect();
         let mut content = Cow::Borrowed(content);
         if quote == b'"' && content.contains("\\u") {
-            content = Cow::Owned(unescape(&content));
+            let unescaped = unescape(&content);
+            let wrong = || self.error_at(at, "`\\u` takes four hexadecimal digits");
+            content = Cow::Owned(unescaped.ok_or_else(wrong)?);
         }
         if content.contains(&doubled) {
             content = Cow::Owned(content.replace(&doubled, mark.encode_utf8(&mut [0; 4])));
@@ -292,26 +298,23 @@ fn string_bytes(bytes: &[u8], quote: u8) -> Option<usize> {
 }
 
 /// `\u0041` becomes its character; anything else after a backslash stays.
-fn unescape(text: &str) -> String {
+fn unescape(text: &str) -> Option<String> {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
-    while let Some(at) = rest.find("\\u") {
-        out.push_str(rest.get(..at).unwrap_or(""));
-        let digits = rest.get(at + 2..at + 6);
-        let code = digits.and_then(|digits| u32::from_str_radix(digits, 16).ok());
-        match code {
-            Some(code) => {
-                out.push(char::from_u32(code).unwrap_or('?'));
-                rest = rest.get(at + 6..).unwrap_or("");
-            }
-            None => {
-                out.push_str("\\u");
-                rest = rest.get(at + 2..).unwrap_or("");
-            }
-        }
+    while let Some((before, after)) = rest.split_once("\\u") {
+        out.push_str(before);
+        let digits = after.get(..4)?;
+        let code = u32::from_str_radix(digits, 16).ok()?;
+        out.push(char::from_u32(code).unwrap_or('?'));
+        rest = after.get(4..)?;
     }
     out.push_str(rest);
-    out
+    Some(out)
+}
+
+fn begins_number(text: &str) -> bool {
+    let digits = text.strip_prefix('.').unwrap_or(text);
+    digits.starts_with(|character: char| character.is_ascii_digit())
 }
 
 fn in_word(byte: u8) -> bool {

@@ -73,7 +73,9 @@ impl Parser<'_, '_> {
         }
         let name = self.take_while(in_name);
         let slot = self.builder.slot(name);
+        self.enter()?;
         let steps = self.steps()?;
+        self.leave();
         if is_formal && !self.eat("}") {
             let found = self.found();
             let line = self.spot(at).line;

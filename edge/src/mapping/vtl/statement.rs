@@ -6,7 +6,7 @@
 //! and productions of Velocity 1.7's grammar; `#include`, `#parse`, `#evaluate` are not known.
 
 use super::{
-    program::{Block, Call, Expression, Foreach, If, Macro, Node, Reference, Set},
+    program::{Block, Call, Expression, Foreach, If, Macro, Node, Set},
     scan::Parser,
 };
 use crate::mapping::error::TemplateError;
@@ -254,8 +254,12 @@ impl<'s> Parser<'s, '_> {
                 Node::Stop
             }
             "break" => {
-                let argument = self.optional_argument()?;
-                Node::Break(argument.map(Box::new), self.spot(at))
+                let argument = match self.optional_argument()? {
+                    Some(Expression::Reference(reference)) => Some(Box::new(reference)),
+                    Some(_) => return Err(self.error_at(at, "`#break` takes only `$foreach`")),
+                    None => None,
+                };
+                Node::Break(argument, self.spot(at))
             }
             _ => self.call(word, at)?,
         };
@@ -372,7 +376,7 @@ impl<'s> Parser<'s, '_> {
     }
 
     /// `($x)` after `#break` or `#stop`, both of which also stand alone.
-    fn optional_argument(&mut self) -> Result<Option<Reference>, TemplateError> {
+    fn optional_argument(&mut self) -> Result<Option<Expression>, TemplateError> {
         if !self.is_parenthesis_ahead() {
             return Ok(None);
         }
@@ -381,10 +385,7 @@ impl<'s> Parser<'s, '_> {
         self.skip_space();
         let argument = self.parameter_or_none()?;
         self.close("the directive", at)?;
-        Ok(match argument {
-            Some(Expression::Reference(reference)) => Some(reference),
-            _ => None,
-        })
+        Ok(argument)
     }
 
     /// A macro call, or a word that is none; which of them is known at the end.

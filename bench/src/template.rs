@@ -1,0 +1,86 @@
+//! What: nanoseconds for rendering a mapping template, or for reading one of the user's.
+//! Shape: rounds over one template and payload; every round is one line.
+//! Units: nanoseconds a render; steps a render.
+//! Errors: a file that cannot be read, a template that does not compile or render.
+//! Source: `templates/order.vtl` and `templates/order.json`, 1 KB each.
+
+use std::{fs, hint::black_box, io, path::PathBuf, time::Instant};
+
+use tidegate_edge::mapping::{ContextValue, Inputs, Output, Template};
+
+/// What is measured.
+pub(crate) struct Options {
+    /// Another template; the built-in one when absent.
+    pub(crate) file: Option<PathBuf>,
+    /// Another payload.
+    pub(crate) input: Option<PathBuf>,
+    pub(crate) rounds: u32,
+    /// Renders of a round.
+    pub(crate) renders: u32,
+}
+
+const TEMPLATE: &str = include_str!("../templates/order.vtl");
+const BODY: &str = include_str!("../templates/order.json");
+
+/// Measures and prints.
+pub(crate) fn run(options: &Options) -> io::Result<bool> {
+    let read = |path: &Option<PathBuf>, built_in: &str| match path {
+        Some(path) => fs::read_to_string(path),
+        None => Ok(built_in.to_owned()),
+    };
+    let source = read(&options.file, TEMPLATE)?;
+    let body = read(&options.input, BODY)?;
+    let template = Template::compile(&source).map_err(io::Error::other)?;
+    let inputs = Inputs {
+        body: &body,
+        path: &[("id", "42")],
+        query: &[("page", "7")],
+        header: &[("Content-Type", "application/json")],
+        stage_variables: &[("host", "orders.example.com")],
+        context: &[
+            (
+                "requestId",
+                ContextValue::Text("c6af9ac6-7b61-11e6-9a41-93e8deadbeef"),
+            ),
+            ("stage", ContextValue::Text("prod")),
+            (
+                "identity",
+                ContextValue::Map(&[
+                    ("sourceIp", ContextValue::Text("203.0.113.9")),
+                    ("userAgent", ContextValue::Text("curl/8.5.0")),
+                ]),
+            ),
+        ],
+        overrides: None,
+    };
+    let mut output = Output::new();
+    template
+        .render(&inputs, &mut output)
+        .map_err(io::Error::other)?;
+    println!(
+        "template {} B, payload {} B, output {} B, {} steps",
+        source.len(),
+        body.len(),
+        output.text().len(),
+        output.steps()
+    );
+    for _ in 0..options.rounds {
+        let start = Instant::now();
+        for _ in 0..options.renders {
+            let rendered = template.render(black_box(&inputs), &mut output);
+            black_box(rendered.map_err(io::Error::other)?);
+        }
+        let nanoseconds = start.elapsed().as_nanos() / u128::from(options.renders.max(1));
+        println!("render {nanoseconds} ns");
+    }
+    let start = Instant::now();
+    let compiles = options.renders / 10 + 1;
+    for _ in 0..compiles {
+        black_box(Template::compile(black_box(&source)).map_err(io::Error::other)?);
+    }
+    println!(
+        "compile {} ns",
+        start.elapsed().as_nanos() / u128::from(compiles)
+    );
+    Ok(true)
+}
