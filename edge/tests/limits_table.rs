@@ -213,7 +213,7 @@ fn those_who_insert_the_same_at_once_get_the_same_slot() {
 fn many_threads_get_no_more_than_the_bound() {
     let table = Arc::new(Table::private(64, [1, 2]).expect("a table"));
     let granted: usize = hammer(&table, 8);
-    assert_eq!(granted, BURST as usize + STEPS as usize - 1, "exact");
+    assert_eq!(granted, BURST as usize + STEPS - 1, "exact");
 }
 
 fn hammer(table: &Arc<Table>, threads: usize) -> usize {
@@ -229,13 +229,13 @@ fn hammer(table: &Arc<Table>, threads: usize) -> usize {
 }
 
 const BURST: u32 = 50;
-const STEPS: u64 = 2_000;
+const STEPS: usize = 2_000;
 
 /// Goes through time, one token a step, asking more often than there are tokens.
 fn spend_all(table: &Table) -> usize {
     let limit = limit(1_000.0, BURST);
-    let now = |step: u64| 5 * SECOND + step * (SECOND / 1_000);
-    let tries = |step: u64| (0..60).filter(|_| take(table, &limit, now(step))).count();
+    let now = |step: usize| 5 * SECOND + step as u64 * (SECOND / 1_000);
+    let tries = |step: usize| (0..60).filter(|_| take(table, &limit, now(step))).count();
     (0..STEPS).map(tries).sum()
 }
 
@@ -279,7 +279,7 @@ fn two_processes_share_one_bound() {
             number.parse::<usize>().expect("a number")
         })
         .sum();
-    assert_eq!(granted, BURST as usize + STEPS as usize - 1, "exact");
+    assert_eq!(granted, BURST as usize + STEPS - 1, "exact");
 }
 
 #[test]

@@ -35,7 +35,8 @@ pub(super) struct Bucket<'a> {
 /// A token that was taken.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Grant {
-    before: u64,
+    /// The word without it, at the same pace.
+    undone: u64,
     after: u64,
     /// Whole tokens that are left.
     pub(super) left: u64,
@@ -60,15 +61,18 @@ impl Bucket<'_> {
             let full_at = self.full_at(before, limit, now);
             let missing = full_at.saturating_sub(now);
             if missing > slack {
+                self.settle(before, limit, now);
                 return Err(Empty {
                     ticks: missing - slack,
                 });
             }
-            let full_at = full_at.max(now).saturating_add(limit.token_ticks);
+            let start = full_at.max(now);
+            let full_at = start.saturating_add(limit.token_ticks);
             if full_at > UNTIL {
                 return Err(Empty { ticks: u64::MAX }); // behind the end of the clock
             }
-            let after = full_at | tag(limit.token_ticks);
+            let pace_tag = tag(limit.token_ticks);
+            let after = full_at | pace_tag;
             match self.until.compare_exchange_weak(
                 before,
                 after,
@@ -81,7 +85,7 @@ impl Bucket<'_> {
                     }
                     let left = (slack - missing) / limit.token_ticks;
                     return Ok(Grant {
-                        before,
+                        undone: start | pace_tag,
                         after,
                         left,
                     });
@@ -97,7 +101,7 @@ impl Bucket<'_> {
     pub(super) fn undo(self, grant: &Grant) {
         let _ = self.until.compare_exchange(
             grant.after,
-            grant.before,
+            grant.undone,
             Ordering::AcqRel,
             Ordering::Relaxed,
         );
@@ -144,14 +148,44 @@ impl Bucket<'_> {
     #[cold]
     fn full_at_new_pace(self, word: u64, pace: u64, limit: &Limit, now: u64) -> u64 {
         let empty = now.saturating_add(limit.fill_ticks());
-        if pace == 0 || word & !UNTIL != tag(pace) {
-            return empty;
+        match counted_anew(word, pace, limit, now) {
+            Some(until) => until.min(empty),
+            None => empty,
         }
-        let missing = u128::from((word & UNTIL).saturating_sub(now));
-        let ticks = (missing * u128::from(limit.token_ticks)).div_ceil(u128::from(pace));
-        let ticks = u64::try_from(ticks).unwrap_or(u64::MAX);
-        now.saturating_add(ticks).min(empty)
     }
+
+    /// A bucket that refuses after a reload is counted at the new pace from now on: else it would
+    /// fill at the old one until it grants again.
+    #[cold]
+    fn settle(self, word: u64, limit: &Limit, now: u64) {
+        let pace = self.pace.load(Ordering::Acquire);
+        if word == 0 || pace == limit.token_ticks || word & UNTIL <= now {
+            return;
+        }
+        // More than the burst may be missing, and stays missing.
+        let Some(until) = counted_anew(word, pace, limit, now).filter(|until| *until <= UNTIL)
+        else {
+            return;
+        };
+        let after = until | tag(limit.token_ticks);
+        let settled = self
+            .until
+            .compare_exchange(word, after, Ordering::AcqRel, Ordering::Relaxed);
+        if settled.is_ok() {
+            self.pace.store(limit.token_ticks, Ordering::Release);
+        }
+    }
+}
+
+/// When a bucket that was counted at `pace` is full by `limit`; `None` when it was not.
+fn counted_anew(word: u64, pace: u64, limit: &Limit, now: u64) -> Option<u64> {
+    if pace == 0 || word & !UNTIL != tag(pace) {
+        return None;
+    }
+    let missing = u128::from((word & UNTIL).saturating_sub(now));
+    let ticks = (missing * u128::from(limit.token_ticks)).div_ceil(u128::from(pace));
+    let ticks = u64::try_from(ticks).unwrap_or(u64::MAX);
+    Some(now.saturating_add(ticks))
 }
 
 /// The upper eight bits of a word whose ticks are counted at `pace`; never 0.
