@@ -11,7 +11,7 @@
 //! its key gets what the line says. What a line asks for and does not get, a plan that is not there,
 //! is a warning. Shape: [`ImportOptions`] and bytes in, [`Imported`] out. Units: lines count from 1,
 //! the header is one. Ranges: values of 30 to 128 characters. Errors: one text that names up to
-//! [`FAULTS_SHOWN`] lines. Source: API Gateway, "API key file format".
+//! `FAULTS_SHOWN` lines. Source: API Gateway, "API key file format".
 
 use std::collections::{BTreeMap, BTreeSet};
 

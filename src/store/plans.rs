@@ -1,7 +1,7 @@
 //! Usage plans: what the keys in them may use, of which APIs, how fast and how much.
 //!
 //! Shape: [`UsagePlan`] is a record; [`PlanChange`] is one patch operation of API Gateway as a
-//! value. Units: requests a second, requests, days. Ranges: a key is in at most [`PLANS_MAX`] plans
+//! value. Units: requests a second, requests, days. Ranges: a key is in at most `PLANS_MAX` plans
 //! and never in two that contain the same stage. Errors: [`StoreError`] with the texts of API
 //! Gateway where it has them. Source: API Gateway, "Usage plans and API keys for REST APIs".
 

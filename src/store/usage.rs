@@ -1,7 +1,7 @@
 //! What was used: one counter a plan, key and day, and the report of it.
 //!
 //! Shape: [`Report`], as JSON in API Gateway's shape or as CSV. Units: requests; UTC days. Ranges:
-//! at most [`DAYS_MAX`] days apart. Errors: [`StoreError`]. Source: API Gateway, `GetUsage`.
+//! at most `DAYS_MAX` days apart. Errors: [`StoreError`]. Source: API Gateway, `GetUsage`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
