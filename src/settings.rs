@@ -228,6 +228,7 @@ fn resolve_paths(settings: &mut Settings, folder: &Path) {
         let key_file = cache.key_file.iter_mut();
         key_file.filter(is_file).for_each(resolve);
     }
+    settings.throttle.path.iter_mut().for_each(resolve);
     settings.admin.socket.iter_mut().for_each(resolve);
     settings.process.state_dir.iter_mut().for_each(resolve);
     let keys = settings.api_keys.iter_mut();

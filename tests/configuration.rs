@@ -274,6 +274,31 @@ fn faulty_documents_are_placed() {
             ],
         ),
         (
+            "a scheme that is no API key",
+            format!(
+                "openapi: 3.0.1\ncomponents:\n  securitySchemes:\n    k: {{type: apiKey, in: header, \
+                 name: Authorization}}\npaths:\n  /a:\n    get:\n      security: [{{k: []}}]\n      {OK}"
+            ),
+            &[(8, 7, W, "requests are served without this check")],
+        ),
+        (
+            "an API key",
+            format!(
+                "openapi: 3.0.1\nx-amazon-apigateway-api-key-source: HEADER\ncomponents:\n  \
+                 securitySchemes:\n    api_key: {{type: apiKey, in: header, name: x-api-key}}\n\
+                 paths:\n  /a:\n    get:\n      security: [{{api_key: []}}]\n      {OK}"
+            ),
+            &[],
+        ),
+        (
+            "keys of an authorizer",
+            format!(
+                "openapi: 3.0.1\nx-amazon-apigateway-api-key-source: AUTHORIZER\n\
+                 paths:\n  /a:\n    get: {{{OK}}}"
+            ),
+            &[(2, 37, E, "there is no authorizer yet")],
+        ),
+        (
             "empty security is no check",
             format!("openapi: 3.0.1\npaths:\n  /a:\n    get:\n      security: []\n      {OK}"),
             &[],

@@ -26,7 +26,7 @@ use tidegate_edge::{
         ListenAddress, Ring,
         kernel::{Kernel, KernelOptions},
     },
-    server::{Admission, Blueprint, CacheSecrets, Gauges, Keyring, Order, Worker},
+    server::{Admission, Blueprint, CacheSecrets, Gauges, Keyring, LimitsHome, Order, Worker},
     telemetry::{
         histograms::CoreHistograms,
         metrics::{Registry, StageName},
@@ -136,6 +136,7 @@ fn start(origin: SocketAddr, certificate: Option<(String, String)>) -> Running {
             tickets: TicketKeys::new(core.wall()).expect("randomness"),
             clock: TlsClock::new(core.wall()),
             cache: CacheSecrets::fresh().expect("randomness"),
+            limits: LimitsHome::private([1, 2]),
         };
         let blueprint = Blueprint::new(compiled.plan, &keyring, None)
             .unwrap_or_else(|errors| panic!("{errors:?}"));

@@ -163,7 +163,42 @@ fn faulty_settings_are_refused() {
     let origin = |origin: Value| json!({ "origins": { "o": origin } });
     let endpoint =
         |endpoint: Value| origin(json!({ "match": "https://o.example", "endpoints": [endpoint] }));
+    let throttled =
+        |throttle: Value| json!({ "apis": [{ "document": "a.yaml", "throttle": throttle }] });
+    let method = |path: &str, rate: f64| {
+        throttled(json!({ "methods": [
+            { "path": path, "method": "GET", "rate_limit": rate, "burst_limit": 1 },
+        ] }))
+    };
     let rows: Vec<(Value, &str)> = vec![
+        (
+            json!({ "throttle": { "rate_limit": 5.0 } }),
+            "E settings /throttle/rate_limit: `rate_limit` needs `burst_limit`",
+        ),
+        (
+            json!({ "throttle": { "burst_limit": 5 } }),
+            "E settings /throttle/burst_limit: `burst_limit` needs `rate_limit`",
+        ),
+        (
+            json!({ "throttle": { "rate_limit": -1, "burst_limit": 5 } }),
+            "E settings /throttle/rate_limit: a rate is a number from 0 to 1000000",
+        ),
+        (
+            json!({ "throttle": { "rate_limit": 0.001, "burst_limit": 5_000_000 } }),
+            "E settings /throttle/burst_limit: at this rate the burst takes more than a year",
+        ),
+        (
+            throttled(json!({ "stages": ["prod"] })),
+            "E settings /apis/0/throttle/stages: there is no stage `prod`",
+        ),
+        (
+            throttled(json!({ "rate_limit": 2_000_000, "burst_limit": 5 })),
+            "E settings /apis/0/throttle/rate_limit: a rate is a number",
+        ),
+        (
+            method("/none", 1.0),
+            "E settings /apis/0/throttle/methods/0/path: the API has no GET /none",
+        ),
         (
             json!({ "limits": { "head_bytes_max": 65_537 } }),
             "E settings /limits/head_bytes_max: head_bytes_max is 65537, outside 512 to 65536",

@@ -14,7 +14,7 @@ use tidegate_edge::{
     origin::EndpointHost,
     plan::{IntegrationPlan, Plan, Resolution, compile},
     route::{Params, Verb},
-    server::{CacheSecrets, Keyring},
+    server::{CacheSecrets, Keyring, LimitsHome},
     wire::target::check_path,
 };
 
@@ -593,6 +593,7 @@ fn ticket_keys_are_replaced_at_the_age_that_the_plan_says() {
             tickets: TicketKeys::new(Wall(1)).expect("randomness"),
             clock: TlsClock::new(Wall(1)),
             cache: CacheSecrets::fresh().expect("randomness"),
+            limits: LimitsHome::private([1, 2]),
         };
         keyring.follow(&plan);
         for (now_ms, changed) in [(hours * HOUR_MS, false), (hours * HOUR_MS + 1, true)] {

@@ -20,6 +20,7 @@ use crate::{
 
 mod integration;
 mod paths;
+mod security;
 
 /// What one document gave.
 #[derive(Clone, Debug)]
@@ -125,12 +126,9 @@ const ROOT: &[(&str, Fate)] = &[
         "basePath",
         Unserved("routes begin with the stage, not with this path"),
     ),
-    ("security", Unserved(SECURITY)),
+    ("security", Fine),
     ("webhooks", Unserved("webhooks are not routed")),
-    (
-        "x-amazon-apigateway-api-key-source",
-        Unserved("API keys are not asked for"),
-    ),
+    ("x-amazon-apigateway-api-key-source", Fine),
     (
         "x-amazon-apigateway-binary-media-types",
         Unserved("bodies pass through unchanged"),
@@ -189,6 +187,8 @@ impl<'a> Reader<'a> {
         }
         self.version(&root);
         self.sort_out(&root, ROOT, Strictness::Loose);
+        self.key_source(&root);
+        self.shared_security(&root);
         let name = root.get("info").and_then(|info| info.get("title"));
         let name = name.and_then(|title| title.text()).unwrap_or("");
         let resources = match root.get("paths") {

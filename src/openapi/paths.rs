@@ -51,14 +51,11 @@ const OPERATION: &[(&str, Fate)] = &[
     ("produces", Fine),
     ("schemes", Fine),
     ("servers", Fine),
-    ("security", Unserved(SECURITY)),
+    ("security", Fine),
     ("callbacks", Unserved("callbacks are not routed")),
     ("x-amazon-apigateway-auth", Unserved(SECURITY)),
     ("x-amazon-apigateway-authorizer", Unserved(SECURITY)),
-    (
-        "x-amazon-apigateway-api-key-required",
-        Unserved("API keys are not asked for"),
-    ),
+    ("x-amazon-apigateway-api-key-required", Fine),
     ("x-amazon-apigateway-request-validator", Unserved(VALIDATOR)),
     ("x-amazon-apigateway-documentation", Fine),
 ];
@@ -147,11 +144,13 @@ impl<'a> Reader<'a> {
             self.error_at_key(operation, message, Some(hint));
             return None;
         };
+        let api_key_required = self.needs_key(operation);
         Some(Method {
             verb,
             pointer: operation.pointer.clone(),
             parameters,
             integration: self.integration(&integration)?,
+            api_key_required,
         })
     }
 

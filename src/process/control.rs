@@ -26,7 +26,7 @@ use tidegate_edge::{
         Fd, Ring,
         kernel::{Kernel, KernelOptions},
     },
-    server::{Admission, Blueprint, CacheSecrets, Gauges, Keyring},
+    server::{Admission, Blueprint, CacheSecrets, Gauges, Keyring, LimitsHome},
     telemetry::{
         histograms::CoreHistograms,
         metrics::{Metric, Registry, StageName, Tally},
@@ -45,6 +45,7 @@ use super::{
     scrape::Scrape,
     start::{Memory, keep_good},
     state::state_folder,
+    tending,
     upgrade::{self, Handover},
     upstreams::{self, Upstreams},
     watchdog,
@@ -163,7 +164,7 @@ pub(super) fn serve(
     let ring = Kernel::new(&options).map_err(|error| Failure::Start(error.to_string()))?;
     let core = Core::new(Ring::Kernel(ring), 4096);
     let handover = Handover::of_environment(&core);
-    let keyring = keyring(core.wall(), &handover).map_err(Failure::Start)?;
+    let keyring = keyring(core.now(), core.wall(), &handover).map_err(Failure::Start)?;
     let refuse = |configuration: &Configuration| {
         let colour = crate::diagnostics::Colour::for_stderr();
         eprint!("{}", configuration.report.render(colour));
@@ -178,7 +179,12 @@ pub(super) fn serve(
         refuse(&configuration)
     })?;
     let folder = state_folder(blueprint.plan.process.state_dir.as_deref());
-    let keeper = Keeper::start(folder, seeds, upgrade::is_successor(), core.wall())?;
+    let keeper = Keeper::start(
+        folder,
+        seeds,
+        keyring.limits.clone(),
+        (upgrade::is_successor(), core.wall()),
+    )?;
     keyring.follow(&blueprint.plan);
     upstreams::drain_by_text(&blueprint, &handover.drained);
     let control = start(core, sources, keyring, blueprint, (open, memory, keeper))?;
@@ -192,6 +198,7 @@ pub(super) fn serve(
     core.spawn(watchdog::watch(Rc::clone(&control)));
     core.spawn(memory::watch(Rc::clone(&control)));
     core.spawn(keep_good(Rc::clone(&control)));
+    core.spawn(tending::tend(Rc::clone(&control)));
     if !handover.ready(&control) {
         // A predecessor names this process as the main one itself; before that it has no say.
         manager::tell(&[NotifyState::Ready]);
@@ -203,7 +210,7 @@ pub(super) fn serve(
     if let Some(log) = control.log.take() {
         log.finish(LOG_FINISH_MS);
     }
-    control.keeper.close();
+    control.keeper.close(core.wall());
     control.upstreams.stop();
     control.admin.stop(&core); // sockets that are still held would keep the core from ending
     core.shutdown();
@@ -291,12 +298,14 @@ fn start(
 }
 
 /// The predecessor's ticket keys, so that its clients' sessions go on, or fresh ones.
-fn keyring(now: Wall, handover: &Handover) -> Result<Keyring, String> {
+fn keyring(now_mono: Mono, now: Wall, handover: &Handover) -> Result<Keyring, String> {
     let tickets = match TicketKeys::import(&handover.ticket_keys) {
         Ok(tickets) => tickets,
         Err(_) => TicketKeys::new(now).map_err(|error| error.to_string())?,
     };
+    let limits = LimitsHome::fresh(now_mono).ok_or("no randomness")?;
     Ok(Keyring {
+        limits,
         tickets,
         clock: TlsClock::new(now),
         cache: CacheSecrets::fresh().ok_or("no randomness")?,
@@ -310,6 +319,11 @@ pub fn with_limits(mut plan: Plan) -> Plan {
         && cache.path.is_none()
     {
         cache.path = super::admin::runtime_file("responses.cache");
+    }
+    if let Some(throttle) = &mut plan.throttle
+        && throttle.path.is_none()
+    {
+        throttle.path = super::admin::runtime_file("limits.table");
     }
     if plan.limits.connections_max == 0 {
         let connections = open_files_max().saturating_mul(45) / 100;

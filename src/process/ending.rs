@@ -49,7 +49,7 @@ pub(super) fn end_for_successor(control: &Rc<Control>, successor: Stream) {
                 let core = &control.core;
                 core.sleep_until(core.now().plus_ms(LOOK_MS)).await;
             }
-            control.keeper.close();
+            control.keeper.close(control.core.wall());
             drop(successor);
         });
     }

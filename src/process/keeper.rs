@@ -28,11 +28,13 @@ use tidegate_edge::{
     limits::Directory,
     model::settings::Settings,
     ring::Fd,
+    server::{LimitsHome, Order as Mail},
 };
 
 use super::{
     control::{Control, Phase},
     state::state_folder,
+    tending,
 };
 use crate::store::{
     Reading, Store, StoreError,
@@ -47,8 +49,8 @@ pub(super) struct Keeper {
     standing: RefCell<Standing>,
     /// What is declared, to be made once the store may be written.
     seeds: RefCell<Seeds>,
-    /// What request cores are to know.
-    directory: RefCell<Arc<Directory>>,
+    /// What cores share: keys, and the leases of their quotas.
+    limits: LimitsHome,
 }
 
 /// Whether it may be written.
@@ -94,8 +96,8 @@ impl Keeper {
     pub(super) fn start(
         folder: Option<PathBuf>,
         seeds: Seeds,
-        is_successor: bool,
-        now: Wall,
+        limits: LimitsHome,
+        (is_successor, now): (bool, Wall),
     ) -> Result<Keeper, StoreError> {
         let (standing, directory) = match &folder {
             None => (Standing::Nowhere, Directory::empty()),
@@ -104,7 +106,7 @@ impl Keeper {
                 let directory = reading.map_or(Ok(Directory::empty()), |it| it.directory());
                 (Standing::Waiting, directory?)
             }
-            Some(folder) => match open(folder, &seeds, now, IsFirst::Yes) {
+            Some(folder) => match open(folder, &seeds, now) {
                 // A folder that cannot be used costs what nobody has asked for yet.
                 Err(error @ StoreError::Io { .. })
                     if seeds.is_empty() && !crate::store::exists(folder) =>
@@ -115,17 +117,23 @@ impl Keeper {
                 opened => opened?,
             },
         };
+        limits.set_directory(Arc::new(directory));
         Ok(Keeper {
             folder,
             standing: RefCell::new(standing),
             seeds: RefCell::new(seeds),
-            directory: RefCell::new(Arc::new(directory)),
+            limits,
         })
     }
 
-    /// What request cores are to know.
-    pub(super) fn directory(&self) -> Arc<Directory> {
-        Arc::clone(&self.directory.borrow())
+    /// What cores share.
+    pub(super) fn limits(&self) -> &LimitsHome {
+        &self.limits
+    }
+
+    /// Orders can be done here and now.
+    pub(super) fn is_open(&self) -> bool {
+        matches!(*self.standing.borrow(), Standing::Open(_))
     }
 
     /// Does `work` on the store and waits for it without holding the core.
@@ -169,9 +177,17 @@ impl Keeper {
 
     /// Lets the store go, when what was asked of it is done: everything is on the disk and the lock
     /// is free. May be called again.
-    pub(super) fn close(&self) {
+    pub(super) fn close(&self, now: Wall) {
         let before = self.standing.replace(Standing::Closed);
         if let Standing::Open(Thread { jobs, handle }) = before {
+            let limits = self.limits.clone();
+            let last: Job = Box::new(move |store| {
+                if let Err(error) = tending::checkpoint(store, &limits, now) {
+                    eprintln!("tidegate: the last use of keys is not written down: {error}");
+                }
+            });
+            // A thread that has ended says so below.
+            let _ = jobs.send(last);
             drop(jobs); // the thread ends behind the last job
             if handle.join().is_err() {
                 eprintln!("tidegate: the store's thread has ended in a fault");
@@ -179,7 +195,7 @@ impl Keeper {
         }
     }
 
-    /// An order and its bytes, done. `None` where the directory is as it was.
+    /// An order and its bytes, done; when it is answered, cores have been told.
     pub(super) async fn perform(
         &self,
         control: &Control,
@@ -188,21 +204,37 @@ impl Keeper {
     ) -> Result<serde_json::Value, StoreError> {
         let served = served(control);
         let now = control.core.wall();
+        let limits = self.limits.clone();
         let done = self.ask(&control.core, move |store| {
+            if let Order::Usage { .. } | Order::Extend { .. } = order {
+                tending::checkpoint(store, &limits, now)?;
+            }
             let is_served = |stage: &ApiStage| served.contains(stage);
             let value = order.perform(store, &payload, Some(&is_served), now)?;
+            if let Order::Extend { plan, key, .. } = &order {
+                tending::revive(store, &limits, (plan, key), now)?;
+            }
             let directory = order.changes_directory().then(|| store.directory());
             Ok((value, directory.transpose()?))
         });
         let (value, directory) = done.await?;
         if let Some(directory) = directory {
-            self.publish(directory);
+            self.publish(control, directory);
         }
         Ok(value)
     }
 
-    fn publish(&self, directory: Directory) {
-        *self.directory.borrow_mut() = Arc::new(directory);
+    /// Every core knows these keys from its next turn on, and those that start later too.
+    fn publish(&self, control: &Control, directory: Directory) {
+        let directory = Arc::new(directory);
+        self.limits.set_directory(Arc::clone(&directory));
+        let workers = control.workers.borrow();
+        for post in workers.iter().flat_map(|workers| workers.posts()) {
+            let order = Mail::Keys(Arc::clone(&directory));
+            if post.send(&control.core, order).is_err() {
+                eprintln!("tidegate: a worker does not take orders");
+            }
+        }
     }
 
     /// Makes what a reloaded configuration declares.
@@ -220,7 +252,7 @@ impl Keeper {
             (changed > 0).then(|| store.directory()).transpose()
         });
         if let Some(directory) = done.await? {
-            self.publish(directory);
+            self.publish(control, directory);
         }
         Ok(())
     }
@@ -238,30 +270,8 @@ fn served(control: &Control) -> Vec<ApiStage> {
         .collect()
 }
 
-/// Whether leases that are out are in nobody's memory.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum IsFirst {
-    /// No process before this one lives.
-    Yes,
-    /// The process before has handed over.
-    No,
-}
-
-fn open(
-    folder: &Path,
-    seeds: &Seeds,
-    now: Wall,
-    is_first: IsFirst,
-) -> Result<(Standing, Directory), StoreError> {
+fn open(folder: &Path, seeds: &Seeds, now: Wall) -> Result<(Standing, Directory), StoreError> {
     let mut store = Store::open(folder)?;
-    if is_first == IsFirst::Yes {
-        let lost = store.write_off()?;
-        if lost > 0 {
-            eprintln!(
-                "tidegate: {lost} requests of leased quotas were lost with the process before"
-            );
-        }
-    }
     store.seed(seeds, now)?;
     let directory = store.directory()?;
     let (jobs, waiting) = mpsc::channel::<Job>();
@@ -288,10 +298,10 @@ pub(super) async fn take_over(control: Rc<Control>) {
         && control.phase.get() == Phase::Serving
     {
         let seeds = keeper.seeds.borrow().clone();
-        match open(&folder, &seeds, core.wall(), IsFirst::No) {
+        match open(&folder, &seeds, core.wall()) {
             Ok((standing, directory)) => {
                 keeper.standing.replace(standing);
-                keeper.publish(directory);
+                keeper.publish(&control, directory);
                 return;
             }
             Err(StoreError::InUse(_)) => {}

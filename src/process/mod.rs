@@ -20,6 +20,7 @@ mod reload;
 mod scrape;
 mod start;
 mod state;
+mod tending;
 mod trial;
 mod upgrade;
 mod upstreams;

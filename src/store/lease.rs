@@ -7,9 +7,9 @@
 //! ```
 //!
 //! What it is: a lease is committed with full synchronisation before any of it is spent, and given
-//! back when it was not. After an end that was not in order nobody knows what was spent:
-//! [`Store::write_off`] takes all of it as spent, so a crash loses at most one lease a key and adds
-//! nothing. Shape: [`Grant`], [`Spent`]. Units: requests; days. Ranges: a lease is
+//! back when it was not. Where nobody knows what was spent, because the memory that knew is gone or
+//! the window over, [`Store::write_off`] takes it as spent: at most one lease a key is lost, and
+//! nothing is added. Shape: [`Grant`], [`Spent`]. Units: requests; days. Ranges: a lease is
 //! [`lease_size`] of the limit. Errors: [`StoreError`]. Source: RELIABILITY section 6.
 
 use rusqlite::{Connection, OptionalExtension, params};
@@ -38,8 +38,8 @@ pub enum Grant {
     Lease {
         /// How many.
         count: u64,
-        /// When.
-        window: Window,
+        /// In which window.
+        number: u32,
     },
     /// The plan has no quota.
     Unlimited,
@@ -62,6 +62,19 @@ pub struct Spent {
     pub lease: Option<u32>,
 }
 
+/// What is out of a quota.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Outstanding {
+    /// Id of the plan.
+    pub plan: String,
+    /// Id of the key.
+    pub key: String,
+    /// Number of the window.
+    pub number: u32,
+    /// How many requests.
+    pub count: u64,
+}
+
 /// How much one lease has: 1 % of the limit, at least 1, at most 1,000.
 #[must_use]
 pub fn lease_size(limit: u64) -> u64 {
@@ -79,6 +92,39 @@ impl Store {
             let grants = wanted.iter().map(|wanted| grant_one(db, *wanted, today));
             grants.collect()
         })
+    }
+
+    /// Grants a lease to each of `wanted` in the window with its number, in one commit: request
+    /// cores say which window they count in.
+    ///
+    /// # Errors
+    /// Nothing was granted.
+    pub fn grant_in(&mut self, wanted: &[(Wanted<'_>, u32)]) -> Result<Vec<Grant>, StoreError> {
+        self.write(|db, _| {
+            let grants = wanted
+                .iter()
+                .map(|(wanted, number)| grant_in(db, *wanted, *number));
+            grants.collect()
+        })
+    }
+
+    /// Every lease of which nobody knows yet whether it was spent.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn outstanding(&self) -> Result<Vec<Outstanding>, StoreError> {
+        let mut statement = self.db.prepare_cached(
+            "SELECT plan, api_key, number, outstanding FROM windows WHERE outstanding > 0",
+        )?;
+        let rows = statement.query_map([], |row| {
+            Ok(Outstanding {
+                plan: row.get(0)?,
+                key: row.get(1)?,
+                number: row.get(2)?,
+                count: row.get(3)?,
+            })
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
     }
 
     /// Writes down what was spent: the counters of the day, and the leases it came from.
@@ -117,20 +163,19 @@ impl Store {
         })
     }
 
-    /// Takes everything that is out as spent; gives how much that is. For a start behind an end that
-    /// was not in order, when no lease lives in anybody's memory.
+    /// Takes what is out as spent, although nobody knows: it is lost to its key.
     ///
     /// # Errors
     /// Nothing was written off.
-    pub fn write_off(&mut self) -> Result<u64, StoreError> {
+    pub fn write_off(&mut self, lost: &[Outstanding]) -> Result<(), StoreError> {
         self.write(|db, _| {
-            let sql = "SELECT coalesce(sum(outstanding), 0) FROM windows WHERE outstanding > 0";
-            let lost = db.query_row(sql, [], |row| row.get(0))?;
-            db.execute(
-                "UPDATE windows SET outstanding = 0 WHERE outstanding > 0",
-                [],
-            )?;
-            Ok(lost)
+            let sql = "UPDATE windows SET outstanding = outstanding - min(outstanding, ?4)
+                       WHERE plan = ?1 AND api_key = ?2 AND number = ?3";
+            let mut statement = db.prepare_cached(sql)?;
+            for out in lost {
+                statement.execute(params![out.plan, out.key, out.number, out.count])?;
+            }
+            Ok(())
         })
     }
 
@@ -162,7 +207,7 @@ impl Store {
                 let text = format!("at most {EXTENSION_MAX} requests can remain");
                 return Err(StoreError::Invalid(text));
             }
-            let state = State::of(db, wanted, window)?;
+            let state = State::of(db, wanted, window.number)?;
             let grantable = remaining.saturating_sub(state.outstanding);
             let total = grantable.saturating_add(state.granted);
             let extra = i128::from(total) - i128::from(limit);
@@ -190,13 +235,13 @@ impl State {
     pub(super) fn of(
         db: &Connection,
         wanted: Wanted<'_>,
-        window: Window,
+        number: u32,
     ) -> Result<State, StoreError> {
         let mut statement = db.prepare_cached(
             "SELECT extra, granted, outstanding FROM windows
              WHERE plan = ?1 AND api_key = ?2 AND number = ?3",
         )?;
-        let found = statement.query_row(params![wanted.plan, wanted.key, window.number], |row| {
+        let found = statement.query_row(params![wanted.plan, wanted.key, number], |row| {
             Ok(State {
                 extra: row.get(0)?,
                 granted: row.get(1)?,
@@ -219,26 +264,38 @@ pub(super) fn total(limit: u64, extra: i64) -> u64 {
 }
 
 fn grant_one(db: &Connection, wanted: Wanted<'_>, today: i64) -> Result<Grant, StoreError> {
-    let plan = match plans::get(db, wanted.plan) {
-        Err(StoreError::Missing(_)) => return Ok(Grant::NoPlan),
-        found => found?,
+    match plans::get(db, wanted.plan) {
+        Err(StoreError::Missing(_)) => Ok(Grant::NoPlan),
+        plan => match limit_at(&plan?, today) {
+            Some((_, window)) => grant_in(db, wanted, window.number),
+            None => Ok(Grant::Unlimited),
+        },
+    }
+}
+
+fn grant_in(db: &Connection, wanted: Wanted<'_>, number: u32) -> Result<Grant, StoreError> {
+    let sql = "SELECT quota_limit FROM plans WHERE id = ?1";
+    let limit: Option<Option<u64>> = db
+        .prepare_cached(sql)?
+        .query_row([wanted.plan], |row| row.get(0))
+        .optional()?;
+    let limit = match limit {
+        None => return Ok(Grant::NoPlan),
+        Some(None) => return Ok(Grant::Unlimited),
+        Some(Some(limit)) => limit,
     };
-    let Some((limit, window)) = limit_at(&plan, today) else {
-        return Ok(Grant::Unlimited);
-    };
-    let state = State::of(db, wanted, window)?;
+    let state = State::of(db, wanted, number)?;
     let total = total(limit, state.extra);
-    let grantable = total.saturating_sub(state.granted);
-    let count = lease_size(total).min(grantable);
+    let count = lease_size(total).min(total.saturating_sub(state.granted));
     if count > 0 {
         db.prepare_cached(
             "INSERT INTO windows (plan, api_key, number, granted, outstanding)
              VALUES (?1, ?2, ?3, ?4, ?4)
              ON CONFLICT DO UPDATE SET granted = granted + ?4, outstanding = outstanding + ?4",
         )?
-        .execute(params![wanted.plan, wanted.key, window.number, count])?;
+        .execute(params![wanted.plan, wanted.key, number, count])?;
     }
-    Ok(Grant::Lease { count, window })
+    Ok(Grant::Lease { count, number })
 }
 
 fn settle_one(db: &Connection, spent: &Spent) -> Result<(), StoreError> {

@@ -154,7 +154,7 @@ fn days_of(
                 plan: &plan.id,
                 key,
             };
-            let state = State::of(db, wanted, of_day)?;
+            let state = State::of(db, wanted, of_day.number)?;
             let all = used_between(db, &plan.id, key, of_day.first_day, of_day.end_day)?;
             let known = state.granted.saturating_sub(state.outstanding);
             total = lease::total(limit, state.extra).saturating_sub(known.saturating_sub(all));

@@ -11,6 +11,7 @@ use memmap2::{Advice, MmapOptions, MmapRaw};
 
 pub mod file;
 pub mod sigbus;
+pub mod words;
 
 /// One map, private to this process or shared through a file.
 #[derive(Debug)]

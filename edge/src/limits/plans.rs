@@ -25,9 +25,7 @@ pub struct UsagePlan {
     /// How many calls each key has.
     pub quota: Option<Quota>,
     /// What the buckets of its keys are found by, beside the key.
-    pub(super) keys: u64,
-    /// The same for their quotas.
-    pub(super) quotas: u64,
+    keys: u64,
     stages: Box<[UsageStage]>,
 }
 
@@ -154,7 +152,6 @@ impl UsagePlan {
             limit: None,
             quota: None,
             keys: Level::UsageKey.scope(&[id.number()]),
-            quotas: Level::Quota.scope(&[id.number()]),
             stages: Box::default(),
         }
     }
@@ -167,19 +164,11 @@ impl UsagePlan {
         self.stages.get(at).filter(|stage| stage.tag == tag)
     }
 
-    /// The limit of each key of this plan, and where `key`'s bucket is.
+    /// Where the bucket and the lease of `key` are.
     #[inline]
     #[must_use]
-    pub fn key_limit(&self, key: Id) -> Option<(&Limit, Identity)> {
-        let limit = self.limit.as_ref()?;
-        Some((limit, Identity::of(self.keys, key.number())))
-    }
-
-    /// Where the count of `key`'s quota is.
-    #[inline]
-    #[must_use]
-    pub fn quota_identity(&self, key: Id) -> Identity {
-        Identity::of(self.quotas, key.number())
+    pub fn identity(&self, key: Id) -> Identity {
+        Identity::of(self.keys, key.number())
     }
 }
 

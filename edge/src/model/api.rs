@@ -39,6 +39,8 @@ pub struct Method {
     /// Parameters declared by the operation and by its path item; the operation wins.
     pub parameters: Vec<Parameter>,
     pub integration: Integration,
+    /// `apiKeyRequired`.
+    pub api_key_required: bool,
 }
 
 /// The verbs a REST API can route, and `ANY` for those a resource does not name.

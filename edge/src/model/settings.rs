@@ -14,12 +14,14 @@ pub mod cache;
 pub mod limits;
 pub mod origin;
 pub mod plans;
+pub mod throttle;
 
 pub use self::{
     cache::{Cache, CachePolicy, Choice, MethodCache, StageCache, Unauthorized},
     limits::Limits,
     origin::{Balance, Ejection, Endpoint, Health, Origin, OriginTls, Roots},
     plans::{ApiKey, PlanQuota, PlanStage, PlanThrottle, UsagePlan},
+    throttle::{MethodThrottle, StageThrottle, Throttle, ThrottlePreset},
 };
 
 /// Everything the host's operator sets.
@@ -34,6 +36,7 @@ pub struct Settings {
     /// By name; the name is what logs, metrics and `tidegate origins` show.
     pub origins: BTreeMap<String, Origin>,
     pub limits: Limits,
+    pub throttle: Throttle,
     /// Absent: nothing is kept.
     pub cache: Option<Cache>,
     pub trust: Trust,
@@ -201,6 +204,9 @@ pub struct ApiSource {
     /// A cache as API Gateway's stages have it; not together with `edge_cache`.
     #[serde(default)]
     pub stage_cache: Option<StageCache>,
+    /// How often its stages and methods may be called.
+    #[serde(default)]
+    pub throttle: Option<StageThrottle>,
 }
 
 impl ApiSource {
@@ -216,6 +222,7 @@ impl ApiSource {
             variables: BTreeMap::new(),
             edge_cache: None,
             stage_cache: None,
+            throttle: None,
         }
     }
 

@@ -7,7 +7,7 @@
 
 use std::net::IpAddr;
 
-use super::{cache::CacheUse, fault::Fault, hops::Told};
+use super::{cache::CacheUse, fault::Fault, hops::Told, limit::LimitUse};
 use crate::{
     base::time::{Mono, Wall},
     ring::Buf,
@@ -170,6 +170,8 @@ pub struct Exchange {
     pub leaves_at: Option<Mono>,
     /// What it has to do with the response cache.
     pub cache: CacheUse,
+    /// What it has to do with keys and limits.
+    pub limits: LimitUse,
     /// The answer says that the client's wish for a fresh one was ignored.
     pub warns: bool,
     /// Room for a target on its way out.
@@ -206,6 +208,7 @@ impl Exchange {
             last: false,
             leaves_at: None,
             cache: CacheUse::default(),
+            limits: LimitUse::default(),
             warns: false,
             scratch: vec![0; SCRATCH_BYTES],
             held: Vec::new(),
@@ -235,6 +238,7 @@ impl Exchange {
         self.fault = None;
         self.leaves_at = None;
         self.warns = false;
+        self.limits.clear();
     }
 
     /// Lets go of what it holds of the core's buffers.

@@ -61,6 +61,14 @@ pub enum Fault {
     NotStored,
     /// A fresh answer was asked for by somebody who may not.
     InvalidationDenied,
+    /// The route needs an API key, and there is none that is valid for it.
+    InvalidApiKey,
+    /// A rate limit has no token left.
+    Throttled,
+    /// The quota of the key is used up.
+    QuotaExceeded,
+    /// A part of the quota is on its way; refused only when it does not come.
+    AwaitsLease,
 }
 
 impl Fault {
@@ -68,7 +76,10 @@ impl Fault {
     #[must_use]
     pub fn status(self) -> u16 {
         match self {
-            Fault::NoRoute | Fault::NoStage | Fault::InvalidationDenied => 403,
+            Fault::NoRoute | Fault::NoStage | Fault::InvalidationDenied | Fault::InvalidApiKey => {
+                403
+            }
+            Fault::Throttled | Fault::QuotaExceeded | Fault::AwaitsLease => 429,
             Fault::Head(fault) => fault.status(),
             Fault::Body(fault) => fault.status(),
             Fault::HeadTimeout | Fault::BodyTimeout => 408,
@@ -87,7 +98,9 @@ impl Fault {
     pub fn message(self) -> &'static str {
         match self {
             Fault::NoRoute => "Missing Authentication Token",
-            Fault::NoStage => "Forbidden",
+            Fault::NoStage | Fault::InvalidApiKey => "Forbidden",
+            Fault::Throttled => "Too Many Requests",
+            Fault::QuotaExceeded | Fault::AwaitsLease => "Limit Exceeded",
             Fault::Misdirected => "Misdirected Request",
             Fault::UnsupportedMediaType => "Unsupported Media Type",
             Fault::HeadTimeout | Fault::BodyTimeout => "Request Timeout",
@@ -138,6 +151,10 @@ impl Fault {
             Fault::Overload => "no buffer or slot is free",
             Fault::Shed => "refused under pressure, before its body",
             Fault::NotStored => "only a stored answer was wanted, and there is none",
+            Fault::InvalidApiKey => "no API key that is valid here",
+            Fault::Throttled => "a rate limit has no token left",
+            Fault::QuotaExceeded => "the quota of the API key is used up",
+            Fault::AwaitsLease => "no part of the quota was granted in time",
             Fault::InvalidationDenied => "a fresh answer was asked for without permission",
         }
     }
@@ -148,6 +165,9 @@ impl Fault {
         match self {
             Fault::NoRoute => "MISSING_AUTHENTICATION_TOKEN",
             Fault::NoStage | Fault::InvalidationDenied => "ACCESS_DENIED",
+            Fault::InvalidApiKey => "INVALID_API_KEY",
+            Fault::Throttled => "THROTTLED",
+            Fault::QuotaExceeded | Fault::AwaitsLease => "QUOTA_EXCEEDED",
             Fault::Configuration => "API_CONFIGURATION_ERROR",
             Fault::UnsupportedMediaType => "UNSUPPORTED_MEDIA_TYPE",
             Fault::Unreachable(AcquireFault::Timeout) | Fault::OriginTimeout => {
@@ -168,6 +188,9 @@ impl Fault {
         match self {
             Fault::NoRoute => FaultKind::MissingAuthenticationToken,
             Fault::NoStage | Fault::InvalidationDenied => FaultKind::AccessDenied,
+            Fault::InvalidApiKey => FaultKind::InvalidApiKey,
+            Fault::Throttled => FaultKind::Throttled,
+            Fault::QuotaExceeded | Fault::AwaitsLease => FaultKind::QuotaExceeded,
             Fault::Configuration => FaultKind::ApiConfigurationError,
             Fault::UnsupportedMediaType => FaultKind::UnsupportedMediaType,
             Fault::Overload | Fault::Shed | Fault::Unreachable(AcquireFault::Overloaded) => {
@@ -200,7 +223,9 @@ impl Fault {
     pub fn error_type(self) -> Option<&'static str> {
         match self {
             Fault::NoRoute => Some("MissingAuthenticationTokenException"),
-            Fault::NoStage => Some("ForbiddenException"),
+            Fault::NoStage | Fault::InvalidApiKey => Some("ForbiddenException"),
+            Fault::Throttled => Some("TooManyRequestsException"),
+            Fault::QuotaExceeded | Fault::AwaitsLease => Some("LimitExceededException"),
             Fault::InvalidationDenied => Some("AccessDeniedException"),
             Fault::UnsupportedMediaType | Fault::Target => Some("BadRequestException"),
             Fault::Configuration

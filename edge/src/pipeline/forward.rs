@@ -410,6 +410,7 @@ fn send_head(
     let common = Common {
         date: dates.at(local.core.wall()),
         request_id: &x.request_id,
+        limits: &x.limits.lines,
         keep_alive,
     };
     let mut head = local.core.pool().take().ok_or(Fault::Overload)?;

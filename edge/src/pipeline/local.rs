@@ -5,7 +5,7 @@
 //! plan on one core, pinned by every request that it serves. Errors: none.
 
 use std::{
-    cell::{Cell, RefCell},
+    cell::{Cell, Ref, RefCell},
     collections::BTreeSet,
     rc::Rc,
     sync::Arc,
@@ -17,6 +17,7 @@ use crossbeam::utils::CachePadded;
 use crate::{
     base::time::Mono,
     exec::{Core, Spares},
+    limits::{Directory, Gate},
     net::{pump::Pace, tls::server::ServerTls},
     origin::{Group, OriginIndex},
     plan::Plan,
@@ -54,6 +55,8 @@ pub struct Serving {
     pub stage_cells: StageCells,
     /// This core's handle to the response cache, if there is one.
     pub cache: Option<Rc<Tier>>,
+    /// The limits of its routes, if any has one.
+    pub gate: Option<Arc<Gate>>,
 }
 
 impl Serving {
@@ -66,6 +69,7 @@ impl Serving {
         log_format: Option<Arc<LogFormat>>,
         stage_cells: StageCells,
         cache: Option<Rc<Tier>>,
+        gate: Option<Arc<Gate>>,
     ) -> Rc<Serving> {
         let limits = &plan.limits;
         let head_limits = HeadLimits {
@@ -100,6 +104,7 @@ impl Serving {
             pace,
             stage_cells,
             cache,
+            gate,
         })
     }
 
@@ -115,6 +120,7 @@ pub struct Local {
     /// Its loop.
     pub core: Rc<Core>,
     serving: RefCell<Rc<Serving>>,
+    directory: RefCell<Arc<Directory>>,
     /// Room for exchanges under way.
     pub spares: Rc<Spares>,
     #[allow(clippy::vec_box)] // large, and handed about by pointer
@@ -159,6 +165,7 @@ impl Local {
         Rc::new(Local {
             core: Rc::clone(core),
             serving: RefCell::new(serving),
+            directory: RefCell::new(Arc::new(Directory::empty())),
             spares: Spares::new(EXCHANGE_FUTURE_BYTES, EXCHANGES_KEPT),
             exchanges: RefCell::new(Vec::with_capacity(64)),
             dates: RefCell::new(DateCache::new()),
@@ -184,6 +191,17 @@ impl Local {
     /// From now on new requests are served with `serving`.
     pub fn set_serving(&self, serving: Rc<Serving>) -> Rc<Serving> {
         self.serving.replace(serving)
+    }
+
+    /// The API keys, for as long as one decision takes.
+    #[must_use]
+    pub fn directory(&self) -> Ref<'_, Directory> {
+        Ref::map(self.directory.borrow(), |directory| &**directory)
+    }
+
+    /// From now on these are the API keys.
+    pub fn set_directory(&self, directory: Arc<Directory>) {
+        self.directory.replace(directory);
     }
 
     /// An exchange to fill.

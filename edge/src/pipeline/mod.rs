@@ -11,6 +11,7 @@ pub mod fault;
 mod finish;
 pub mod forward;
 pub mod hops;
+mod limit;
 pub mod local;
 pub mod pressure;
 mod record;

@@ -74,10 +74,12 @@ pub(super) fn record(local: &Local, serving: &Serving, peer: Peer, conn: &Conn, 
         .map_or(("", ""), |fault| (fault.message(), fault.response_type()));
     let detail = x.fault.map_or("", super::Fault::detail);
     let tls = conn.tls();
+    let key = x.limits.key.map(crate::limits::Id::text);
     let record = AccessRecord {
         request_id: &x.request_id,
         received: x.received_wall,
         source_ip: x.source_ip(&peer),
+        api_key_id: key.as_ref().map_or(b"", |key| key.as_bytes()),
         user_agent: &user_agent[..text(user_agent)],
         method: &method[..text(method)],
         path: &path[..text(path)],

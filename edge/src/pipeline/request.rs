@@ -8,10 +8,10 @@
 //! Errors: never to the caller; the connection learns only whether it goes on.
 //!
 //! ```text
-//! receive ─▶ resolve ─▶ admit ─▶ look up ─▶ integrate ─▶ keep ─▶ respond ─▶ record
-//!    │          │         │         │           ├─ http: forward to an origin
-//!    │          │         │         hit         └─ mock
-//!    └──────────┴─────────┴── Fault ─▶ respond ─▶ record
+//! receive ─▶ resolve ─▶ admit ─▶ limit ─▶ look up ─▶ integrate ─▶ keep ─▶ respond ─▶ record
+//!    │          │         │        │         │           ├─ http: forward to an origin
+//!    │          │         │        │         hit         └─ mock
+//!    └──────────┴─────────┴────────┴── Fault ─▶ respond ─▶ record
 //! ```
 
 use std::rc::Rc;
@@ -27,6 +27,7 @@ use super::{
     fault::Fault,
     finish::{finish_given, keeps_alive_early, linger},
     forward, hops,
+    limit::{LEASE_LOOK_MS, LEASE_WAIT_MS, limit},
     local::{Local, Serving},
     respond,
 };
@@ -80,6 +81,8 @@ enum Way {
     },
     /// It is refused, and nothing behind it can be read as a request.
     Refused,
+    /// A part of its key's quota is on its way.
+    Leases(Rest),
     /// An origin has to be asked.
     Asks(Rest),
     /// It is over.
@@ -143,6 +146,9 @@ pub async fn serve(local: &Rc<Local>, conn: &mut Conn, peer: Peer, waiting: Wait
             Err(None) => Way::Over(Next::Close), // the client left before it asked for anything
         };
     }
+    if let Way::Leases(rest) = way {
+        way = lease(local, &serving, conn, peer, &mut x, rest).await;
+    }
     if let Way::Asks(rest) = way {
         way = fetch(local, &serving, conn, peer, &mut x, rest).await;
     }
@@ -153,7 +159,7 @@ pub async fn serve(local: &Rc<Local>, conn: &mut Conn, peer: Peer, waiting: Wait
             rest,
         } => finish_given(local, &serving, conn, &x, rest, given, keep_alive).await,
         Way::Over(next) => next,
-        Way::Refused | Way::Receives(_) | Way::Asks(_) => {
+        Way::Refused | Way::Receives(_) | Way::Leases(_) | Way::Asks(_) => {
             linger(local, conn).await;
             Next::Close
         }
@@ -180,11 +186,27 @@ fn decide(
         Ok(body) => body,
         Err(fault) => return refuse(local, conn, x, fault),
     };
-    let keep_alive = keeps_alive_early(local, serving, x, &body);
-    let rest = (body, carry);
-    match resolved {
+    let passed = resolved.and_then(|integration| {
+        limit(local, serving, x)?;
+        Ok(integration)
+    });
+    go_on(local, serving, conn, *peer, x, passed, (body, carry))
+}
+
+/// The stages behind the limits, as far as they need nobody else.
+fn go_on(
+    local: &Rc<Local>,
+    serving: &Rc<Serving>,
+    conn: &mut Conn,
+    peer: Peer,
+    x: &mut Exchange,
+    passed: Result<&IntegrationPlan, Fault>,
+    rest: Rest,
+) -> Way {
+    let keep_alive = keeps_alive_early(local, serving, x, &rest.0);
+    match passed {
         Ok(IntegrationPlan::HttpProxy(proxy)) => {
-            let call = call(local, serving, *peer, x, proxy);
+            let call = call(local, serving, peer, x, proxy);
             match look_up(&call, conn, x, keep_alive) {
                 Looked::Ask => Way::Asks(rest),
                 looked => answered(&call, conn, x, looked, keep_alive, rest),
@@ -194,8 +216,35 @@ fn decide(
             let sent = mock(local, conn, x, plan, keep_alive);
             sent_way(sent, keep_alive, rest)
         }
+        Err(Fault::AwaitsLease) => Way::Leases(rest),
         Err(fault) => fault_way(local, conn, x, fault, keep_alive, rest),
     }
+}
+
+/// Waits for a part of the quota, then goes on.
+async fn lease(
+    local: &Rc<Local>,
+    serving: &Rc<Serving>,
+    conn: &mut Conn,
+    peer: Peer,
+    x: &mut Exchange,
+    rest: Rest,
+) -> Way {
+    let deadline = x.received.plus_ms(LEASE_WAIT_MS);
+    let mut limited = Err(Fault::AwaitsLease);
+    while limited == Err(Fault::AwaitsLease) && local.core.now() < deadline {
+        let look_at = local.core.now().plus_ms(LEASE_LOOK_MS);
+        local.core.sleep_until(look_at).await;
+        limited = limit(local, serving, x);
+    }
+    let route = x.route.and_then(|route| serving.plan.route(route));
+    let passed = match (limited, route) {
+        (Ok(()), Some(route)) => Ok(&route.integration),
+        (Ok(()), None) => Err(Fault::NoRoute), // it was one when it was resolved
+        (Err(Fault::AwaitsLease), _) => Err(Fault::QuotaExceeded),
+        (Err(fault), _) => Err(fault),
+    };
+    go_on(local, serving, conn, peer, x, passed, rest)
 }
 
 /// The stages that await others: somebody who fetches the same, or an origin.

@@ -19,6 +19,8 @@ pub(super) struct Common<'a> {
     pub(super) date: &'a [u8],
     /// `x-amzn-RequestId`.
     pub(super) request_id: &'a [u8],
+    /// What the limits say, each line with its end.
+    pub(super) limits: &'a [u8],
     /// The connection goes on.
     pub(super) keep_alive: bool,
 }
@@ -33,6 +35,7 @@ impl Common<'_> {
     /// Those that no origin can have set.
     pub(super) fn write_own(self, head: &mut HeadWriter<'_>) {
         head.field_verified(b"x-amzn-RequestId", self.request_id);
+        head.lines(self.limits);
         head.lines(if self.keep_alive { KEEP_ALIVE } else { CLOSE });
     }
 }
@@ -58,7 +61,10 @@ pub(super) fn fault(
         b"application/json"
     };
     let error_type = fault.error_type().unwrap_or("");
-    let retry_after_s = (fault.status() == 503).then(|| retry_after_s(local.core.random()));
+    let retry_after_s = match fault.status() {
+        503 => Some(retry_after_s(local.core.random())),
+        _ => x.limits.retry_after_s,
+    };
     write(local, x, conn, fault.status(), keep_alive, body, |head| {
         head.field_verified(b"Content-Type", media_type);
         if !error_type.is_empty() {
@@ -136,6 +142,7 @@ fn write(
     let common = Common {
         date: dates.at(local.core.wall()),
         request_id: &x.request_id,
+        limits: &x.limits.lines,
         keep_alive,
     };
     let mut head = HeadWriter::new(out.spare());

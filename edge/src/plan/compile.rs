@@ -11,6 +11,7 @@ mod listen;
 mod mock;
 mod origins;
 mod places;
+mod throttle;
 mod uri;
 
 use super::{
@@ -49,6 +50,7 @@ pub fn compile(settings: &Settings, apis: &[Api], revision: u64) -> Result<Compi
     let dns = listen::dns(settings, &mut reporter);
     let cache = cache::region(settings, &mut reporter);
     let policies = cache::policies(settings, &mut reporter);
+    let account = throttle::account(settings, &mut reporter);
     let mut origins = OriginTable::new(settings, &mut reporter);
     let mut served = apis::Served::default();
     for (index, (api, source)) in apis.iter().zip(&settings.apis).enumerate() {
@@ -56,12 +58,13 @@ pub fn compile(settings: &Settings, apis: &[Api], revision: u64) -> Result<Compi
             index,
             api,
             source,
-            (settings, &policies),
+            (settings, &policies, account),
             &mut origins,
             &mut served,
             &mut findings,
         );
     }
+    let throttle = throttle::plan(settings, &served.routes);
     let hosts = places::assign(settings, &mut served, &mut findings);
     let origins = origins.finish(&mut findings);
     if !findings.errors.is_empty() {
@@ -85,6 +88,7 @@ pub fn compile(settings: &Settings, apis: &[Api], revision: u64) -> Result<Compi
             process,
             dns,
             cache,
+            throttle,
             hosts,
         },
         warnings: findings.warnings,

@@ -11,6 +11,7 @@ pub mod fault;
 mod lenient;
 pub mod listen;
 pub mod stage;
+pub mod throttle;
 
 use std::sync::Arc;
 
@@ -30,6 +31,7 @@ pub use listen::{
     LogSink, NetworkSet, ProcessPlan, ServerPlan,
 };
 pub use stage::{IntegrationPlan, RouteFacts, RoutePlan, StagePlan};
+pub use throttle::ThrottlePlan;
 
 /// One revision of the configuration, ready to serve.
 #[derive(Debug)]
@@ -51,6 +53,8 @@ pub struct Plan {
     pub dns: DnsPlan,
     /// Where answers are kept, if anywhere.
     pub cache: Option<CachePlan>,
+    /// Where limits are counted, if there are any.
+    pub throttle: Option<ThrottlePlan>,
     hosts: HostMap,
 }
 

@@ -7,6 +7,7 @@
 use super::{cache::RouteCache, fault::Document};
 use crate::{
     integrate::{HttpProxyPlan, MockPlan},
+    limits::RouteLimits,
     model::settings::Limits,
     origin::OriginPlan,
     route::{StageIndex, Tree, VerbKey},
@@ -46,6 +47,8 @@ pub struct RoutePlan {
     pub integration: IntegrationPlan,
     /// How its answers are kept; `None`: not at all.
     pub cache: Option<RouteCache>,
+    /// How often it may be called, and whether by anybody.
+    pub limits: RouteLimits,
 }
 
 /// Who answers.

@@ -8,9 +8,11 @@ use std::{rc::Rc, sync::Arc};
 
 use rustls_pki_types::ServerName;
 
+use super::limits::LimitsHome;
 use crate::{
     cache::{Store, StoreOptions, collapse::Flights, key_file},
     exec::Core,
+    limits::Gate,
     model::settings::{Roots, TlsVersion as Minimum},
     net::tls::{
         TlsClock, TlsVersion,
@@ -49,6 +51,9 @@ pub struct Blueprint {
     log_format: Option<Arc<LogFormat>>,
     /// The response cache, open.
     pub cache: Option<SharedCache>,
+    /// Keys, and what they are counted with.
+    pub limits: LimitsHome,
+    gate: Option<Arc<Gate>>,
 }
 
 /// The response cache as all cores of a process share it.
@@ -69,6 +74,8 @@ pub struct Keyring {
     pub clock: Arc<TlsClock>,
     /// What a response cache is made with.
     pub cache: CacheSecrets,
+    /// What is shared of limits.
+    pub limits: LimitsHome,
 }
 
 /// What nobody outside may know of a response cache.
@@ -121,6 +128,13 @@ impl Blueprint {
             .collect();
         let log_format = log_format(&plan, &mut errors);
         let cache = shared_cache(&plan, keyring, before, &mut errors);
+        let gate = keyring.limits.gate(&plan).unwrap_or_else(|fault| {
+            errors.push(BlueprintError {
+                pointer: "/throttle/path".to_owned(),
+                message: fault.to_string(),
+            });
+            None
+        });
         let states = plan
             .origins
             .iter()
@@ -136,6 +150,8 @@ impl Blueprint {
             origin_tls,
             log_format,
             cache,
+            limits: keyring.limits.clone(),
+            gate,
         }))
     }
 
@@ -166,6 +182,7 @@ impl Blueprint {
             self.cache
                 .as_ref()
                 .and_then(|cache| tier(core, cache, before)),
+            self.gate.clone(),
         )
     }
 }

@@ -8,10 +8,12 @@
 pub mod admission;
 pub mod blueprint;
 pub mod connection;
+pub mod limits;
 pub mod pressure;
 pub mod worker;
 
 pub use admission::Admission;
 pub use blueprint::{Blueprint, BlueprintError, CacheSecrets, Keyring};
+pub use limits::LimitsHome;
 pub use pressure::HostLoad;
 pub use worker::{Gauges, Leftover, Order, Worker};

@@ -17,6 +17,7 @@ use super::{admission::Admission, blueprint::Blueprint, connection::connection, 
 use crate::{
     base::time::Mono,
     exec::{Core, Inbox, Listener, Post, TaskId},
+    limits::Directory,
     pipeline::Local,
     ring::{Errno, Fd},
     telemetry::{
@@ -50,6 +51,8 @@ pub enum Order {
     },
     /// Look anew at what waits to be accepted: who was woken for it may be gone.
     AcceptAnew,
+    /// These are the keys from now on.
+    Keys(Arc<Directory>),
     /// Hand over the histograms.
     Histograms(Box<dyn FnOnce(&Local) + Send>),
 }
@@ -118,6 +121,7 @@ impl Worker {
             histograms,
             log,
         );
+        local.set_directory(blueprint.limits.directory());
         let worker = Rc::new(Worker {
             local,
             admission: Arc::clone(admission),
@@ -251,6 +255,7 @@ impl Worker {
                         ear.listener.borrow_mut().restart();
                     }
                 }
+                Order::Keys(directory) => self.local.set_directory(directory),
                 Order::Histograms(take) => take(&self.local),
                 Order::Drain { deadline } => {
                     self.drain_until.set(deadline.min(self.drain_until.get()));

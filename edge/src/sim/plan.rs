@@ -128,6 +128,7 @@ fn method(integration: Integration) -> Method {
         pointer: "/any".to_owned(),
         parameters: Vec::new(),
         integration,
+        api_key_required: false,
     }
 }
 

@@ -26,7 +26,7 @@ use crate::{
         Fd, ListenAddress, Ring,
         sim::{Faults, Sim, SimOptions, World},
     },
-    server::{Admission, Blueprint, CacheSecrets, Gauges, Keyring, Order, Worker},
+    server::{Admission, Blueprint, CacheSecrets, Gauges, Keyring, LimitsHome, Order, Worker},
     telemetry::{
         histograms::CoreHistograms,
         metrics::{Registry, SeriesIds, StageName},
@@ -136,6 +136,7 @@ impl Scenario {
                 seed: 1,
                 boot_key: [0; 32],
             },
+            limits: LimitsHome::private([1, 2]),
         };
         let blueprint = plan::blueprint(prng, &keyring, origins_count, 1, None)?;
         let gateway = Gateway::start(prng, world, &blueprint)?;

@@ -40,6 +40,7 @@ pub enum Scope {
 pub enum Field {
     AccountId,
     ApiId,
+    ApiKeyId,
     BasePathMatched,
     DataProcessed,
     DeploymentId,
@@ -207,7 +208,7 @@ pub const VARIABLES: &[Variable] = &[
     later("identity.accessKey", S::Any),
     later("identity.accountId", S::Any),
     later("identity.apiKey", S::Any),
-    later("identity.apiKeyId", S::Any),
+    filled("identity.apiKeyId", S::Any, F::ApiKeyId),
     later("identity.caller", S::Any),
     later("identity.cognitoAuthenticationProvider", S::Any),
     later("identity.cognitoAuthenticationType", S::Any),

@@ -69,6 +69,11 @@ pub enum Metric {
     OriginReuses,
     OriginRetries,
     OriginEjections,
+    ThrottledAccount,
+    ThrottledStage,
+    ThrottledMethod,
+    ThrottledKey,
+    ThrottledOther,
     CacheHits,
     CacheMisses,
     CacheStale,
@@ -92,10 +97,19 @@ impl Metric {
 }
 
 /// Everything one core counts, but for its stages.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct CoreMetrics {
     cells: [Cell; Metric::COUNT],
     faults: [Cell; FaultKind::COUNT],
+}
+
+impl Default for CoreMetrics {
+    fn default() -> CoreMetrics {
+        CoreMetrics {
+            cells: std::array::from_fn(|_| Cell::default()),
+            faults: std::array::from_fn(|_| Cell::default()),
+        }
+    }
 }
 
 impl CoreMetrics {

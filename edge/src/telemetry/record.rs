@@ -21,6 +21,8 @@ pub struct AccessRecord<'a> {
 
     /// The client's address in print.
     pub source_ip: &'a [u8],
+    /// Id of the API key; its value is never logged.
+    pub api_key_id: &'a [u8],
     /// Value of `User-Agent`.
     pub user_agent: &'a [u8],
     /// Request method as received.
@@ -108,6 +110,7 @@ impl<'a> AccessRecord<'a> {
         match field {
             F::AccountId => text(self.account_id),
             F::ApiId => text(self.api_id),
+            F::ApiKeyId => text(self.api_key_id),
             F::BasePathMatched => text(self.base_path),
             F::DataProcessed => match (self.request_bytes, self.response_bytes) {
                 (None, None) => Value::Missing,

@@ -459,6 +459,19 @@ const CORE_FAMILIES: &[CoreFamily] = &[
     ),
     summed(
         Family::counter(
+            "tidegate_throttled",
+            "Requests refused by a rate limit, by the level that refused.",
+        ),
+        &[
+            (Metric::ThrottledAccount, Some(("level", "account"))),
+            (Metric::ThrottledStage, Some(("level", "stage"))),
+            (Metric::ThrottledMethod, Some(("level", "method"))),
+            (Metric::ThrottledKey, Some(("level", "key"))),
+            (Metric::ThrottledOther, Some(("level", "other"))),
+        ],
+    ),
+    summed(
+        Family::counter(
             "tidegate_cache_lookups",
             "Requests that looked for a stored answer.",
         ),

@@ -51,6 +51,7 @@ pub fn api(id: &str, methods: Vec<(&str, Integration)>) -> Api {
                 })
                 .collect(),
             integration,
+            api_key_required: false,
         };
         match resources.iter_mut().find(|resource| resource.path == path) {
             Some(resource) => resource.methods.push(method),

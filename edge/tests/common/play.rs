@@ -14,7 +14,7 @@ use tidegate_edge::{
     base::time::Mono,
     exec::{Core, Inbox, RecvEnd, Stream},
     net::tls::{TlsClock, ticket::TicketKeys},
-    server::{Admission, Blueprint, CacheSecrets, Gauges, Keyring, Worker},
+    server::{Admission, Blueprint, CacheSecrets, Gauges, Keyring, LimitsHome, Worker},
     telemetry::{
         histograms::CoreHistograms,
         metrics::{Registry, StageName},
@@ -101,6 +101,7 @@ pub(crate) struct Stage {
     pub(crate) gateway: SocketAddr,
     /// Where its response cache is.
     folder: tempfile::TempDir,
+    pub(crate) limits: LimitsHome,
 }
 
 const SIZES: Sizes = Sizes {
@@ -128,10 +129,12 @@ impl Stage {
         }));
         let origin = serve_origin(&core, &script);
         let plan = documents::plan_of(&complete(settings, origin), &[api()]);
+        let limits = LimitsHome::private([1, 2]);
         let keyring = Keyring {
             tickets: TicketKeys::new(core.wall()).expect("randomness"),
             clock: TlsClock::new(core.wall()),
             cache: CacheSecrets::fresh().expect("randomness"),
+            limits: limits.clone(),
         };
         let mut registry = Registry::new(1);
         let ids = registry.stages(&[StageName {
@@ -157,6 +160,7 @@ impl Stage {
             script,
             gateway,
             folder,
+            limits,
         }
     }
 
@@ -232,12 +236,18 @@ impl Stage {
 
 /// `settings` with what every example needs.
 fn complete(mut settings: Value, origin: SocketAddr) -> tidegate_edge::model::settings::Settings {
+    let throttle = settings
+        .as_object_mut()
+        .and_then(|all| all.remove("api_throttle"));
     settings["apis"] = json!([{
         "document": "a.yaml",
         "hosts": ["a", "*.example", "a.example.com", "127.0.0.1", "[2001:db8::1]"],
     }]);
     if settings.get("cache").is_some() {
         settings["apis"][0]["edge_cache"] = json!("standard");
+    }
+    if let Some(throttle) = throttle {
+        settings["apis"][0]["throttle"] = throttle;
     }
     settings["origins"] = json!({ "o": {
         "match": ["http://origin.test"],
@@ -247,7 +257,7 @@ fn complete(mut settings: Value, origin: SocketAddr) -> tidegate_edge::model::se
     documents::settings(settings)
 }
 
-/// Everything is forwarded, but `/mock`.
+/// Everything is forwarded, but `/mock`; `/keyed` needs an API key.
 fn api() -> tidegate_edge::model::api::Api {
     let rows = [("path.proxy", "path.proxy")];
     let mock = documents::mock(
@@ -255,7 +265,7 @@ fn api() -> tidegate_edge::model::api::Api {
         &[(None, 200, &[("application/json", "{\"mock\": true}")])],
     );
     let mock = tidegate_edge::model::api::Integration::Mock(mock);
-    documents::api(
+    let mut api = documents::api(
         "a",
         vec![
             ("ANY /", documents::proxy("http://origin.test/", &[])),
@@ -264,8 +274,20 @@ fn api() -> tidegate_edge::model::api::Api {
                 documents::proxy("http://origin.test/{proxy}", &rows),
             ),
             ("ANY /mock", mock),
+            (
+                "ANY /keyed",
+                documents::proxy("http://origin.test/keyed", &[]),
+            ),
         ],
-    )
+    );
+    let methods = api
+        .resources
+        .iter_mut()
+        .filter(|resource| resource.path == "/keyed");
+    for method in methods.flat_map(|resource| &mut resource.methods) {
+        method.api_key_required = true;
+    }
+    api
 }
 
 async fn converse(core: &Rc<Core>, to: SocketAddr, lines: &Lines) -> Heard {

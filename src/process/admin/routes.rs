@@ -251,7 +251,7 @@ fn config(control: &Control) -> serde_json::Value {
         "pid": std::process::id(),
         "revision": control.revision.get(),
         "instead": control.memory.instead(),
-        "api_keys": control.keeper.directory().keys_count(),
+        "api_keys": control.keeper.limits().directory().keys_count(),
         "last_load": {"ok": last.ok, "at_ms": last.at.0, "report": last.report},
         "reloads": {"ok": control.reloads_ok.get(), "failed": control.reloads_failed.get(),
                     "reverted": control.reloads_reverted.get()},

@@ -139,6 +139,14 @@ impl SharedFile {
         self.set_aside(about.len())
     }
 
+    /// Sets room aside up to `bytes_len` bytes; what is there stays.
+    ///
+    /// # Errors
+    /// Of fallocate(2), such as `ENOSPC`.
+    pub fn extend_to(&self, bytes_len: u64) -> io::Result<()> {
+        self.set_aside(bytes_len)
+    }
+
     fn set_aside(&self, bytes_len: u64) -> io::Result<()> {
         let bytes_len =
             i64::try_from(bytes_len).map_err(|_| io::Error::from(io::ErrorKind::FileTooLarge))?;

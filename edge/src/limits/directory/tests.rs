@@ -98,10 +98,7 @@ fn limits_of_methods_are_found_by_verb_and_path() {
             .method_limit(method_tag("PUT", "/pets"), found.id)
             .is_none()
     );
-    assert!(
-        plan.key_limit(found.id)
-            .is_some_and(|(limit, _)| limit.rate.burst == 100)
-    );
+    assert!(plan.limit.is_some_and(|limit| limit.rate.burst == 100));
 }
 
 #[test]

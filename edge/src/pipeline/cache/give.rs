@@ -87,6 +87,7 @@ pub(super) fn give(
     let common = Common {
         date: dates.at(local.core.wall()),
         request_id: &x.request_id,
+        limits: &x.limits.lines,
         keep_alive,
     };
     let mut head = HeadWriter::new(out.spare());

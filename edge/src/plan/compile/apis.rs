@@ -17,8 +17,10 @@ use super::{
     cache::{self, Policies},
     http_proxy, mock,
     origins::OriginTable,
+    throttle,
 };
 use crate::{
+    limits::RouteRate,
     model::{
         api::{self, Api, Integration, Method, Resource},
         settings::{ApiSource, Limits, Settings},
@@ -49,13 +51,14 @@ pub(super) fn compile(
     index: usize,
     api: &Api,
     source: &ApiSource,
-    (settings, policies): (&Settings, &Policies),
+    (settings, policies, account): (&Settings, &Policies, Option<RouteRate>),
     origins: &mut OriginTable,
     served: &mut Served,
     findings: &mut Findings,
 ) {
     check_source(index, api, source, served, findings);
     cache::check_source(index, source, settings, policies, &api.resources, findings);
+    throttle::check_source(index, source, &api.resources, findings);
     for (nth, name) in source.stage_names().iter().enumerate() {
         let mut repeated = Findings::default();
         let mut stage = StageBuilder {
@@ -65,6 +68,7 @@ pub(super) fn compile(
             source,
             limits: &settings.limits,
             policies,
+            account,
             origins: &mut *origins,
             findings: if nth == 0 {
                 &mut *findings
@@ -172,6 +176,7 @@ struct StageBuilder<'b> {
     source: &'b ApiSource,
     limits: &'b Limits,
     policies: &'b Policies,
+    account: Option<RouteRate>,
     origins: &'b mut OriginTable,
     findings: &'b mut Findings,
     index: StageIndex,
@@ -257,6 +262,14 @@ impl<'b> StageBuilder<'b> {
             ),
             Integration::Mock(_) => None, // it costs nothing to make anew
         };
+        let limits = throttle::route(
+            self.api,
+            self.source,
+            self.name,
+            &resource.path,
+            method,
+            self.account,
+        );
         // Without an integration there is an error, so no plan will use the indices.
         let Some(integration) = integration else {
             return;
@@ -269,6 +282,7 @@ impl<'b> StageBuilder<'b> {
             pointer: method.pointer.as_str().into(),
             integration,
             cache,
+            limits,
         });
     }
 

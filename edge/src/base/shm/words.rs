@@ -1,0 +1,72 @@
+//! Mapped memory as words of 64 bits, behind bounds.
+//!
+//! What: for tables whose every word is an atomic that other processes may write at any time, so
+//! that no reference to plain memory is made. Shape: indices of words. Ranges: a word outside the
+//! map is one that nobody else sees; it stands for the doubt, and tests catch it. Units: words.
+//! Errors: none. Source: the rules for shared files in docs/architecture.md.
+
+use std::sync::atomic::AtomicU64;
+
+use super::Region;
+
+/// A map, word by word.
+#[derive(Debug)]
+pub struct Words {
+    map: Region,
+    count: usize,
+    void: AtomicU64,
+}
+
+impl Words {
+    /// All whole words of `map`.
+    #[must_use]
+    pub fn new(map: Region) -> Words {
+        let count = map.bytes_len() / WORD_BYTES;
+        Words {
+            map,
+            count,
+            void: AtomicU64::new(0),
+        }
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
+    /// The word `index`.
+    #[inline]
+    #[must_use]
+    pub fn word(&self, index: usize) -> &AtomicU64 {
+        if index >= self.count {
+            debug_assert!(false, "word {index} of {}", self.count);
+            return &self.void;
+        }
+        // SAFETY: in bounds of the map, which lives as long as `self`; a map begins on a page, so
+        // the word is aligned; it is only ever accessed as an atomic.
+        unsafe { AtomicU64::from_ptr(self.map.base().cast::<u64>().add(index).as_ptr()) }
+    }
+}
+
+/// Bytes in a word.
+pub const WORD_BYTES: usize = 8;
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::Ordering;
+
+    use super::*;
+
+    #[test]
+    fn every_word_is_its_own() {
+        let words = Words::new(Region::anonymous(4096).expect("a map"));
+        assert_eq!(words.count(), 512);
+        for index in 0..words.count() {
+            words.word(index).store(index as u64, Ordering::Relaxed);
+        }
+        for index in 0..words.count() {
+            assert_eq!(words.word(index).load(Ordering::Relaxed), index as u64);
+        }
+    }
+}

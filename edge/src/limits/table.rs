@@ -1,0 +1,303 @@
+//! The table of buckets: memory that all cores share, and both processes of an upgrade.
+//!
+//! ```text
+//! page 0   magic, version, boot, seeds, check │ segments in use
+//! segment 0   first_slots × slot
+//! segment 1   twice as many …                       set aside when it is needed
+//! slot        scope │ number + 1 │ full again at │ pace │ lease of a quota
+//! ```
+//!
+//! What: a slot is claimed once and never given to another identity while the table lives, so a
+//! place that was found may be kept. An identity goes to the first slot that is free in its
+//! windows, segment by segment from the first on. Everybody walks the same way and a slot that is
+//! taken stays taken; so two who insert the same identity end at the same slot, without a lock (see
+//! `claim`).
+//! Shape: segments that double; [`Place`] is a slot's first word. Units: slots, words. Ranges:
+//! [`SEGMENTS_MAX`] segments, [`WINDOW`] slots to look at in each. Errors: `None` when no slot is
+//! free until the control thread has added a segment; who has no bucket is refused.
+//! Source: RELIABILITY sections 5 and 6.
+
+mod file;
+
+use std::sync::atomic::{AtomicBool, AtomicUsize};
+
+pub use file::{TableFault, TableOptions};
+
+use super::{
+    bucket::{Bucket, Empty, Grant},
+    claim::claim,
+    level::Identity,
+    rate::{Limit, TICK_NS},
+    sync::{AtomicU64, Ordering},
+};
+use crate::base::{
+    shm::{file::SharedFile, words::Words},
+    time::Mono,
+};
+
+/// Buckets by identity.
+#[derive(Debug)]
+pub struct Table {
+    words: Words,
+    /// `None` for a table of this process alone.
+    file: Option<SharedFile>,
+    seeds: [u64; 2],
+    /// Since when what is not in the table counts as empty, ticks; 0: it is full.
+    empty_since: u64,
+    first_slots: usize,
+    /// Segments that this process has seen to be there.
+    known: AtomicUsize,
+    wants_room: AtomicBool,
+}
+
+/// Where a bucket is, for as long as the table lives.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Place(usize);
+
+impl Place {
+    /// No place of any table.
+    pub(super) const NONE: Place = Place(0);
+}
+
+/// A limit that a request has to pass.
+#[derive(Clone, Copy, Debug)]
+pub struct Ask<'a> {
+    /// Where its bucket is.
+    pub place: Place,
+    /// What it allows.
+    pub limit: &'a Limit,
+}
+
+/// The limit that refused.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Refused {
+    /// Its position in what was asked.
+    pub index: usize,
+    /// When to come back.
+    pub empty: Empty,
+}
+
+/// Tokens of several levels.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Taken {
+    grants: [Option<Grant>; ASKS_MAX],
+}
+
+/// Most limits of one request.
+pub const ASKS_MAX: usize = 8;
+/// Slots that an identity may lie in, in each segment.
+pub const WINDOW: usize = 16;
+/// Most segments.
+pub const SEGMENTS_MAX: usize = 9;
+const SLOT_WORDS: usize = 5;
+const HEADER_WORDS: usize = 512;
+/// The header's word that counts segments.
+const SEGMENTS: usize = 7;
+
+impl Table {
+    /// The slot of `identity`, taken for it if it has none.
+    #[inline]
+    #[must_use]
+    pub fn place(&self, identity: Identity) -> Option<Place> {
+        let segments = self.segments();
+        let hash = self.hash(identity);
+        // Half of all slots are in the last segment, so it is looked at first.
+        for segment in (0..segments).rev() {
+            if let Some(place) = self.find(identity, hash, segment) {
+                return Some(place);
+            }
+        }
+        self.insert(identity, hash, segments)
+    }
+
+    /// The slot of `identity`, if it has one.
+    #[must_use]
+    pub fn known_place(&self, identity: Identity) -> Option<Place> {
+        let hash = self.hash(identity);
+        let mut segments = 0..self.segments();
+        segments.find_map(|segment| self.find(identity, hash, segment))
+    }
+
+    /// Takes a token of every limit in `asks`, or of none.
+    ///
+    /// # Errors
+    /// The first limit that has none.
+    #[inline]
+    pub fn take(&self, now: Mono, asks: &[Ask<'_>]) -> Result<Taken, Refused> {
+        let now = now.0 / TICK_NS;
+        let mut taken = Taken::default();
+        for (index, ask) in asks.iter().enumerate() {
+            let granted = self.bucket(ask.place).take(ask.limit, now);
+            match (granted, taken.grants.get_mut(index)) {
+                (Ok(grant), Some(room)) => *room = Some(grant),
+                (granted, _) => {
+                    self.undo(asks, &taken);
+                    let empty = granted.err().unwrap_or(Empty { ticks: u64::MAX });
+                    return Err(Refused { index, empty });
+                }
+            }
+        }
+        Ok(taken)
+    }
+
+    /// Gives back what [`Table::take`] took for `asks`.
+    #[cold]
+    pub fn undo(&self, asks: &[Ask<'_>], taken: &Taken) {
+        for (ask, grant) in asks.iter().zip(&taken.grants) {
+            if let Some(grant) = grant {
+                self.bucket(ask.place).undo(grant);
+            }
+        }
+    }
+
+    /// The tokens that `ask` would find.
+    ///
+    /// # Errors
+    /// When to come back, if there are none.
+    pub fn peek(&self, now: Mono, ask: &Ask<'_>) -> Result<u64, Empty> {
+        self.bucket(ask.place).peek(ask.limit, now.0 / TICK_NS)
+    }
+
+    /// The word of the lease at `place`.
+    #[inline]
+    pub(super) fn lease(&self, place: Place) -> &AtomicU64 {
+        self.words.word(place.0 + 4)
+    }
+
+    #[inline]
+    fn bucket(&self, place: Place) -> Bucket<'_> {
+        Bucket {
+            until: self.words.word(place.0 + 2),
+            pace: self.words.word(place.0 + 3),
+            empty_since: self.empty_since,
+        }
+    }
+
+    /// True when somebody found little room since the last call.
+    pub fn takes_wish(&self) -> bool {
+        self.wants_room.swap(false, Ordering::Relaxed)
+    }
+
+    /// Bytes that are set aside.
+    #[must_use]
+    pub fn bytes_len(&self) -> usize {
+        bytes_of(self.first_slots, self.segments())
+    }
+
+    /// Slots that are taken, counted one by one.
+    #[must_use]
+    pub fn slots_used(&self) -> usize {
+        let slots = slots_of(self.first_slots, self.segments());
+        let is_used = |slot: &usize| {
+            let scope = self.words.word(HEADER_WORDS + slot * SLOT_WORDS);
+            scope.load(Ordering::Relaxed) != 0
+        };
+        (0..slots).filter(is_used).count()
+    }
+
+    #[inline]
+    fn segments(&self) -> usize {
+        let known = self.known.load(Ordering::Acquire);
+        if self.words.word(SEGMENTS).load(Ordering::Acquire) == known as u64 {
+            return known;
+        }
+        self.follow(known)
+    }
+
+    /// Words of the `nth` slot that `hash` may lie in, in `segment`.
+    #[inline]
+    fn slot(&self, hash: u64, segment: usize, nth: usize) -> (usize, &AtomicU64, &AtomicU64) {
+        let slots = self.first_slots << segment;
+        #[allow(clippy::cast_possible_truncation)] // `slots` is a power of two below 2^32
+        let within = (hash as usize).wrapping_add(nth) & (slots - 1);
+        let slot = slots_of(self.first_slots, segment) + within;
+        let at = HEADER_WORDS + slot * SLOT_WORDS;
+        (at, self.words.word(at), self.words.word(at + 1))
+    }
+
+    #[inline]
+    fn find(&self, identity: Identity, hash: u64, segment: usize) -> Option<Place> {
+        let (scope, number) = marks(identity);
+        for nth in 0..WINDOW {
+            let (at, first, second) = self.slot(hash, segment, nth);
+            let seen = first.load(Ordering::Acquire);
+            if seen == scope && second.load(Ordering::Acquire) == number {
+                return Some(Place(at));
+            }
+            if seen == 0 {
+                return None; // it would have been put here
+            }
+        }
+        None
+    }
+
+    #[cold]
+    fn insert(&self, identity: Identity, hash: u64, segments: usize) -> Option<Place> {
+        let (scope, number) = marks(identity);
+        for segment in 0..segments {
+            for nth in 0..WINDOW {
+                let (at, first, second) = self.slot(hash, segment, nth);
+                if claim(first, second, scope, number) {
+                    if segment + 1 == segments && nth >= WINDOW / 2 {
+                        self.wants_room.store(true, Ordering::Relaxed);
+                    }
+                    return Some(Place(at));
+                }
+            }
+        }
+        self.wants_room.store(true, Ordering::Relaxed);
+        None
+    }
+
+    /// Where in a segment an identity is looked for first. The seeds are the table's own, so that
+    /// nobody outside can aim.
+    #[inline]
+    fn hash(&self, identity: Identity) -> u64 {
+        let [one, two] = self.seeds;
+        fold(fold(identity.number ^ one, identity.scope ^ two), one | 1)
+    }
+}
+
+impl Taken {
+    /// The fewest tokens that a level has left, with its position.
+    #[must_use]
+    pub fn least(&self) -> Option<(usize, u64)> {
+        let left = self.grants.iter().enumerate();
+        left.filter_map(|(index, grant)| Some((index, (*grant)?.left)))
+            .min_by_key(|(_, left)| *left)
+    }
+}
+
+/// What a slot of this identity says; never 0.
+#[inline]
+const fn marks(identity: Identity) -> (u64, u64) {
+    let scope = if identity.scope == 0 {
+        1
+    } else {
+        identity.scope
+    };
+    (scope, identity.number.saturating_add(1))
+}
+
+#[inline]
+const fn fold(a: u64, b: u64) -> u64 {
+    let wide = a as u128 * b as u128;
+    #[allow(clippy::cast_possible_truncation)] // both halves are meant
+    {
+        (wide as u64) ^ ((wide >> 64) as u64)
+    }
+}
+
+/// Slots of the first `segments` segments.
+#[inline]
+const fn slots_of(first_slots: usize, segments: usize) -> usize {
+    first_slots * ((1 << segments) - 1)
+}
+
+/// Bytes of a table with that many segments.
+const fn bytes_of(first_slots: usize, segments: usize) -> usize {
+    (HEADER_WORDS + slots_of(first_slots, segments) * SLOT_WORDS) * 8
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,164 @@
+//! API keys and quotas as clients meet them: the command line on one side, requests on the other.
+//!
+//! Shape: one API with a method that needs a key. Units: requests. Errors: a status that differs
+//! prints what the gateway said. Source: docs/usage-plans.md.
+#![allow(clippy::disallowed_methods)] // a test waits on the clock of the host
+
+mod running;
+
+use running::{gateway::Gateway, scripted::fetch};
+use serde_json::Value;
+
+const KEYED: &str = r#"
+openapi: 3.0.1
+info: { title: Keyed, version: "1" }
+components:
+  securitySchemes:
+    api_key: { type: apiKey, name: x-api-key, in: header }
+paths:
+  /pets:
+    get:
+      security: [ { api_key: [] } ]
+      responses: { "200": { description: ok } }
+      x-amazon-apigateway-integration:
+        type: mock
+        requestTemplates: { application/json: '{"statusCode": 200}' }
+        responses:
+          default:
+            statusCode: "200"
+            responseTemplates: { application/json: '{"mock": true}' }
+"#;
+
+const SETTINGS: &str = "[server]\nworkers = 2\ndrain_delay_ms = 0\ndrain_deadline_ms = 2000\n\
+     [[listen]]\naddress = \"127.0.0.1:0\"\n\
+     [admin]\nsocket = \"admin.sock\"\n\
+     [process]\ntrial_ms = 0\nstate_dir = \"state\"\n\
+     [[apis]]\ndocument = \"api.yaml\"\nid = \"a1\"\n";
+
+fn gateway() -> Gateway {
+    Gateway::start_in(tempfile::tempdir().expect("a folder"), KEYED, SETTINGS)
+}
+
+fn status(gateway: &Gateway, value: &str) -> u16 {
+    let line = format!("x-api-key: {value}");
+    fetch(gateway.address, "GET", "/dev/pets", &[&line]).status
+}
+
+fn json(gateway: &Gateway, line: &[&str]) -> Value {
+    let (status, said) = gateway.cli(&[line, &["--json"]].concat());
+    assert_eq!(status, Some(0), "{line:?}: {said}");
+    serde_json::from_str(&said).unwrap_or_else(|error| panic!("{line:?}: {error}: {said}"))
+}
+
+fn text(value: &Value, name: &str) -> String {
+    value[name]
+        .as_str()
+        .unwrap_or_else(|| panic!("no {name} in {value}"))
+        .to_owned()
+}
+
+/// A key in a plan with a quota of `limit` a month: the plan's id, the key's id and its value.
+fn key_with_quota(gateway: &Gateway, limit: &str) -> (String, String, String) {
+    let line = [
+        "plans",
+        "create",
+        "--name",
+        "p",
+        "--stage",
+        "a1:dev",
+        "--quota-limit",
+        limit,
+    ];
+    let plan = text(
+        &json(gateway, &[&line[..], &["--quota-period", "MONTH"]].concat()),
+        "id",
+    );
+    let key = json(gateway, &["keys", "create", "--name", "n", "--plan", &plan]);
+    (plan, text(&key, "id"), text(&key, "value"))
+}
+
+/// Requests until one is refused; gives how many were answered, and the refusal.
+fn spend(gateway: &Gateway, value: &str, most: usize) -> (usize, u16) {
+    for count in 0..most {
+        let status = status(gateway, value);
+        if status != 200 {
+            return (count, status);
+        }
+    }
+    (most, 200)
+}
+
+#[test]
+fn what_a_command_does_counts_for_the_next_request() {
+    let gateway = gateway();
+    assert_eq!(fetch(gateway.address, "GET", "/dev/pets", &[]).status, 403);
+    let (plan, key, value) = key_with_quota(&gateway, "1000");
+    let rows: [(&[&str], u16); 7] = [
+        (&["keys", "show", &key], 200),
+        (&["keys", "disable", &key], 403),
+        (&["keys", "enable", &key], 200),
+        (&["plans", "detach", &plan, &key], 403),
+        (&["plans", "attach", &plan, &key], 200),
+        (&["keys", "rotate"], 200),
+        (&["keys", "delete", &key], 403),
+    ];
+    for (line, expected) in rows {
+        json(&gateway, line);
+        assert_eq!(
+            status(&gateway, &value),
+            expected,
+            "{line:?}\n{}",
+            gateway.log()
+        );
+    }
+    assert!(!gateway.log().contains(&value), "{}", gateway.log());
+}
+
+#[test]
+fn a_quota_ends_is_extended_and_reported() {
+    let gateway = gateway();
+    let (plan, key, value) = key_with_quota(&gateway, "7");
+    assert_eq!(spend(&gateway, &value, 20), (7, 429), "{}", gateway.log());
+    let used = |gateway: &Gateway| {
+        let report = json(gateway, &["usage", "report", &plan, "--key", &key]);
+        report["values"][&key].to_string()
+    };
+    assert_eq!(used(&gateway), "[[7,0]]");
+    json(
+        &gateway,
+        &["usage", "extend", &plan, &key, "--remaining", "3"],
+    );
+    assert_eq!(spend(&gateway, &value, 20), (3, 429), "{}", gateway.log());
+    assert_eq!(used(&gateway), "[[10,0]]");
+}
+
+#[test]
+fn kills_and_upgrades_add_nothing_to_a_quota() {
+    let mut gateway = gateway();
+    let (_, _, value) = key_with_quota(&gateway, "200");
+    let mut answered = 0;
+    for round in 0..6 {
+        answered += spend(&gateway, &value, 23).0;
+        if round % 3 == 2 {
+            gateway.upgrade();
+            gateway.await_that("the successor has the store", |gateway| {
+                gateway.cli(&["keys", "list"]).0 == Some(0)
+            });
+        } else if round < 2 {
+            gateway.restart(libc::SIGKILL);
+        }
+    }
+    loop {
+        match spend(&gateway, &value, 50) {
+            (count, 200) => answered += count,
+            (count, _) => {
+                answered += count;
+                break;
+            }
+        }
+        assert!(answered <= 200, "{answered} of 200");
+    }
+    assert!(answered <= 200, "{answered} of 200");
+    // Two kills: two leases of 2 at most.
+    assert!(answered >= 200 - 3 * 2 - 2, "{answered}\n{}", gateway.log());
+}
