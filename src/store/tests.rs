@@ -390,7 +390,7 @@ fn an_older_store_is_brought_up_to_date_and_keeps_its_records() {
             let after = std::fs::read(folder.join("store.db")).expect("read");
             assert!(before == after, "a reader changes nothing");
         }
-        let mut store = Store::open(&folder).expect("brought up to date");
+        let store = Store::open(&folder).expect("brought up to date");
         assert_eq!(store.key(&id, true).is_ok(), steps > 0);
         assert_eq!(store.outstanding().expect("the new tables are there"), []);
     }
