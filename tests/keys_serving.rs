@@ -141,6 +141,9 @@ fn kills_and_upgrades_add_nothing_to_a_quota() {
         answered += spend(&gateway, &value, 23).0;
         if round % 3 == 2 {
             gateway.upgrade();
+            gateway.await_that("the successor has the store", |gateway| {
+                gateway.cli(&["keys", "list"]).0 == Some(0)
+            });
         } else if round < 2 {
             gateway.restart(libc::SIGKILL);
         }

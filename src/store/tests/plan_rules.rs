@@ -118,12 +118,12 @@ fn every_change_of_a_plan_is_made_or_refused() {
         (
             throttle(Some(-1.0), None),
             "",
-            Err("a rate is a number from 0 to 10000000"),
+            Err("a rate is a number from 0 to 1000000"),
         ),
         (
             throttle(Some(f64::NAN), None),
             "",
-            Err("a rate is a number from 0 to 10000000"),
+            Err("a rate is a number from 0 to 1000000"),
         ),
         (PlanChange::NoThrottle, "/throttle", Ok("absent")),
         (
