@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The gate: everything a change has to pass, on a fresh Debian-like machine with Rust.
-# Installs by name what the tests run beside the gateway, then format, lints, tests.
+# Installs by name what the tests run beside the gateway, then format, lints, instruction budgets,
+# tests.
 # The last line is "N passed, N failed", summed over all test programs; a step that fails
 # without naming a test counts as one failure. Exit status 0 only without failures.
 set -uo pipefail
@@ -13,6 +14,7 @@ nginx      nginx-light
 curl       curl
 openssl    openssl
 python3    python3
+valgrind   valgrind
 "
 
 log=$(mktemp)
@@ -82,6 +84,12 @@ if cargo deny --version >/dev/null 2>&1; then
     step "licences, advisories, duplicates" cargo deny --all-features check
 else
     say "licences, advisories: skipped, cargo-deny is not installed"
+fi
+
+if command -v valgrind >/dev/null; then
+    step "instruction budgets" scripts/budgets.sh
+else
+    say "instruction budgets: skipped, valgrind is not installed"
 fi
 
 say "tests"

@@ -12,27 +12,30 @@ use std::path::PathBuf;
 use std::sync::{Arc, Barrier};
 use std::thread;
 
+use clap::{Arg, ArgAction, ArgMatches, Command};
 use tidegate_edge::base::prng::Prng;
 use tidegate_edge::cache::{Hit, Insert, KeyHash, Namespace, Owner, Store, StoreOptions};
 
+use crate::arguments::{self, choice, count, folder, number};
+
 /// What to measure.
-pub(crate) struct Options {
+struct Options {
     /// Objects in the region.
-    pub(crate) keys: u64,
+    keys: u64,
     /// Bytes in the body of each.
-    pub(crate) body_bytes: usize,
+    body_bytes: usize,
     /// Rounds over all cases.
-    pub(crate) rounds: u32,
+    rounds: u32,
     /// Millions of look-ups in a round and thread.
-    pub(crate) millions: u32,
+    millions: u32,
     /// Where the region is made, and removed.
-    pub(crate) folder: PathBuf,
+    folder: PathBuf,
     /// Encrypts the objects.
-    pub(crate) is_sealed: bool,
+    is_sealed: bool,
     /// Moves the region into large pages first.
-    pub(crate) has_large_pages: bool,
+    has_large_pages: bool,
     /// Only these; all when empty.
-    pub(crate) cases: Vec<String>,
+    cases: Vec<String>,
 }
 
 /// One way to look up.
@@ -87,13 +90,46 @@ const CASES: [Case; 5] = [
     },
 ];
 
-/// The names of all cases.
-pub(crate) fn case_names() -> [&'static str; CASES.len()] {
-    CASES.map(|case| case.name)
+/// The parser.
+pub(crate) fn command() -> Command {
+    let flag = |name: &'static str, help: &'static str| {
+        let arg = Arg::new(name).long(name);
+        arg.action(ArgAction::SetTrue).help(help)
+    };
+    Command::new("cache")
+        .about(
+            "Nanoseconds for a look-up and an insert in the cache's store, on one core and on two",
+        )
+        .arg(count("keys", "10000000", "Objects in the region"))
+        .arg(count("rounds", "5", "Rounds of one thread and of two"))
+        .arg(count(
+            "millions",
+            "4",
+            "Millions of look-ups for a round and thread",
+        ))
+        .arg(folder())
+        .arg(choice(
+            "case",
+            CASES.map(|case| case.name),
+            "Only this case (repeatable); all without it",
+        ))
+        .arg(flag("sealed", "Encrypt the objects"))
+        .arg(flag("small-pages", "Leave the region in pages of 4 KiB"))
+        .arg(arguments::body())
 }
 
 /// Measures and prints.
-pub(crate) fn run(options: &Options) -> io::Result<bool> {
+pub(crate) fn run(matches: &ArgMatches) -> io::Result<bool> {
+    let options = &Options {
+        keys: u64::from(number(matches, "keys")),
+        body_bytes: arguments::body_bytes(matches),
+        rounds: number(matches, "rounds"),
+        millions: number(matches, "millions"),
+        folder: arguments::folder_of(matches),
+        is_sealed: matches.get_flag("sealed"),
+        has_large_pages: !matches.get_flag("small-pages"),
+        cases: arguments::names(matches, "case"),
+    };
     let path = options
         .folder
         .join(format!("tidegate-bench-{}", std::process::id()));

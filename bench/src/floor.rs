@@ -6,10 +6,16 @@
 //! Errors: a server that does not start fails its cases only; the run goes on and ends with 1.
 //! Source: docs/performance.md.
 
+mod options;
+
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use clap::ArgMatches;
+
+use self::options::Options;
+pub(crate) use self::options::command;
 use crate::certificate::Certificate;
 use crate::cpu::{Cpus, used};
 use crate::process::{Server, build_gateway};
@@ -18,37 +24,9 @@ use crate::ring::Sizes;
 use crate::wrk::{Traffic, Wrk};
 use crate::{gateway, host, idle, peers};
 
-/// What to measure and how long.
-pub(crate) struct Options {
-    pub(crate) rounds: u32,
-    pub(crate) seconds: u32,
-    pub(crate) connections: u32,
-    pub(crate) idle_connections: u32,
-    /// Names from [`CASE_NAMES`]; empty means all but `responder`.
-    pub(crate) cases: Vec<String>,
-    pub(crate) peers: Vec<String>,
-    /// A server to profile instead of measuring.
-    pub(crate) perf: Option<String>,
-    pub(crate) gateway: Option<PathBuf>,
-    pub(crate) json: Option<PathBuf>,
-    pub(crate) sizes: Sizes,
-}
-
-/// What `--case` takes.
-pub(crate) const CASE_NAMES: [&str; 9] = [
-    "proxy",
-    "proxy_log",
-    "proxy_tls",
-    "proxy_64k",
-    "hit",
-    "hit_log",
-    "hit_tls",
-    "idle",
-    "responder",
-];
-
 /// Measures; false if something asked for could not be.
-pub(crate) fn run(options: Options) -> io::Result<bool> {
+pub(crate) fn run(matches: &ArgMatches) -> io::Result<bool> {
+    let options = Options::read(matches);
     if cfg!(debug_assertions) {
         eprintln!("this bench is a debug build: its relay is not the floor; use --release");
     }

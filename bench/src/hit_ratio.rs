@@ -11,6 +11,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use clap::{Arg, ArgMatches, Command, value_parser};
 use tidegate_edge::cache::{
     GeometryFault, Insert, InsertFault, Namespace, Owner, Store, StoreFault, StoreOptions, Walk,
 };
@@ -18,23 +19,24 @@ use tidegate_edge::cache::{
 mod exact;
 mod trace;
 
+use crate::arguments::{count, file, folder, folder_of, number, path};
 use exact::{Exact, Lru, S3Fifo, Sieve};
 use trace::{KEY_BYTES, Made, Request, record_bytes};
 
 /// What to replay.
-pub(crate) struct Options {
+struct Options {
     /// A recorded trace; without one the made ones.
-    pub(crate) trace: Option<PathBuf>,
+    trace: Option<PathBuf>,
     /// Shares of the footprint.
-    pub(crate) sizes: Vec<f64>,
+    sizes: Vec<f64>,
     /// The region of made traces.
-    pub(crate) capacity_bytes: u64,
+    capacity_bytes: u64,
     /// The store's object limit; larger objects of a trace are cut to it.
-    pub(crate) object_bytes_max: u32,
+    object_bytes_max: u32,
     /// Requests of a made trace.
-    pub(crate) requests: u32,
+    requests: u32,
     /// Where regions are made.
-    pub(crate) folder: PathBuf,
+    folder: PathBuf,
 }
 
 /// What the store made of a trace.
@@ -47,8 +49,47 @@ struct Replay {
     refused: u64,
 }
 
+/// The parser.
+pub(crate) fn command() -> Command {
+    Command::new("hit-ratio")
+        .about("The cache's hit ratio beside an exact S3-FIFO and an LRU")
+        .arg(count(
+            "capacity-mib",
+            "64",
+            "MiB of the region, for made traces",
+        ))
+        .arg(count("object-kib", "1088", "KiB of the largest object"))
+        .arg(count("requests", "2000000", "Requests of a made trace"))
+        .arg(folder())
+        .arg(file(
+            "trace",
+            "Replay this recorded trace, in libCacheSim's oracleGeneral format",
+        ))
+        .arg(
+            Arg::new("sizes")
+                .long("sizes")
+                .value_name("SHARES")
+                .default_value("0.01,0.1,0.3")
+                .value_delimiter(',')
+                .value_parser(value_parser!(f64))
+                .help("The cache as shares of all bytes of the trace"),
+        )
+}
+
 /// Replays and prints; false when the store is more than a point below the exact one, or below LRU.
-pub(crate) fn run(options: &Options) -> io::Result<bool> {
+pub(crate) fn run(matches: &ArgMatches) -> io::Result<bool> {
+    let sizes = matches.get_many::<f64>("sizes").unwrap_or_default();
+    replay_all(&Options {
+        trace: path(matches, "trace"),
+        sizes: sizes.copied().collect(),
+        capacity_bytes: u64::from(number(matches, "capacity-mib")) << 20,
+        object_bytes_max: number(matches, "object-kib") << 10,
+        requests: number(matches, "requests"),
+        folder: folder_of(matches),
+    })
+}
+
+fn replay_all(options: &Options) -> io::Result<bool> {
     println!(
         "{:<20}{:>6}{:>8}{:>9}{:>8}{:>8}{:>8}{:>8}{:>8}{:>7}{:>8}",
         "trace",

@@ -6,21 +6,29 @@
 //! Source: RFC 9112 section 2.1 (a head ends with an empty line).
 
 use std::io::{self, BufRead, BufReader, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::os::fd::OwnedFd;
+use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-use crate::ring::{Event, Ring, Sizes};
+use clap::{ArgMatches, Command};
+
+use crate::ring::Event;
+use crate::server::{self, Place};
+
+/// The parser.
+pub(crate) fn command() -> Command {
+    server::command("origin", "Answer every request head with a fixed body").args(server::answer())
+}
+
+/// Serves until its input ends.
+pub(crate) fn run(matches: &ArgMatches) -> io::Result<bool> {
+    serve(Place::open(matches)?, server::response(matches))?;
+    Ok(true)
+}
 
 /// Answers each request head with `response`.
-pub(crate) fn run(
-    listener: TcpListener,
-    stop: OwnedFd,
-    response: &'static [u8],
-    sizes: Sizes,
-) -> io::Result<()> {
+fn serve(place: Place, response: &'static [u8]) -> io::Result<()> {
     let mut requests: u64 = 0;
-    let mut ring = Ring::new(listener, stop, sizes)?;
+    let mut ring = place.ring()?;
     let mut heads: Vec<HeadEnd> = Vec::new();
     let mut events = Vec::new();
     loop {

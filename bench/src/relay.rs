@@ -6,23 +6,49 @@
 //! Source: rustls `ServerConnection` (buffered); the rest is this crate's `ring`.
 
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::os::fd::OwnedFd;
+use std::net::{SocketAddr, TcpStream};
+use std::path::PathBuf;
 use std::sync::Arc;
 
+use clap::{Arg, ArgMatches, Command, value_parser};
 use rustls::{ServerConfig, ServerConnection};
 
-use crate::ring::{Event, Ring, Sizes};
+use crate::arguments::file;
+use crate::certificate;
+use crate::ring::{Event, Ring};
+use crate::server::{self, Place};
 
-/// Relays every connection to one of its own at `origin`, until `stop` ends.
-pub(crate) fn run(
-    listener: TcpListener,
-    stop: OwnedFd,
-    origin: SocketAddr,
-    tls: Option<Arc<ServerConfig>>,
-    sizes: Sizes,
-) -> io::Result<()> {
-    let mut ring = Ring::new(listener, stop, sizes)?;
+/// The parser.
+pub(crate) fn command() -> Command {
+    server::command("relay", "Relay bytes to an origin, parsing nothing")
+        .arg(
+            Arg::new("origin")
+                .long("origin")
+                .value_name("ADDRESS")
+                .required(true)
+                .value_parser(value_parser!(SocketAddr))
+                .help("One connection goes here for each that comes"),
+        )
+        .arg(file("certificate", "Terminate TLS 1.3 with this PEM").requires("key"))
+        .arg(file("key", "The certificate's key, PEM").requires("certificate"))
+}
+
+/// Serves until its input ends.
+pub(crate) fn run(matches: &ArgMatches) -> io::Result<bool> {
+    let place = Place::open(matches)?;
+    let origin = *matches.get_one("origin").expect("it is required");
+    let certificate: Option<&PathBuf> = matches.get_one("certificate");
+    let key: Option<&PathBuf> = matches.get_one("key");
+    let tls = certificate
+        .zip(key)
+        .map(|(c, k)| certificate::server_config(c, k));
+    serve(place, origin, tls.transpose()?)?;
+    Ok(true)
+}
+
+/// Relays every connection to one of its own at `origin`, until `place.stop` ends.
+fn serve(place: Place, origin: SocketAddr, tls: Option<Arc<ServerConfig>>) -> io::Result<()> {
+    let mut ring = place.ring()?;
     let mut relay = Relay {
         origin,
         tls,
@@ -182,6 +208,7 @@ mod tests {
 
     use crate::certificate::{Certificate, server_config};
     use crate::ring::Sizes;
+    use crate::server::Place;
 
     /// name, receive buffers, TLS, bytes sent through and back
     const CASES: &[(&str, u32, u16, bool, usize)] = &[
@@ -218,8 +245,12 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = UnixStream::pair().unwrap();
-        let relay =
-            thread::spawn(move || super::run(listener, stopped.into(), origin, config, sizes));
+        let place = Place {
+            listener,
+            stop: stopped.into(),
+            sizes,
+        };
+        let relay = thread::spawn(move || super::serve(place, origin, config));
 
         let stream = TcpStream::connect(address).unwrap();
         stream

@@ -5,19 +5,26 @@
 //! Source: this crate's `ring`.
 
 use std::io;
-use std::net::TcpListener;
-use std::os::fd::OwnedFd;
 
-use crate::ring::{Event, Ring, Sizes};
+use clap::{ArgMatches, Command};
+
+use crate::ring::Event;
+use crate::server::{self, Place};
+
+/// The parser.
+pub(crate) fn command() -> Command {
+    server::command("responder", "Answer every receive with fixed bytes").args(server::answer())
+}
+
+/// Serves until its input ends.
+pub(crate) fn run(matches: &ArgMatches) -> io::Result<bool> {
+    serve(Place::open(matches)?, server::response(matches))?;
+    Ok(true)
+}
 
 /// Answers each receive with `response`; right for clients that do not pipeline.
-pub(crate) fn run(
-    listener: TcpListener,
-    stop: OwnedFd,
-    response: &'static [u8],
-    sizes: Sizes,
-) -> io::Result<()> {
-    let mut ring = Ring::new(listener, stop, sizes)?;
+fn serve(place: Place, response: &'static [u8]) -> io::Result<()> {
+    let mut ring = place.ring()?;
     let mut events = Vec::new();
     loop {
         ring.turn(&mut events)?;

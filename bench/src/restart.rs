@@ -13,28 +13,51 @@ use std::process::{Child, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use clap::{ArgMatches, Command};
 use tidegate_edge::cache::{Insert, Namespace, Store, StoreOptions};
 
+use crate::arguments::{self, count, folder, number};
 use crate::cpu::{Cpus, spawn_on};
 use crate::gateway::{self, Configured, Setup};
 use crate::process::{Server, build_gateway};
 
 /// What to measure.
-pub(crate) struct Options {
+struct Options {
     /// The region.
-    pub(crate) capacity_mib: u32,
+    capacity_mib: u32,
     /// Bytes of the objects that fill it.
-    pub(crate) object_bytes: usize,
+    object_bytes: usize,
     /// Starts.
-    pub(crate) rounds: u32,
+    rounds: u32,
     /// Where the region is made, and removed.
-    pub(crate) folder: PathBuf,
+    folder: PathBuf,
     /// Instead of building one.
-    pub(crate) gateway: Option<PathBuf>,
+    gateway: Option<PathBuf>,
+}
+
+/// The parser.
+pub(crate) fn command() -> Command {
+    Command::new("restart")
+        .about("Milliseconds from a gateway's start to its first hit from a full region")
+        .arg(count("capacity-mib", "1024", "MiB of the region"))
+        .arg(count("rounds", "10", "Starts"))
+        .arg(folder())
+        .arg(arguments::gateway())
+        .arg(arguments::body().default_value("512"))
 }
 
 /// Measures and prints; false when a first hit took longer than is allowed.
-pub(crate) fn run(options: &Options) -> io::Result<bool> {
+pub(crate) fn run(matches: &ArgMatches) -> io::Result<bool> {
+    measure(&Options {
+        capacity_mib: number(matches, "capacity-mib"),
+        object_bytes: arguments::body_bytes(matches),
+        rounds: number(matches, "rounds"),
+        folder: arguments::folder_of(matches),
+        gateway: arguments::path(matches, "gateway"),
+    })
+}
+
+fn measure(options: &Options) -> io::Result<bool> {
     let cpus = Cpus::choose()?;
     let given = options.gateway.as_ref();
     let binary = given.map_or_else(build_gateway, |path| path.canonicalize())?;

@@ -6,24 +6,46 @@
 
 use std::{fs, hint::black_box, io, path::PathBuf, time::Instant};
 
+use clap::{ArgMatches, Command};
 use tidegate_edge::mapping::{ContextValue, Inputs, Output, Template};
 
+use crate::arguments::{count, file, number, path};
+
 /// What is measured.
-pub(crate) struct Options {
+struct Options {
     /// Another template; the built-in one when absent.
-    pub(crate) file: Option<PathBuf>,
+    file: Option<PathBuf>,
     /// Another payload.
-    pub(crate) input: Option<PathBuf>,
-    pub(crate) rounds: u32,
+    input: Option<PathBuf>,
+    rounds: u32,
     /// Renders of a round.
-    pub(crate) renders: u32,
+    renders: u32,
 }
 
 const TEMPLATE: &str = include_str!("../templates/order.vtl");
 const BODY: &str = include_str!("../templates/order.json");
 
+/// The parser.
+pub(crate) fn command() -> Command {
+    Command::new("template")
+        .about("Nanoseconds for rendering a mapping template")
+        .arg(file("file", "Another template than the built-in one"))
+        .arg(file("input", "Another payload than the built-in one"))
+        .arg(count("rounds", "5", "Rounds"))
+        .arg(count("renders", "100000", "Renders of a round"))
+}
+
 /// Measures and prints.
-pub(crate) fn run(options: &Options) -> io::Result<bool> {
+pub(crate) fn run(matches: &ArgMatches) -> io::Result<bool> {
+    measure(&Options {
+        file: path(matches, "file"),
+        input: path(matches, "input"),
+        rounds: number(matches, "rounds"),
+        renders: number(matches, "renders"),
+    })
+}
+
+fn measure(options: &Options) -> io::Result<bool> {
     let read = |path: &Option<PathBuf>, built_in: &str| match path {
         Some(path) => fs::read_to_string(path),
         None => Ok(built_in.to_owned()),

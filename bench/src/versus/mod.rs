@@ -23,12 +23,15 @@ mod template;
 use std::fs;
 use std::io;
 
+use clap::ArgMatches;
+
 use self::options::Options;
-pub(crate) use self::options::{command, options};
+pub(crate) use self::options::command;
 use self::results::Results;
 
 /// Measures, or reads what was measured, and reports; false if something asked for is missing.
-pub(crate) fn run(options: &Options) -> io::Result<bool> {
+pub(crate) fn run(matches: &ArgMatches) -> io::Result<bool> {
+    let options = &Options::read(matches);
     let results = match &options.from {
         Some(path) => {
             let text = fs::read_to_string(path)?;

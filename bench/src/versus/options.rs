@@ -6,34 +6,57 @@
 
 use std::path::PathBuf;
 
-use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use super::case::CASES;
 use super::contestant::contestants;
+use crate::arguments::{self, file, number, path};
 
 /// What to measure, and where to write it.
-pub(crate) struct Options {
-    pub(crate) rounds: u32,
-    pub(crate) seconds: u32,
-    pub(crate) connections: u32,
-    pub(crate) idle_connections: u32,
+pub(super) struct Options {
+    pub(super) rounds: u32,
+    pub(super) seconds: u32,
+    pub(super) connections: u32,
+    pub(super) idle_connections: u32,
     /// Names of cases; empty means all.
-    pub(crate) cases: Vec<String>,
+    pub(super) cases: Vec<String>,
     /// Names of contestants; empty means all. Floors always take part.
-    pub(crate) peers: Vec<String>,
+    pub(super) peers: Vec<String>,
     /// `off`, `on` or `both`.
-    pub(crate) log: String,
-    pub(crate) gateway: Option<PathBuf>,
-    pub(crate) generator: Option<PathBuf>,
+    pub(super) log: String,
+    pub(super) gateway: Option<PathBuf>,
+    pub(super) generator: Option<PathBuf>,
     /// Results to report instead of measuring.
-    pub(crate) from: Option<PathBuf>,
-    pub(crate) json: Option<PathBuf>,
-    pub(crate) html: Option<PathBuf>,
-    pub(crate) markdown: Option<PathBuf>,
-    pub(crate) document: Option<PathBuf>,
+    pub(super) from: Option<PathBuf>,
+    pub(super) json: Option<PathBuf>,
+    pub(super) html: Option<PathBuf>,
+    pub(super) markdown: Option<PathBuf>,
+    pub(super) document: Option<PathBuf>,
 }
 
 impl Options {
+    /// What was asked for.
+    pub(super) fn read(matches: &ArgMatches) -> Options {
+        let path = |name| path(matches, name);
+        let log: Option<&String> = matches.get_one("log");
+        Options {
+            rounds: number(matches, "rounds"),
+            seconds: number(matches, "seconds"),
+            connections: number(matches, "connections"),
+            idle_connections: number(matches, "idle-connections"),
+            cases: arguments::names(matches, "case"),
+            peers: arguments::names(matches, "peer"),
+            log: log.expect("it has a default").clone(),
+            gateway: path("gateway"),
+            generator: path("load-generator"),
+            from: path("from"),
+            json: path("json"),
+            html: path("html"),
+            markdown: path("markdown"),
+            document: path("document"),
+        }
+    }
+
     pub(super) fn wants_case(&self, name: &str) -> bool {
         self.cases.is_empty() || self.cases.iter().any(|case| case == name)
     }
@@ -58,34 +81,31 @@ pub(crate) fn command() -> Command {
     let names: Vec<&str> = names.map(|contestant| contestant.name()).collect();
     Command::new("versus")
         .about("CPU per request beside rival proxies (scripts/peers.sh installs them)")
-        .arg(crate::count(
+        .arg(arguments::count(
             "rounds",
             "5",
             "Interleaved rounds in each case",
         ))
-        .arg(crate::count(
+        .arg(arguments::count(
             "seconds",
             "3",
             "Seconds of load per server and round",
         ))
-        .arg(crate::count(
+        .arg(arguments::count(
             "connections",
             "64",
             "Keep-alive connections of the load",
         ))
-        .arg(crate::count(
+        .arg(arguments::count(
             "idle-connections",
             "10000",
             "Connections held open in the idle cases",
         ))
-        .arg(
-            Arg::new("case")
-                .long("case")
-                .value_name("NAME")
-                .action(ArgAction::Append)
-                .value_parser(CASES.map(|case| case.name))
-                .help("Only this case (repeatable); all without it"),
-        )
+        .arg(arguments::choice(
+            "case",
+            CASES.map(|case| case.name),
+            "Only this case (repeatable); all without it",
+        ))
         .arg(
             Arg::new("peer")
                 .long("peer")
@@ -102,10 +122,7 @@ pub(crate) fn command() -> Command {
                 .value_parser(["off", "on", "both"])
                 .help("Measure with access logs off, on, or both"),
         )
-        .arg(file(
-            "gateway",
-            "Measure this binary instead of building the product",
-        ))
+        .arg(arguments::gateway())
         .arg(file(
             "load-generator",
             "The tidegate-load to take latencies with",
@@ -121,35 +138,4 @@ pub(crate) fn command() -> Command {
             "document",
             "Replace the section between its markers in this page",
         ))
-}
-
-/// What was asked for.
-pub(crate) fn options(matches: &ArgMatches) -> Options {
-    let number = |name| *matches.get_one::<u32>(name).expect("it has a default");
-    let path = |name| matches.get_one::<PathBuf>(name).cloned();
-    let log: Option<&String> = matches.get_one("log");
-    Options {
-        rounds: number("rounds"),
-        seconds: number("seconds"),
-        connections: number("connections"),
-        idle_connections: number("idle-connections"),
-        cases: crate::names(matches, "case"),
-        peers: crate::names(matches, "peer"),
-        log: log.expect("it has a default").clone(),
-        gateway: path("gateway"),
-        generator: path("load-generator"),
-        from: path("from"),
-        json: path("json"),
-        html: path("html"),
-        markdown: path("markdown"),
-        document: path("document"),
-    }
-}
-
-fn file(name: &'static str, help: &'static str) -> Arg {
-    Arg::new(name)
-        .long(name)
-        .value_name("FILE")
-        .value_parser(value_parser!(PathBuf))
-        .help(help)
 }

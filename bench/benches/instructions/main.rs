@@ -1,0 +1,83 @@
+//! What: instruction counts of the hot nouns against their budgets.
+//! Shape: without arguments all nouns are counted and judged; `--write` makes the counts the budgets.
+//! Units: instructions of one operation.
+//! Errors: exit code 1 when a noun is above its budget, has none, or cannot be counted.
+//! Source: docs/performance.md, "Nouns".
+
+mod budget;
+mod callgrind;
+#[path = "../nouns/mod.rs"]
+mod nouns;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
+use std::process::ExitCode;
+
+use crate::nouns::NOUNS;
+
+fn main() -> ExitCode {
+    // Cargo adds `--bench`.
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let result = match arguments.as_slice() {
+        ["--inside", name] => inside(name).map(|()| true),
+        [] | ["--bench"] => check(),
+        ["--write"] | ["--write", "--bench"] => write().map(|()| true),
+        _ => Err(io::Error::other("only --write is an argument")),
+    };
+    match result {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("instructions: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn check() -> io::Result<bool> {
+    let verdicts = budget::judge(&budgets()?, &counts()?);
+    for verdict in &verdicts {
+        println!("{verdict}");
+    }
+    Ok(verdicts.iter().all(budget::Verdict::passes))
+}
+
+fn write() -> io::Result<()> {
+    let text = budget::write(&budgets()?, &counts()?);
+    std::fs::write(file(), text)
+}
+
+fn inside(name: &str) -> io::Result<()> {
+    let noun = NOUNS.iter().find(|noun| noun.name == name);
+    let noun = noun.ok_or_else(|| io::Error::other(format!("no noun is called {name}")))?;
+    callgrind::run_inside(noun);
+    Ok(())
+}
+
+fn counts() -> io::Result<BTreeMap<String, u64>> {
+    if cfg!(debug_assertions) {
+        let why = "built with assertions, which budgets are not for: run scripts/budgets.sh";
+        return Err(io::Error::other(why));
+    }
+    if !callgrind::is_there() {
+        return Err(io::Error::other("valgrind is not installed"));
+    }
+    let count = |noun: &nouns::Noun| {
+        let counted = callgrind::count(noun);
+        let counted = counted.map_err(|why| io::Error::other(format!("{}: {why}", noun.name)))?;
+        Ok((noun.name.to_owned(), counted))
+    };
+    NOUNS.iter().map(count).collect()
+}
+
+fn budgets() -> io::Result<budget::Budgets> {
+    let path = file();
+    let text = std::fs::read_to_string(path)?;
+    budget::parse(&text).map_err(|why| io::Error::other(format!("{}: {why}", path.display())))
+}
+
+fn file() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/budgets.toml"))
+}
