@@ -162,3 +162,25 @@ fn kills_and_upgrades_add_nothing_to_a_quota() {
     // Two kills: two leases of 2 at most.
     assert!(answered >= 200 - 3 * 2 - 2, "{answered}\n{}", gateway.log());
 }
+
+#[test]
+fn a_restart_refills_nothing_and_others_on_the_host_have_buckets_of_their_own() {
+    let shared = tempfile::tempdir().expect("a folder");
+    let open = KEYED.replace("      security: [ { api_key: [] } ]\n", "");
+    let settings = format!("{SETTINGS}[apis.throttle]\nrate_limit = 0.001\nburst_limit = 3\n");
+    let start = || {
+        let folder = tempfile::tempdir().expect("a folder");
+        std::os::unix::fs::symlink(shared.path(), folder.path().join("runtime")).expect("a link");
+        Gateway::start_in(folder, &open, &settings)
+    };
+    let ask = |gateway: &Gateway| {
+        let ask = |_| fetch(gateway.address, "GET", "/dev/pets", &[]).status;
+        (0..4).map(ask).collect::<Vec<_>>()
+    };
+    let mut first = start();
+    assert_eq!(ask(&first), [200, 200, 200, 429]);
+    first.restart(libc::SIGKILL);
+    assert_eq!(ask(&first), [429; 4], "{}", first.log());
+    let second = start(); // the same API and stage, by settings elsewhere
+    assert_eq!(ask(&second), [200, 200, 200, 429], "{}", second.log());
+}

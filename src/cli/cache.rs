@@ -211,10 +211,11 @@ fn answer(command: &CacheCommand) -> Result<Value, (Exit, String)> {
             perform(&command.order, &store, None)
         }
         CachePlace::Settings(inputs) => {
-            let loaded = load::load(&inputs.clone().sources(), 1);
+            let sources = inputs.clone().sources();
+            let loaded = load::load(&sources, 1);
             loaded.print_report();
             let invalid = || (Exit::InvalidConfiguration, "no cache was opened".to_owned());
-            let plan = with_limits(loaded.plan.ok_or_else(invalid)?);
+            let plan = with_limits(loaded.plan.ok_or_else(invalid)?, &sources);
             let store = open_of(&plan).map_err(failed)?;
             perform(&command.order, &store, Some(&plan))
         }

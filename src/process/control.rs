@@ -170,10 +170,11 @@ pub(super) fn serve(
         eprint!("{}", configuration.report.render(colour));
         Failure::Blueprint
     };
-    let blueprint = Blueprint::new(with_limits(plan), &keyring, None).map_err(|errors| {
-        load::add_blueprint_errors(&mut configuration, &errors);
-        refuse(&configuration)
-    })?;
+    let blueprint =
+        Blueprint::new(with_limits(plan, &sources), &keyring, None).map_err(|errors| {
+            load::add_blueprint_errors(&mut configuration, &errors);
+            refuse(&configuration)
+        })?;
     let seeds = keeper::declared(&configuration.settings).map_err(|faults| {
         load::add_seed_faults(&mut configuration, &faults);
         refuse(&configuration)
@@ -312,18 +313,21 @@ fn keyring(now_mono: Mono, now: Wall, handover: &Handover) -> Result<Keyring, St
     })
 }
 
-/// What the settings leave to the host: connections are bounded by descriptors (45 %), and the
-/// response cache lies in the runtime directory.
-pub fn with_limits(mut plan: Plan) -> Plan {
+/// What the settings leave to the host: connections are bounded by descriptors (45 %), and what is
+/// mapped lies in the runtime directory, in files of this gateway alone.
+pub fn with_limits(mut plan: Plan, sources: &Sources) -> Plan {
+    let file = |name: &str, end: &str| {
+        super::admin::runtime_file(&format!("{name}-{}.{end}", sources.instance()))
+    };
     if let Some(cache) = &mut plan.cache
         && cache.path.is_none()
     {
-        cache.path = super::admin::runtime_file("responses.cache");
+        cache.path = file("responses", "cache");
     }
     if let Some(throttle) = &mut plan.throttle
         && throttle.path.is_none()
     {
-        throttle.path = super::admin::runtime_file("limits.table");
+        throttle.path = file("limits", "table");
     }
     if plan.limits.connections_max == 0 {
         let connections = open_files_max().saturating_mul(45) / 100;

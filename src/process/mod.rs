@@ -29,6 +29,7 @@ pub mod workers;
 
 use std::path::PathBuf;
 
+use aws_lc_rs::digest::{Context, SHA256};
 use serde::{Deserialize, Serialize};
 use tidegate_edge::{
     base::shm::sigbus,
@@ -52,6 +53,27 @@ pub struct Sources {
     /// The stage of `apis`.
     pub stage: Option<String>,
 }
+
+impl Sources {
+    /// A word for this gateway among those of the host: the same after a restart, in an upgrade and
+    /// with other contents of its files, another for files elsewhere. Links are not followed, so
+    /// that a new release behind one is the same gateway.
+    #[must_use]
+    pub fn instance(&self) -> String {
+        let mut hash = Context::new(&SHA256);
+        for path in self.config.iter().chain(&self.apis) {
+            let path = std::path::absolute(path).unwrap_or_else(|_| path.clone());
+            hash.update(path.as_os_str().as_encoded_bytes());
+            hash.update(b"\0");
+        }
+        let digest = hash.finish();
+        let bytes = digest.as_ref().iter().take(INSTANCE_BYTES);
+        bytes.map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+/// Enough to tell the gateways of one host apart.
+const INSTANCE_BYTES: usize = 6;
 
 /// Serves `sources` until told to stop.
 #[must_use]

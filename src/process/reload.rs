@@ -97,7 +97,8 @@ pub(super) async fn reload(control: &Rc<Control>) -> LastLoad {
 async fn load_and_serve(control: &Rc<Control>) -> (Ending, String) {
     let revision = control.revision.get() + 1;
     let mut loaded = load::load(&control.sources, revision);
-    let plan = loaded.plan.take().map(with_limits);
+    let plan = loaded.plan.take();
+    let plan = plan.map(|plan| with_limits(plan, &control.sources));
     let seeds = keeper::declared(&loaded.configuration.settings).map_err(|faults| {
         load::add_seed_faults(&mut loaded.configuration, &faults);
     });
