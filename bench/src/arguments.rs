@@ -62,7 +62,7 @@ pub(crate) fn gateway() -> Arg {
     )
 }
 
-/// Reads a [`file`].
+/// Reads a [`file()`].
 pub(crate) fn path(matches: &ArgMatches, name: &str) -> Option<PathBuf> {
     matches.get_one(name).cloned()
 }
