@@ -5,6 +5,7 @@
 //! Source: docs/performance.md.
 #![allow(clippy::disallowed_methods)] // A bench lives on the host's clock and may sleep.
 
+mod buckets;
 mod buffers;
 mod cache;
 mod certificate;
@@ -62,6 +63,9 @@ fn run(matches: &ArgMatches) -> io::Result<bool> {
     }
     if name == "restart" {
         return restart::run(&restart_options(matches));
+    }
+    if name == "buckets" {
+        return buckets::run(&buckets::options(matches));
     }
     if name == "versus" {
         return versus::run(&versus::options(matches));
@@ -244,6 +248,7 @@ fn command() -> Command {
                 ))
                 .arg(body.clone().default_value("512")),
         )
+        .subcommand(buckets::command())
         .subcommand(versus::command())
         .subcommand(
             Command::new("template")

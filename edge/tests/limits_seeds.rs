@@ -136,6 +136,7 @@ impl World {
             key: Some(KEY),
             now: Mono(now),
             wall: Wall(20_000 * DAY_MS),
+            tells: false,
         };
         self.gate.pass(&self.directory, &caller).map(|passed| {
             assert_eq!(passed.key, Some(id("k1")));

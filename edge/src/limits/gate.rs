@@ -9,14 +9,13 @@
 use std::sync::Arc;
 
 use super::{
-    directory::{Directory, Found},
+    directory::Directory,
     id::Id,
     lease::{self, Spent},
     leases::{Leases, Wish, low},
     level::{Identity, Level},
-    plans::UsagePlan,
     rate::{Limit, TICK_NS},
-    table::{ASKS_MAX, Ask, Place, Table, TableFault},
+    table::{Ask, Place, Table, TableFault, Taken},
 };
 use crate::base::time::{Mono, Wall};
 
@@ -63,7 +62,15 @@ pub struct Gate {
 #[derive(Debug)]
 struct RouteGate {
     limits: RouteLimits,
-    places: Box<[Place]>,
+    asks: Box<[RouteAsk]>,
+}
+
+/// A limit that stands in the plan, with its bucket.
+#[derive(Debug)]
+struct RouteAsk {
+    place: Place,
+    level: Level,
+    limit: Limit,
 }
 
 /// Who asks, and when.
@@ -77,6 +84,8 @@ pub struct Caller<'a> {
     pub now: Mono,
     /// For quotas.
     pub wall: Wall,
+    /// Wants to know how it stands with the tightest limit, if it passes.
+    pub tells: bool,
 }
 
 /// A request that may go on.
@@ -84,7 +93,7 @@ pub struct Caller<'a> {
 pub struct Passed {
     /// Its key, if the route wants one.
     pub key: Option<Id>,
-    /// The limit that has the fewest tokens left.
+    /// The limit that has the fewest tokens left, if that was asked for.
     pub tightest: Option<Tightest>,
 }
 
@@ -138,7 +147,7 @@ impl Gate {
     ) -> Result<Gate, TableFault> {
         let mut gates = Vec::new();
         for limits in routes {
-            let mut places = Vec::new();
+            let mut asks = Vec::new();
             for rate in &limits.rates {
                 let place = loop {
                     match table.place(rate.identity) {
@@ -146,11 +155,15 @@ impl Gate {
                         None => table.grow()?,
                     }
                 };
-                places.push(place);
+                asks.push(RouteAsk {
+                    place,
+                    level: rate.level,
+                    limit: rate.limit,
+                });
             }
             gates.push(RouteGate {
                 limits: limits.clone(),
-                places: places.into(),
+                asks: asks.into(),
             });
         }
         Ok(Gate {
@@ -178,10 +191,11 @@ impl Gate {
         if route.limits.is_open() {
             return Ok(Passed::default());
         }
-        let mut row = Row::new();
-        for (rate, place) in route.limits.rates.iter().zip(&route.places) {
-            row.push(rate.level, *place, &rate.limit);
-        }
+        let mut row = Row {
+            fixed: &route.asks,
+            key: None,
+            method: None,
+        };
         if !route.limits.needs_key {
             let tightest = self.take(&row, caller, None)?;
             return Ok(Passed {
@@ -191,58 +205,48 @@ impl Gate {
         }
         let found = caller.key.and_then(|value| directory.find(value));
         let found = found.filter(|found| found.enabled);
-        let plan = found.and_then(|found| found.plan(route.limits.stage));
-        let (Some(found), Some(plan)) = (found, plan) else {
+        let plan = found.and_then(|found| Some((found, found.plan(route.limits.stage)?)));
+        let Some((found, (plan, stage))) = plan else {
             self.look(&row, caller)?;
             return Err(Refusal::Forbidden);
         };
-        self.pass_plan(route, &mut row, (&found, plan), caller)
-    }
-
-    fn pass_plan<'d>(
-        &self,
-        route: &RouteGate,
-        row: &mut Row<'d>,
-        (found, plan): (&Found<'d>, &'d UsagePlan),
-        caller: &Caller<'_>,
-    ) -> Result<Passed, Refusal> {
         let key = found.id;
         let full = Refusal::Throttled {
             at: None,
             key: Some(key),
         };
-        let own = if plan.limit.is_some() || plan.quota.is_some() {
-            Some(self.table.place(plan.identity(key)).ok_or(full)?)
-        } else {
-            None
-        };
-        if let (Some(limit), Some(place)) = (&plan.limit, own) {
-            row.push(Level::UsageKey, place, limit);
-        }
-        let stage = plan.stage(route.limits.stage);
-        if let Some((limit, identity)) =
-            stage.and_then(|stage| stage.method_limit(route.limits.method, key))
-        {
+        if let Some((limit, identity)) = stage.method_limit(route.limits.method, key) {
             let place = self.table.place(identity).ok_or(full)?;
-            row.push(Level::UsageMethod, place, limit);
+            row.method = Some(Ask { place, limit });
         }
-        let key = Some(key);
-        let quota = plan.quota.as_ref().zip(own);
-        let Some((quota, place)) = quota else {
-            let tightest = self.take(row, caller, key)?;
+        if plan.limit.is_none() && plan.quota.is_none() {
+            let tightest = self.take(&row, caller, Some(key))?;
+            let key = Some(key);
             return Ok(Passed { key, tightest });
+        }
+        let place = self.table.place_hinted(plan.identity(key), found.hint);
+        let place = place.ok_or(full)?;
+        row.key = plan.limit.as_ref().map(|limit| Ask { place, limit });
+        let tightest = match plan.quota {
+            None => self.take(&row, caller, Some(key))?,
+            Some(quota) => {
+                let wish = Wish {
+                    plan: plan.id,
+                    key,
+                    quota,
+                    window: quota.window(caller.wall),
+                    place,
+                };
+                self.take_and_spend(&row, caller, &wish)?
+            }
         };
-        let wish = Wish {
-            plan: plan.id,
-            key: found.id,
-            quota: *quota,
-            window: quota.window(caller.wall),
-            place,
-        };
-        let tightest = self.take_and_spend(row, caller, &wish)?;
-        Ok(Passed { key, tightest })
+        Ok(Passed {
+            key: Some(key),
+            tightest,
+        })
     }
 
+    #[inline]
     fn take(
         &self,
         row: &Row<'_>,
@@ -250,11 +254,8 @@ impl Gate {
         key: Option<Id>,
     ) -> Result<Option<Tightest>, Refusal> {
         match self.table.take(caller.now, row.asks()) {
-            Ok(taken) => Ok(row.tightest(taken.least())),
-            Err(refused) => Err(Refusal::Throttled {
-                at: row.refused(refused.index, refused.empty.ticks),
-                key,
-            }),
+            Ok(taken) => Ok(row.tightest(caller, &taken)),
+            Err(refused) => Err(row.refused(refused.index, refused.empty.ticks, key)),
         }
     }
 
@@ -265,17 +266,15 @@ impl Gate {
         caller: &Caller<'_>,
         wish: &Wish,
     ) -> Result<Option<Tightest>, Refusal> {
-        let taken = self.table.take(caller.now, row.asks()).map_err(|refused| {
-            let at = row.refused(refused.index, refused.empty.ticks);
-            let key = Some(wish.key);
-            Refusal::Throttled { at, key }
-        })?;
+        let taken = self.table.take(caller.now, row.asks());
+        let taken = taken
+            .map_err(|refused| row.refused(refused.index, refused.empty.ticks, Some(wish.key)))?;
         match lease::spend(self.table.lease(wish.place), wish.window, low(&wish.quota)) {
             Spent::One { asks, .. } => {
                 if asks {
                     self.leases.wish(&self.table, *wish);
                 }
-                Ok(row.tightest(taken.least()))
+                Ok(row.tightest(caller, &taken))
             }
             Spent::NeedsLease => {
                 self.table.undo(row.asks(), &taken);
@@ -295,10 +294,9 @@ impl Gate {
     /// Refuses as [`Gate::take`] would, and takes nothing.
     #[cold]
     fn look(&self, row: &Row<'_>, caller: &Caller<'_>) -> Result<(), Refusal> {
-        for (index, ask) in row.asks().iter().enumerate() {
-            if let Err(empty) = self.table.peek(caller.now, ask) {
-                let at = row.refused(index, empty.ticks);
-                return Err(Refusal::Throttled { at, key: None });
+        for (index, ask) in row.asks().enumerate() {
+            if let Err(empty) = self.table.peek(caller.now, &ask) {
+                return Err(row.refused(index, empty.ticks, None));
             }
         }
         Ok(())
@@ -307,47 +305,32 @@ impl Gate {
 
 /// The limits of a request, in the order in which they are taken.
 struct Row<'a> {
-    asks: [Ask<'a>; ASKS_MAX],
-    levels: [Level; ASKS_MAX],
-    count: usize,
+    /// Those of its route.
+    fixed: &'a [RouteAsk],
+    /// Those of its key's plan.
+    key: Option<Ask<'a>>,
+    method: Option<Ask<'a>>,
 }
 
 impl<'a> Row<'a> {
     #[inline]
-    fn new() -> Row<'a> {
-        let nothing = Ask {
-            place: Place::NONE,
-            limit: &NOTHING,
-        };
-        Row {
-            asks: [nothing; ASKS_MAX],
-            levels: [Level::Account; ASKS_MAX],
-            count: 0,
+    fn asks(&self) -> impl Iterator<Item = Ask<'a>> + Clone + use<'a> {
+        let fixed = self.fixed.iter().map(RouteAsk::ask);
+        fixed.chain(self.key).chain(self.method)
+    }
+
+    #[inline]
+    fn tightest(&self, caller: &Caller<'_>, taken: &Taken) -> Option<Tightest> {
+        if caller.tells {
+            return self.least(caller, taken);
         }
+        None
     }
 
-    #[inline]
-    fn push(&mut self, level: Level, place: Place, limit: &'a Limit) {
-        let room = self
-            .asks
-            .get_mut(self.count)
-            .zip(self.levels.get_mut(self.count));
-        debug_assert!(room.is_some(), "fewer levels than room");
-        if let Some((ask, at)) = room {
-            (*ask, *at) = (Ask { place, limit }, level);
-            self.count += 1;
-        }
-    }
-
-    #[inline]
-    fn asks(&self) -> &[Ask<'a>] {
-        self.asks.get(..self.count).unwrap_or(&self.asks)
-    }
-
-    #[inline]
-    fn tightest(&self, least: Option<(usize, u64)>) -> Option<Tightest> {
-        let (index, left) = least?;
-        let limit = self.asks.get(index)?.limit;
+    #[cold]
+    fn least(&self, caller: &Caller<'_>, taken: &Taken) -> Option<Tightest> {
+        let (index, left) = taken.least(caller.now, self.asks())?;
+        let limit = self.asks().nth(index)?.limit;
         let wait_ns = if left > 0 {
             0
         } else {
@@ -357,14 +340,22 @@ impl<'a> Row<'a> {
     }
 
     #[cold]
-    fn refused(&self, index: usize, ticks: u64) -> Option<Tightest> {
-        self.at(index, 0, ticks.saturating_mul(TICK_NS))
+    fn refused(&self, index: usize, ticks: u64, key: Option<Id>) -> Refusal {
+        Refusal::Throttled {
+            at: self.at(index, 0, ticks.saturating_mul(TICK_NS)),
+            key,
+        }
     }
 
     fn at(&self, index: usize, left: u64, wait_ns: u64) -> Option<Tightest> {
-        let limit = self.asks.get(index)?.limit;
+        let limit = self.asks().nth(index)?.limit;
+        let level = match self.fixed.get(index) {
+            Some(ask) => ask.level,
+            None if self.key.is_some() && index == self.fixed.len() => Level::UsageKey,
+            None => Level::UsageMethod,
+        };
         Some(Tightest {
-            level: *self.levels.get(index)?,
+            level,
             burst: limit.rate.burst,
             fill_ns: limit.fill_ticks().saturating_mul(TICK_NS),
             left,
@@ -373,8 +364,15 @@ impl<'a> Row<'a> {
     }
 }
 
-/// What stands in rows where no limit is.
-static NOTHING: Limit = Limit::NOTHING;
+impl RouteAsk {
+    #[inline]
+    fn ask(&self) -> Ask<'_> {
+        Ask {
+            place: self.place,
+            limit: &self.limit,
+        }
+    }
+}
 
 #[cfg(test)]
 mod tests;

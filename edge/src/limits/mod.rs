@@ -35,4 +35,4 @@ pub use level::{Identity, Level};
 pub use plans::{UsagePlan, UsagePlans, UsageStage};
 pub use quota::{Period, Quota};
 pub use rate::{Limit, Rate, RateFault};
-pub use table::{Ask, Place, Refused, Table, TableFault, TableOptions, Taken};
+pub use table::{Ask, Hint, Place, Refused, Table, TableFault, TableOptions, Taken};

@@ -47,22 +47,22 @@ pub(super) fn limit(local: &Local, serving: &Serving, x: &mut Exchange) -> Resul
             let Some(route) = x.route else { return Ok(()) };
             let fields = x.head.fields.all(Known::XApiKey);
             let value = fields.last().map(|field| x.text(field.value));
-            let caller = Caller {
-                route: route.0 as usize,
-                key: value,
-                now: local.core.now(),
-                wall: local.core.wall(),
-            };
-            let passed = gate.pass(&local.directory(), &caller);
             let shows = serving
                 .plan
                 .throttle
                 .as_ref()
                 .is_some_and(|plan| plan.headers);
-            match passed {
+            let caller = Caller {
+                route: route.0 as usize,
+                key: value,
+                now: local.core.now(),
+                wall: local.core.wall(),
+                tells: shows,
+            };
+            match gate.pass(&local.directory(), &caller) {
                 Ok(passed) => {
                     x.limits.key = passed.key;
-                    if let Some(at) = passed.tightest.filter(|_| shows) {
+                    if let Some(at) = passed.tightest {
                         write_lines(&at, &mut x.limits.lines);
                     }
                     Ok(())

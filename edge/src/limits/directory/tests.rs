@@ -72,7 +72,7 @@ fn every_key_is_found_with_its_plan_and_no_other_is() {
             let expected = names[number as usize % 4]
                 .contains(&owner)
                 .then(|| id(owner));
-            let got = found.plan(stage_tag("a1", stage)).map(|plan| plan.id);
+            let got = found.plan(stage_tag("a1", stage)).map(|plan| plan.0.id);
             assert_eq!(got, expected, "{number} {stage}");
         }
         assert!(directory.find(&value(number + 20_000)).is_none());
@@ -87,8 +87,7 @@ fn limits_of_methods_are_found_by_verb_and_path() {
     let keys = [key(&hasher, 1, &["gold"])];
     let directory = Directory::build(hasher, &[plan("gold", &["dev"])], keys).expect("a directory");
     let found = directory.find(&value(1)).expect("found");
-    let plan = found.plan(stage_tag("a1", "dev")).expect("a plan");
-    let stage = plan.stage(stage_tag("a1", "dev")).expect("a stage");
+    let (plan, stage) = found.plan(stage_tag("a1", "dev")).expect("a plan");
     let (limit, _) = stage
         .method_limit(method_tag("GET", "/pets"), found.id)
         .expect("one");
@@ -142,7 +141,7 @@ fn changes_of_keys_and_plans_make_new_directories() {
     let fourth = third.with_plans(&plans).expect("changed");
     let found = fourth.find(&value(10)).expect("found");
     assert_eq!(
-        found.plan(dev).map(|plan| plan.id),
+        found.plan(dev).map(|plan| plan.0.id),
         Some(id("gold")),
         "and back"
     );

@@ -101,6 +101,7 @@ impl World {
             key,
             now,
             wall: WALL,
+            tells: true,
         };
         self.gate.pass(&self.directory, &caller)
     }
