@@ -133,6 +133,7 @@ impl World {
     fn ask(&self, now: u64) -> Result<(), Refusal> {
         let caller = Caller {
             route: 0,
+            client: None,
             key: Some(KEY),
             now: Mono(now),
             wall: Wall(20_000 * DAY_MS),

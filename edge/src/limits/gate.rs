@@ -6,9 +6,10 @@
 //! decision out. Units: nanoseconds, requests. Errors: [`Refusal`].
 //! Source: API Gateway developer guide, "throttling", the order of application.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use super::{
+    clients::{ClientLimit, Clients},
     directory::Directory,
     id::Id,
     lease::{self, Spent},
@@ -56,6 +57,7 @@ impl RouteLimits {
 pub struct Gate {
     table: Arc<Table>,
     leases: Arc<Leases>,
+    clients: Option<Clients>,
     routes: Box<[RouteGate]>,
 }
 
@@ -78,6 +80,8 @@ struct RouteAsk {
 pub struct Caller<'a> {
     /// The route's position in the plan.
     pub route: usize,
+    /// The client's address, unless it is exempt.
+    pub client: Option<IpAddr>,
     /// The value of the key that was sent.
     pub key: Option<&'a [u8]>,
     /// For buckets.
@@ -149,14 +153,8 @@ impl Gate {
         for limits in routes {
             let mut asks = Vec::new();
             for rate in &limits.rates {
-                let place = loop {
-                    match table.place(rate.identity) {
-                        Some(place) => break place,
-                        None => table.grow()?,
-                    }
-                };
                 asks.push(RouteAsk {
-                    place,
+                    place: table.place_or_grow(rate.identity)?,
                     level: rate.level,
                     limit: rate.limit,
                 });
@@ -169,7 +167,19 @@ impl Gate {
         Ok(Gate {
             table: Arc::clone(table),
             leases: Arc::clone(leases),
+            clients: None,
             routes: gates.into(),
+        })
+    }
+
+    /// The same with a limit for each client address.
+    ///
+    /// # Errors
+    /// As [`TableFault`].
+    pub fn with_clients(self, limit: &ClientLimit) -> Result<Gate, TableFault> {
+        Ok(Gate {
+            clients: Some(Clients::new(&self.table, limit)?),
+            ..self
         })
     }
 
@@ -188,10 +198,13 @@ impl Gate {
         let Some(route) = self.routes.get(caller.route) else {
             return Ok(Passed::default());
         };
-        if route.limits.is_open() {
+        let client = self.clients.as_ref().zip(caller.client);
+        let client = client.and_then(|(clients, ip)| clients.ask(&self.table, ip));
+        if route.limits.is_open() && client.is_none() {
             return Ok(Passed::default());
         }
         let mut row = Row {
+            client,
             fixed: &route.asks,
             key: None,
             method: None,
@@ -305,6 +318,8 @@ impl Gate {
 
 /// The limits of a request, in the order in which they are taken.
 struct Row<'a> {
+    /// That of its client's address.
+    client: Option<Ask<'a>>,
     /// Those of its route.
     fixed: &'a [RouteAsk],
     /// Those of its key's plan.
@@ -316,7 +331,8 @@ impl<'a> Row<'a> {
     #[inline]
     fn asks(&self) -> impl Iterator<Item = Ask<'a>> + Clone + use<'a> {
         let fixed = self.fixed.iter().map(RouteAsk::ask);
-        fixed.chain(self.key).chain(self.method)
+        let first = self.client.into_iter();
+        first.chain(fixed).chain(self.key).chain(self.method)
     }
 
     #[inline]
@@ -349,11 +365,10 @@ impl<'a> Row<'a> {
 
     fn at(&self, index: usize, left: u64, wait_ns: u64) -> Option<Tightest> {
         let limit = self.asks().nth(index)?.limit;
-        let level = match self.fixed.get(index) {
-            Some(ask) => ask.level,
-            None if self.key.is_some() && index == self.fixed.len() => Level::UsageKey,
-            None => Level::UsageMethod,
-        };
+        let levels = self.client.map(|_| Level::Client).into_iter();
+        let levels = levels.chain(self.fixed.iter().map(|ask| ask.level));
+        let mut levels = levels.chain(self.key.map(|_| Level::UsageKey));
+        let level = levels.nth(index).unwrap_or(Level::UsageMethod);
         Some(Tightest {
             level,
             burst: limit.rate.burst,

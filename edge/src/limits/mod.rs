@@ -9,6 +9,7 @@
 
 mod bucket;
 mod claim;
+pub mod clients;
 pub mod directory;
 pub mod gate;
 pub mod id;
@@ -24,6 +25,7 @@ mod sync;
 pub mod table;
 
 pub use bucket::Empty;
+pub use clients::{CLIENT_BUCKETS, ClientLimit};
 pub use directory::{
     Directory, DirectoryFault, Found, KeyRecord, MethodRate, PlanRecord, PlanStage,
 };

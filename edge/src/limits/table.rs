@@ -53,7 +53,7 @@ pub struct Table {
 }
 
 /// Where a bucket is, for as long as the table lives.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Place(usize);
 
 /// A limit that a request has to pass.
@@ -122,6 +122,16 @@ impl Table {
             }
         }
         self.insert(identity, hash, segments)
+    }
+
+    /// The slot of `identity`, in a new segment if there is no room; for the control thread.
+    pub(super) fn place_or_grow(&self, identity: Identity) -> Result<Place, TableFault> {
+        loop {
+            match self.place(identity) {
+                Some(place) => return Ok(place),
+                None => self.grow()?,
+            }
+        }
     }
 
     /// The slot of `identity`, looked for first where `hint` says, which is brought up to date.
@@ -298,7 +308,7 @@ impl Table {
     /// Where in a segment an identity is looked for first. The seeds are the table's own, so that
     /// nobody outside can aim.
     #[inline]
-    fn hash(&self, identity: Identity) -> u64 {
+    pub(super) fn hash(&self, identity: Identity) -> u64 {
         let [one, two] = self.seeds;
         fold(fold(identity.number ^ one, identity.scope ^ two), one | 1)
     }
