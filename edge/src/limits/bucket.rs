@@ -37,6 +37,11 @@ pub(super) struct Bucket<'a> {
 pub(super) struct Grant(u64);
 
 impl Grant {
+    /// False for what stands where none was taken.
+    pub(super) fn is_one(self) -> bool {
+        self.0 != 0 // a tag never is
+    }
+
     /// Whole tokens that were left after it was taken at `now`.
     pub(super) fn left(self, limit: &Limit, now: u64) -> u64 {
         let missing = (self.0 & UNTIL).saturating_sub(now);
@@ -67,13 +72,11 @@ impl Bucket<'_> {
         loop {
             let standing = self.standing(before, limit, now);
             let missing = standing.missing;
-            let full_at = now
-                .checked_add(missing)
-                .and_then(|start| start.checked_add(limit.token_ticks))
-                .filter(|full_at| *full_at <= UNTIL);
-            let Some(full_at) = full_at.filter(|_| missing <= limit.slack_ticks) else {
+            // Saturation ends beyond the clock, as what is never granted does.
+            let full_at = now.saturating_add(missing + limit.token_ticks);
+            if missing > limit.slack_ticks || full_at > UNTIL {
                 return Err(self.refuse(before, missing, limit, now));
-            };
+            }
             let after = full_at | limit.tag;
             match self.until.compare_exchange_weak(
                 before,
@@ -141,35 +144,27 @@ impl Bucket<'_> {
     fn standing(self, word: u64, limit: &Limit, now: u64) -> Standing {
         let until = word & UNTIL;
         if until <= now {
-            let missing = if word == 0 {
-                self.missing_unused(limit, now)
-            } else {
-                0 // full by any rate
-            };
+            // Full by any rate, if it was ever used or began full.
+            let is_full = word != 0 || self.empty_since == 0;
             return Standing {
-                missing,
+                missing: if is_full {
+                    0
+                } else {
+                    missing_unused(self.empty_since, limit, now)
+                },
                 is_own_pace: false,
             };
         }
         let pace = self.pace.load(Ordering::Acquire);
         if word & !UNTIL == limit.tag && pace == limit.token_ticks {
             return Standing {
-                missing: until.saturating_sub(now),
+                missing: until - now, // it lies ahead
                 is_own_pace: true,
             };
         }
         Standing {
             missing: missing_by(word, pace, limit, now),
             is_own_pace: false,
-        }
-    }
-
-    /// What a bucket misses that was never used.
-    #[cold]
-    fn missing_unused(self, limit: &Limit, now: u64) -> u64 {
-        match self.empty_since {
-            0 => 0,
-            since => since.saturating_add(limit.fill_ticks()).saturating_sub(now),
         }
     }
 
@@ -195,9 +190,18 @@ impl Bucket<'_> {
     }
 }
 
+/// What a bucket misses that was never used and was empty `since`.
+#[cold]
+#[inline(never)]
+fn missing_unused(since: u64, limit: &Limit, now: u64) -> u64 {
+    let full_at = since.saturating_add(limit.fill_ticks());
+    full_at.saturating_sub(now).min(UNTIL)
+}
+
 /// What a bucket misses that another pace was written for, or is being written for: after a reload
 /// the tokens that are missing stay missing.
 #[cold]
+#[inline(never)]
 fn missing_by(word: u64, pace: u64, limit: &Limit, now: u64) -> u64 {
     let tag_seen = word & !UNTIL;
     // With our tag but another's pace, whoever granted last is about to write the pace.

@@ -149,7 +149,7 @@ mod tests {
         let now = Mono(1_000_000_000);
         let takes = |ip: IpAddr| {
             let ask = clients.ask(&table, ip).expect("a bucket");
-            table.take(now, [ask].into_iter()).is_ok()
+            table.take(now, &[ask]).is_ok()
         };
         let victim: IpAddr = "198.51.100.7".parse().expect("an address");
         assert!(takes(victim) && takes(victim) && !takes(victim));

@@ -16,7 +16,7 @@ use super::{
     leases::{Leases, Wish, low},
     level::{Identity, Level},
     rate::{Limit, TICK_NS},
-    table::{Ask, Place, Table, TableFault, Taken},
+    table::{ASKS_MAX, Ask, Place, Table, TableFault, Taken},
 };
 use crate::base::time::{Mono, Wall};
 
@@ -203,12 +203,7 @@ impl Gate {
         if route.limits.is_open() && client.is_none() {
             return Ok(Passed::default());
         }
-        let mut row = Row {
-            client,
-            fixed: &route.asks,
-            key: None,
-            method: None,
-        };
+        let mut row = Row::new(client, &route.asks);
         if !route.limits.needs_key {
             let tightest = self.take(&row, caller, None)?;
             return Ok(Passed {
@@ -228,18 +223,19 @@ impl Gate {
             at: None,
             key: Some(key),
         };
+        let mut own = Place::NONE;
+        if plan.limit.is_some() || plan.quota.is_some() {
+            let place = self.table.place_hinted(plan.identity(key), found.hint);
+            own = place.ok_or(full)?;
+        }
+        if let Some(limit) = &plan.limit {
+            row.push(Ask { place: own, limit });
+            row.has_key = true;
+        }
         if let Some((limit, identity)) = stage.method_limit(route.limits.method, key) {
             let place = self.table.place(identity).ok_or(full)?;
-            row.method = Some(Ask { place, limit });
+            row.push(Ask { place, limit });
         }
-        if plan.limit.is_none() && plan.quota.is_none() {
-            let tightest = self.take(&row, caller, Some(key))?;
-            let key = Some(key);
-            return Ok(Passed { key, tightest });
-        }
-        let place = self.table.place_hinted(plan.identity(key), found.hint);
-        let place = place.ok_or(full)?;
-        row.key = plan.limit.as_ref().map(|limit| Ask { place, limit });
         let tightest = match plan.quota {
             None => self.take(&row, caller, Some(key))?,
             Some(quota) => {
@@ -248,7 +244,7 @@ impl Gate {
                     key,
                     quota,
                     window: quota.window(caller.wall),
-                    place,
+                    place: own,
                 };
                 self.take_and_spend(&row, caller, &wish)?
             }
@@ -307,8 +303,8 @@ impl Gate {
     /// Refuses as [`Gate::take`] would, and takes nothing.
     #[cold]
     fn look(&self, row: &Row<'_>, caller: &Caller<'_>) -> Result<(), Refusal> {
-        for (index, ask) in row.asks().enumerate() {
-            if let Err(empty) = self.table.peek(caller.now, &ask) {
+        for (index, ask) in row.asks().iter().enumerate() {
+            if let Err(empty) = self.table.peek(caller.now, ask) {
                 return Err(row.refused(index, empty.ticks, None));
             }
         }
@@ -316,23 +312,55 @@ impl Gate {
     }
 }
 
-/// The limits of a request, in the order in which they are taken.
+/// The limits of a request, in the order in which they are taken: that of the client's address,
+/// those of the route, those of the key's plan.
 struct Row<'a> {
-    /// That of its client's address.
-    client: Option<Ask<'a>>,
-    /// Those of its route.
+    asks: [Ask<'a>; ASKS_MAX],
+    count: usize,
     fixed: &'a [RouteAsk],
-    /// Those of its key's plan.
-    key: Option<Ask<'a>>,
-    method: Option<Ask<'a>>,
+    has_client: bool,
+    has_key: bool,
 }
 
 impl<'a> Row<'a> {
     #[inline]
-    fn asks(&self) -> impl Iterator<Item = Ask<'a>> + Clone + use<'a> {
-        let fixed = self.fixed.iter().map(RouteAsk::ask);
-        let first = self.client.into_iter();
-        first.chain(fixed).chain(self.key).chain(self.method)
+    fn new(client: Option<Ask<'a>>, fixed: &'a [RouteAsk]) -> Row<'a> {
+        let nothing = Ask {
+            place: Place::NONE,
+            limit: &Limit::NOTHING,
+        };
+        let mut row = Row {
+            asks: [nothing; ASKS_MAX],
+            count: 0,
+            fixed,
+            has_client: client.is_some(),
+            has_key: false,
+        };
+        if let Some(ask) = client {
+            row.push(ask);
+        }
+        for ask in fixed {
+            row.push(Ask {
+                place: ask.place,
+                limit: &ask.limit,
+            });
+        }
+        row
+    }
+
+    #[inline]
+    fn push(&mut self, ask: Ask<'a>) {
+        let room = self.asks.get_mut(self.count);
+        debug_assert!(room.is_some(), "fewer levels than room");
+        if let Some(room) = room {
+            *room = ask;
+            self.count += 1;
+        }
+    }
+
+    #[inline]
+    fn asks(&self) -> &[Ask<'a>] {
+        self.asks.get(..self.count).unwrap_or(&self.asks)
     }
 
     #[inline]
@@ -346,7 +374,7 @@ impl<'a> Row<'a> {
     #[cold]
     fn least(&self, caller: &Caller<'_>, taken: &Taken) -> Option<Tightest> {
         let (index, left) = taken.least(caller.now, self.asks())?;
-        let limit = self.asks().nth(index)?.limit;
+        let limit = self.asks().get(index)?.limit;
         let wait_ns = if left > 0 {
             0
         } else {
@@ -364,10 +392,10 @@ impl<'a> Row<'a> {
     }
 
     fn at(&self, index: usize, left: u64, wait_ns: u64) -> Option<Tightest> {
-        let limit = self.asks().nth(index)?.limit;
-        let levels = self.client.map(|_| Level::Client).into_iter();
+        let limit = self.asks().get(index)?.limit;
+        let levels = self.has_client.then_some(Level::Client).into_iter();
         let levels = levels.chain(self.fixed.iter().map(|ask| ask.level));
-        let mut levels = levels.chain(self.key.map(|_| Level::UsageKey));
+        let mut levels = levels.chain(self.has_key.then_some(Level::UsageKey));
         let level = levels.nth(index).unwrap_or(Level::UsageMethod);
         Some(Tightest {
             level,
@@ -376,16 +404,6 @@ impl<'a> Row<'a> {
             left,
             wait_ns,
         })
-    }
-}
-
-impl RouteAsk {
-    #[inline]
-    fn ask(&self) -> Ask<'_> {
-        Ask {
-            place: self.place,
-            limit: &self.limit,
-        }
     }
 }
 

@@ -56,6 +56,11 @@ pub struct Table {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Place(usize);
 
+impl Place {
+    /// The table's header, which is nobody's place.
+    pub(super) const NONE: Place = Place(0);
+}
+
 /// A limit that a request has to pass.
 #[derive(Clone, Copy, Debug)]
 pub struct Ask<'a> {
@@ -78,7 +83,6 @@ pub struct Refused {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Taken {
     grants: [Grant; ASKS_MAX],
-    count: usize,
 }
 
 /// Where an identity was found last, kept with whatever has that identity; so its next request
@@ -172,35 +176,38 @@ impl Table {
     /// # Errors
     /// The first limit that has none.
     #[inline]
-    pub fn take<'a>(
-        &self,
-        now: Mono,
-        asks: impl Iterator<Item = Ask<'a>> + Clone,
-    ) -> Result<Taken, Refused> {
-        let now = now.0 / TICK_NS;
+    pub fn take(&self, now: Mono, asks: &[Ask<'_>]) -> Result<Taken, Refused> {
+        let ticks = now.0 / TICK_NS;
         let mut taken = Taken::default();
-        let tried = asks.clone().try_for_each(|ask| {
-            let room = taken.grants.get_mut(taken.count);
-            let room = room.ok_or(Empty { ticks: u64::MAX })?;
-            *room = self.bucket(ask.place).take(ask.limit, now)?;
-            taken.count += 1;
-            Ok(())
-        });
-        match tried {
-            Ok(()) => Ok(taken),
-            Err(empty) => {
-                self.undo(asks, &taken);
-                let index = taken.count;
-                Err(Refused { index, empty })
+        for (ask, room) in asks.iter().zip(&mut taken.grants) {
+            match self.bucket(ask.place).take(ask.limit, ticks) {
+                Ok(grant) => *room = grant,
+                Err(empty) => return Err(self.give_back(asks, &taken, empty)),
             }
         }
+        if asks.len() > ASKS_MAX {
+            return Err(self.give_back(asks, &taken, Empty { ticks: u64::MAX }));
+        }
+        Ok(taken)
+    }
+
+    /// After `empty`, whose place is behind those that were `taken`.
+    #[cold]
+    #[inline(never)]
+    fn give_back(&self, asks: &[Ask<'_>], taken: &Taken, empty: Empty) -> Refused {
+        self.undo(asks, taken);
+        let index = taken.grants.iter().take_while(|grant| grant.is_one());
+        let index = index.count();
+        Refused { index, empty }
     }
 
     /// Gives back what [`Table::take`] took for `asks`.
     #[cold]
-    pub fn undo<'a>(&self, asks: impl Iterator<Item = Ask<'a>>, taken: &Taken) {
-        for (ask, grant) in asks.zip(&taken.grants).take(taken.count) {
-            self.bucket(ask.place).undo(*grant, ask.limit);
+    pub fn undo(&self, asks: &[Ask<'_>], taken: &Taken) {
+        for (ask, grant) in asks.iter().zip(&taken.grants) {
+            if grant.is_one() {
+                self.bucket(ask.place).undo(*grant, ask.limit);
+            }
         }
     }
 
@@ -318,15 +325,11 @@ impl Taken {
     /// The fewest tokens that one of `asks`, for which these were taken at `now`, has left, with
     /// its position.
     #[must_use]
-    pub fn least<'a>(
-        &self,
-        now: Mono,
-        asks: impl Iterator<Item = Ask<'a>>,
-    ) -> Option<(usize, u64)> {
-        let now = now.0 / TICK_NS;
-        let lefts = asks.zip(&self.grants).take(self.count);
+    pub fn least(&self, now: Mono, asks: &[Ask<'_>]) -> Option<(usize, u64)> {
+        let ticks = now.0 / TICK_NS;
+        let lefts = asks.iter().zip(&self.grants);
         lefts
-            .map(|(ask, grant)| grant.left(ask.limit, now))
+            .map(|(ask, grant)| grant.left(ask.limit, ticks))
             .enumerate()
             .min_by_key(|(_, left)| *left)
     }

@@ -48,9 +48,8 @@ impl Words {
     #[must_use]
     pub fn run<const N: usize>(&self, index: usize) -> &[AtomicU64; N] {
         const { assert!(N <= RUN_WORDS_MAX) };
-        if index > self.count.saturating_sub(N) || self.count < N {
-            debug_assert!(false, "{N} words at {index} of {}", self.count);
-            return self.void.first_chunk().unwrap_or_else(|| unreachable!());
+        if index >= self.count.saturating_sub(N - 1) {
+            return self.nothing(index);
         }
         // SAFETY: in bounds of the map, which lives as long as `self`; a map begins on a page, so
         // the words are aligned; they are only ever accessed as atomics, which have their layout.
@@ -61,6 +60,16 @@ impl Words {
                 .byte_add(index * WORD_BYTES)
                 .as_ref()
         }
+    }
+
+    /// Stands for words that are not there.
+    #[cold]
+    fn nothing<const N: usize>(&self, index: usize) -> &[AtomicU64; N] {
+        debug_assert!(false, "{N} words at {index} of {}", self.count);
+        let Some(words) = self.void.first_chunk() else {
+            unreachable!("a run is no longer than that")
+        };
+        words
     }
 }
 

@@ -56,24 +56,18 @@ fn tokens_of_all_levels_are_taken_or_none() {
     let asks = [ask(&table, 1, &WIDE), ask(&table, 2, &TIGHT)];
     let now = Mono(SECOND);
     assert_eq!(
-        table
-            .take(now, asks.iter().copied())
-            .map(|taken| taken.least(now, asks.iter().copied())),
+        table.take(now, &asks).map(|taken| taken.least(now, &asks)),
         Ok(Some((1, 1)))
     );
-    assert!(table.take(now, asks.iter().copied()).is_ok());
-    let refused = table
-        .take(now, asks.iter().copied())
-        .expect_err("two is all");
+    assert!(table.take(now, &asks).is_ok());
+    let refused = table.take(now, &asks).expect_err("two is all");
     assert_eq!((refused.index, refused.empty.ticks * TICK_NS), (1, SECOND));
     assert_eq!(table.peek(now, &asks[0]), Ok(3), "given back");
     assert_eq!(table.peek(now, &asks[1]), Err(refused.empty));
-    let taken = table
-        .take(Mono(2 * SECOND), asks.iter().copied())
-        .expect("one is back");
-    table.undo(asks.iter().copied(), &taken);
-    assert!(table.take(Mono(2 * SECOND), asks.iter().copied()).is_ok());
-    assert!(table.take(Mono(2 * SECOND), asks.iter().copied()).is_err());
+    let taken = table.take(Mono(2 * SECOND), &asks).expect("one is back");
+    table.undo(&asks, &taken);
+    assert!(table.take(Mono(2 * SECOND), &asks).is_ok());
+    assert!(table.take(Mono(2 * SECOND), &asks).is_err());
 }
 
 #[test]
@@ -113,9 +107,7 @@ fn hostile_words_never_grant_more_and_never_panic() {
             limit: &LIMIT,
         }];
         let now = Mono(random() >> 4);
-        let granted = (0..20)
-            .filter(|_| table.take(now, asks.iter().copied()).is_ok())
-            .count();
+        let granted = (0..20).filter(|_| table.take(now, &asks).is_ok()).count();
         assert!(granted <= 5, "{granted}");
         let _ = table.peek(now, &asks[0]);
     }
