@@ -6,6 +6,7 @@
 //! Source: `Plan::resolve` and `HttpProxyPlan::write_target`, as `pipeline/request.rs` calls them.
 
 mod cache;
+mod throttling;
 
 use std::fmt::{self, Write};
 
@@ -23,6 +24,7 @@ use tidegate_edge::{
 };
 
 pub use cache::Caching;
+pub use throttling::{LevelRow, Throttling};
 
 use crate::{
     cache::key::{Asked, counted_query},
@@ -49,6 +51,8 @@ pub struct Explanation {
     pub origin: Option<Origin>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub caching: Option<Caching>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub throttling: Option<Throttling>,
     pub limits: Limits,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refusal: Option<Refusal>,
@@ -148,6 +152,7 @@ pub fn explain(plan: &Plan, configuration: &Configuration, method: &str, url: &s
         integration: None,
         origin: None,
         caching: None,
+        throttling: None,
         limits: Limits {
             head_bytes_max: limits.head_bytes_max,
             target_bytes_max: limits.target_bytes_max,
@@ -249,6 +254,7 @@ impl Request<'_> {
                 .collect(),
         });
         let settings = &self.configuration.settings;
+        out.throttling = throttling::throttling(self.plan, settings, facts);
         let mut counted = None;
         if settings.cache.is_some()
             && let Ok(asked) = Asked::parse(Some(self.plan), &out.method, self.url, &[])
@@ -508,6 +514,9 @@ impl fmt::Display for Explanation {
         }
         if let Some(caching) = &self.caching {
             write_caching(caching, &mut row);
+        }
+        if let Some(throttling) = &self.throttling {
+            throttling::write(throttling, &mut row);
         }
         if let Some(refusal) = &self.refusal {
             row(

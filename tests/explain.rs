@@ -38,6 +38,10 @@ fn requests_are_explained() {
                 "revision     7",
                 "cache        none",
                 "`stage_cache.stages` does not name `dev`",
+                "API key      not needed",
+                "throttles    1. client address: 100 a second, 200 at once, for one client address",
+                "\n             2. account: 20000 a second, 10000 at once, for all stages",
+                "first at once: client address; first at a steady rate: client address",
             ],
         ),
         (
@@ -60,6 +64,10 @@ fn requests_are_explained() {
             "/prod/pets",
             &[
                 "stage cache, 60 s",
+                "\n             2. account: 20000 a second, 10000 at once, for all stages",
+                "\n             3. stage: 1000 a second, 500 at once, for this stage",
+                "\n             4. method: 10 a second, 20 at once, for this method",
+                "refuses      first at once: method; first at a steady rate: method",
                 "max-age=0 gets a fresh answer",
                 "method: POST",
             ],

@@ -18,6 +18,7 @@ use self::options::Options;
 pub(crate) use self::options::command;
 use crate::certificate::Certificate;
 use crate::cpu::{Cpus, used};
+use crate::gateway::Throttle;
 use crate::process::{Server, build_gateway};
 use crate::report::{Ratio, Report, Sample};
 use crate::ring::Sizes;
@@ -69,25 +70,25 @@ struct Bench<'a> {
 
 impl Bench<'_> {
     fn measure_costs(&mut self) -> io::Result<()> {
-        let wrk = self.wrk()?;
         let mut contestants = Vec::new();
         for role in &ROLES {
             if !self.wants(role) {
                 continue;
             }
+            let wrk = self.wrk(role)?;
             match self.start(role) {
-                Ok(server) => contestants.push((role, server)),
+                Ok(server) => contestants.push((role, wrk, server)),
                 Err(error) => self.report.fail(format!("{}: {error}", role.name)),
             }
         }
-        contestants.retain(|(role, server)| {
+        contestants.retain(|(role, wrk, server)| {
             let warm = wrk.run(role.name, role.tls, server.address, WARM_SECONDS);
             warm.inspect_err(|error| self.report.fail(error.to_string()))
                 .is_ok()
         });
         for round in 1..=self.options.rounds {
-            for (role, server) in &contestants {
-                match sample(&wrk, role, server, self.options.seconds) {
+            for (role, wrk, server) in &contestants {
+                match sample(wrk, role, server, self.options.seconds) {
                     Ok(sample) => {
                         println!("round {round}  {:<14}{sample}", role.name);
                         self.report.add(role.name, round, sample);
@@ -122,7 +123,7 @@ impl Bench<'_> {
 
     fn profile(&mut self, name: &str) -> io::Result<()> {
         let role = role(name)?;
-        let wrk = self.wrk()?;
+        let wrk = self.wrk(role)?;
         let server = self.start(role)?;
         wrk.run(role.name, role.tls, server.address, WARM_SECONDS)?;
         let seconds = self.options.seconds;
@@ -159,14 +160,14 @@ impl Bench<'_> {
         Ok(())
     }
 
-    fn wrk(&self) -> io::Result<Wrk> {
+    fn wrk(&self, role: &Role) -> io::Result<Wrk> {
         let connections = self.options.connections;
-        Wrk::new(
-            self.cpus.load,
-            connections,
-            Traffic::default(),
-            self.directory,
-        )
+        let traffic = Traffic {
+            is_refused: role.throttle == Throttle::Refuses,
+            has_key: role.has_key,
+            ..Traffic::default()
+        };
+        Wrk::new(self.cpus.load, connections, traffic, self.directory)
     }
 
     fn wants(&self, role: &Role) -> bool {
@@ -217,6 +218,7 @@ impl Bench<'_> {
                     access_log: role.access_log,
                     cache_mib: role.cached.then_some(gateway::CACHE_MIB),
                     connections_max: None,
+                    throttle: role.throttle,
                     origin,
                 };
                 gateway::start(&binary, cpu, role.name, setup, &directory)
@@ -290,6 +292,9 @@ struct Role {
     tls: bool,
     access_log: bool,
     cached: bool,
+    throttle: Throttle,
+    /// The load sends an API key.
+    has_key: bool,
     body_bytes: usize,
     cases: &'static [&'static str],
 }
@@ -314,6 +319,8 @@ const fn role_of(
         tls: false,
         access_log: false,
         cached: false,
+        throttle: Throttle::Open,
+        has_key: false,
         body_bytes,
         cases,
     }
@@ -323,13 +330,17 @@ const SMALL: usize = 128;
 const LARGE: usize = 64 * 1024;
 
 /// In the order of a round: what a ratio divides stands close together.
-const ROLES: [Role; 14] = [
+const ROLES: [Role; 17] = [
     role_of(
         "responder",
         Kind::Responder,
         SMALL,
-        &["responder", "hit", "hit_log", "hit_tls"],
+        &["responder", "hit", "hit_log", "hit_tls", "refused"],
     ),
+    Role {
+        throttle: Throttle::Refuses,
+        ..role_of("refused", Kind::Gateway, SMALL, &["refused"])
+    },
     Role {
         cached: true,
         ..role_of("hit", Kind::Gateway, SMALL, &["hit"])
@@ -356,6 +367,16 @@ const ROLES: [Role; 14] = [
         ..role_of("proxy_log", Kind::Gateway, SMALL, &["proxy_log"])
     },
     role_of("nginx", Kind::Nginx, SMALL, &["proxy"]),
+    // Both are sent the key: the same request, with limits and without.
+    Role {
+        has_key: true,
+        ..role_of("unlimited", Kind::Gateway, SMALL, &["limited"])
+    },
+    Role {
+        has_key: true,
+        throttle: Throttle::Keyed,
+        ..role_of("limited", Kind::Gateway, SMALL, &["limited"])
+    },
     Role {
         tls: true,
         ..role_of("relay_tls", Kind::Relay, SMALL, &["proxy_tls"])
@@ -387,11 +408,13 @@ const fn ratio(
     }
 }
 
-const RATIOS: [Ratio; 11] = [
+const RATIOS: [Ratio; 13] = [
     ratio("hit", "hit", "responder", Some(1.20)),
     ratio("hit_log", "hit_log", "responder", Some(1.40)),
     ratio("hit_tls", "hit_tls", "responder", Some(1.45)),
+    ratio("refused", "refused", "responder", Some(1.15)),
     ratio("proxy", "proxy", "relay", Some(1.20)),
+    ratio("limited", "limited", "unlimited", Some(1.04)),
     ratio("proxy_log", "proxy_log", "relay", Some(1.32)),
     ratio("proxy_tls", "proxy_tls", "relay_tls", Some(1.35)),
     ratio("proxy_tls_plain_floor", "proxy_tls", "relay", None),

@@ -6,8 +6,9 @@
 //! Source: the gateway's configuration reference.
 
 use std::fs;
-use std::io;
+use std::io::{self, Write as _};
 use std::net::SocketAddr;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -16,6 +17,7 @@ use serde_json::json;
 use crate::certificate::Certificate;
 use crate::idle;
 use crate::process::{Server, free_address};
+use crate::wrk::API_KEY;
 
 /// Of a region that hits come from.
 pub(crate) const CACHE_MIB: u32 = 64;
@@ -31,8 +33,21 @@ pub(crate) struct Setup<'a> {
     pub(crate) cache_mib: Option<u32>,
     /// Connections at most; what the host allows unless given.
     pub(crate) connections_max: Option<u32>,
+    /// What stands before every request.
+    pub(crate) throttle: Throttle,
     /// The stub origin behind it.
     pub(crate) origin: SocketAddr,
+}
+
+/// Limits of a gateway under test.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Throttle {
+    /// None.
+    Open,
+    /// The stage refuses everything.
+    Refuses,
+    /// Account, stage, method, key, and key at the method: a key is needed and all are wide.
+    Keyed,
 }
 
 /// A gateway that can be started, again and again.
@@ -62,7 +77,13 @@ pub(crate) fn configure(setup: Setup, directory: &Path) -> io::Result<Configured
     fs::create_dir_all(directory)?;
     let address = free_address()?;
     let document = directory.join("floor.json");
-    fs::write(&document, openapi_document(setup.origin))?;
+    fs::write(&document, openapi_document(setup.origin, setup.throttle))?;
+    if setup.throttle == Throttle::Keyed {
+        let path = directory.join(KEY_FILE);
+        let mut options = fs::OpenOptions::new();
+        options.write(true).create(true).truncate(true).mode(0o600);
+        options.open(path)?.write_all(API_KEY.as_bytes())?;
+    }
     let config = directory.join("tidegate.toml");
     fs::write(
         &config,
@@ -105,6 +126,7 @@ fn tidegate_config(setup: Setup, address: SocketAddr, document: &Path, directory
         access_log,
         cache_mib,
         connections_max,
+        throttle,
         origin,
     } = setup;
     let connections_max = connections_max.unwrap_or(0);
@@ -125,8 +147,9 @@ tls = {tls}
 
 [[apis]]
 document = "{document}"
+id = "floor"
 stage = "dev"
-{edge_cache}
+{edge_cache}{stage_throttle}
 [origins.floor]
 match = "http://{origin}"
 allow_addresses = ["loopback"]
@@ -141,7 +164,19 @@ region = "local"
         } else {
             ""
         },
+        stage_throttle = match throttle {
+            Throttle::Open => "",
+            Throttle::Refuses => "[apis.throttle]\nrate_limit = 0.0\nburst_limit = 0\n",
+            Throttle::Keyed => WIDE_STAGE,
+        },
     );
+    if throttle != Throttle::Open {
+        let table = directory.join("limits.table");
+        config += &format!("\n[throttle]\npath = \"{}\"\n", table.display());
+    }
+    if throttle == Throttle::Keyed {
+        config += &WIDE_KEY.replace("@DIRECTORY@", &directory.display().to_string());
+    }
     if let Some(capacity_mib) = cache_mib {
         // The origin says nothing about keeping its answers.
         let path = region(directory);
@@ -164,7 +199,7 @@ region = "local"
 }
 
 /// One greedy resource that forwards everything.
-fn openapi_document(origin: SocketAddr) -> String {
+fn openapi_document(origin: SocketAddr, throttle: Throttle) -> String {
     let integration = json!({
         "type": "http_proxy",
         "httpMethod": "ANY",
@@ -180,8 +215,42 @@ fn openapi_document(origin: SocketAddr) -> String {
                 { "name": "proxy", "in": "path", "required": true, "schema": { "type": "string" } },
             ],
             "responses": { "200": { "description": "as the origin answers" } },
+            "x-amazon-apigateway-api-key-required": throttle == Throttle::Keyed,
             "x-amazon-apigateway-integration": integration,
         }}},
     });
     format!("{document:#}\n")
 }
+
+const KEY_FILE: &str = "key";
+/// Limits that no load of a bench reaches.
+const WIDE_STAGE: &str = r#"[apis.throttle]
+rate_limit = 1000000.0
+burst_limit = 1000000
+[[apis.throttle.methods]]
+path = "/{proxy+}"
+method = "ANY"
+rate_limit = 1000000.0
+burst_limit = 1000000
+"#;
+/// Behind the line that opens `[throttle]`.
+const WIDE_KEY: &str = r#"rate_limit = 1000000.0
+burst_limit = 1000000
+
+[process]
+state_dir = "@DIRECTORY@/state"
+
+[[usage_plans]]
+id = "wide"
+throttle = { rate_limit = 1000000.0, burst_limit = 1000000 }
+
+[[usage_plans.api_stages]]
+api = "floor"
+stage = "dev"
+throttle = { "/{proxy+}/ANY" = { rate_limit = 1000000.0, burst_limit = 1000000 } }
+
+[[api_keys]]
+id = "load"
+value_file = "@DIRECTORY@/key"
+plans = ["wide"]
+"#;

@@ -6,6 +6,7 @@
 #![allow(clippy::disallowed_methods)] // A bench lives on the host's clock and may sleep.
 
 mod arguments;
+mod buckets;
 mod buffers;
 mod cache;
 mod certificate;
@@ -61,6 +62,10 @@ const COMMANDS: &[Entry] = &[
     Entry {
         command: restart::command,
         run: restart::run,
+    },
+    Entry {
+        command: buckets::command,
+        run: buckets::run,
     },
     Entry {
         command: versus::command,

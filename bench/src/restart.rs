@@ -68,6 +68,7 @@ fn measure(options: &Options) -> io::Result<bool> {
         access_log: false,
         cache_mib: Some(options.capacity_mib),
         connections_max: None,
+        throttle: gateway::Throttle::Open,
         origin: origin.address,
     };
     let configured = gateway::configure(setup, directory.path())?;

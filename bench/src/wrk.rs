@@ -29,7 +29,12 @@ pub(crate) struct Traffic {
     pub(crate) is_new_connection: bool,
     /// Every answer has to be a refusal.
     pub(crate) is_refused: bool,
+    /// Every request sends [`API_KEY`].
+    pub(crate) has_key: bool,
 }
+
+/// The API key that gateways with limits know.
+pub(crate) const API_KEY: &str = "abcdefghijklmnopqrstuvwxyz0123456789ABCD";
 
 impl Default for Traffic {
     /// Keep-alive, 1,000 URLs, no refusals.
@@ -38,6 +43,7 @@ impl Default for Traffic {
             urls: 1000,
             is_new_connection: false,
             is_refused: false,
+            has_key: false,
         }
     }
 }
@@ -58,14 +64,27 @@ impl Wrk {
         directory: &Path,
     ) -> io::Result<Self> {
         version()?;
-        let script = directory.join("requests.lua");
+        let name = match traffic {
+            Traffic { has_key: true, .. } => "requests-key.lua",
+            Traffic {
+                is_refused: true, ..
+            } => "requests-refused.lua",
+            _ => "requests.lua",
+        };
+        let script = directory.join(name);
         let close = if traffic.is_new_connection {
             "Connection: close\\r\\n"
         } else {
             ""
         };
         let text = SCRIPT.replace("@URLS@", &traffic.urls.to_string());
-        fs::write(&script, text.replace("@CLOSE@", close))?;
+        let key = if traffic.has_key {
+            format!("X-API-Key: {API_KEY}\\r\\n")
+        } else {
+            String::new()
+        };
+        let more = format!("{close}{key}");
+        fs::write(&script, text.replace("@MORE@", &more))?;
         Ok(Wrk {
             cpu,
             connections,
@@ -170,7 +189,7 @@ function init(args)
   local host = wrk.host .. ":" .. wrk.port
   for i = 1, @URLS@ do
     heads[i] = string.format(
-      "GET /dev/items/%d HTTP/1.1\r\nHost: %s\r\nUser-Agent: curl/8.14.1\r\nAccept: */*\r\n@CLOSE@\r\n",
+      "GET /dev/items/%d HTTP/1.1\r\nHost: %s\r\nUser-Agent: curl/8.14.1\r\nAccept: */*\r\n@MORE@\r\n",
       i, host)
   end
 end

@@ -89,7 +89,7 @@ fn a_token_that_is_given_back_is_granted_once_more_at_most() {
         let other = Arc::clone(&slot);
         let undoes = thread::spawn(move || {
             if let Ok(grant) = other.bucket().take(&limit, 1_000) {
-                other.bucket().undo(&grant);
+                other.bucket().undo(grant, &limit);
             }
         });
         let kept = grants(&slot, &limit, 1_000, 2);

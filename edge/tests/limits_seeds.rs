@@ -133,9 +133,11 @@ impl World {
     fn ask(&self, now: u64) -> Result<(), Refusal> {
         let caller = Caller {
             route: 0,
+            client: None,
             key: Some(KEY),
             now: Mono(now),
             wall: Wall(20_000 * DAY_MS),
+            tells: false,
         };
         self.gate.pass(&self.directory, &caller).map(|passed| {
             assert_eq!(passed.key, Some(id("k1")));

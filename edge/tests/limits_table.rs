@@ -29,7 +29,8 @@ fn identity(number: u64) -> Identity {
 
 fn take(table: &Table, limit: &Limit, now: u64) -> bool {
     let place = table.place(identity(1)).expect("a place");
-    table.take(Mono(now), &[Ask { place, limit }]).is_ok()
+    let ask = Ask { place, limit };
+    table.take(Mono(now), &[ask]).is_ok()
 }
 
 /// The first window with more grants than `micro_per_s` and `burst` allow.

@@ -22,6 +22,7 @@ use tidegate_edge::{
         Directory, Id, KeyHasher, KeyRecord, LeaseSource, MethodRate, Period, PlanRecord,
         PlanStage, Quota, Rate, Wish,
     },
+    telemetry::metrics::Metric,
 };
 
 const KEY: &str = "abcdef1234ghijklmnop8901234567";
@@ -267,6 +268,18 @@ const THROTTLED_FOR_EVER: [&str; 2] = [
     "\r\n\r\n{\"message\":\"Too Many Requests\"}",
 ];
 
+/// What the gateway answers to a GET with more `fields`.
+fn ask(stage: &Stage, path: &str, fields: &str) -> String {
+    let request = format!("GET {path} HTTP/1.1\r\nHost: a\r\n{fields}\r\n");
+    let heard = stage.talk(Lines {
+        parts: vec![request.into_bytes()],
+        enough: Box::new(|bytes| first_answer(bytes, false).is_some()),
+        piece: 8192,
+        patience_ms: 5_000,
+    });
+    normal(&heard.bytes, stage.gateway)
+}
+
 /// What is wrong with `row`, if anything.
 fn play(kind: Kind, row: &Row) -> Option<String> {
     let answer = Answer {
@@ -290,17 +303,8 @@ fn play(kind: Kind, row: &Row) -> Option<String> {
     });
     let mut complaint = None;
     for (nth, ((path, key), expected)) in row.requests.iter().zip(&row.answers).enumerate() {
-        let key = key
-            .map(|key| format!("X-API-Key: {key}\r\n"))
-            .unwrap_or_default();
-        let request = format!("GET {path} HTTP/1.1\r\nHost: a\r\n{key}\r\n");
-        let heard = stage.talk(Lines {
-            parts: vec![request.into_bytes()],
-            enough: Box::new(|bytes| first_answer(bytes, false).is_some()),
-            piece: 8192,
-            patience_ms: 5_000,
-        });
-        let text = normal(&heard.bytes, stage.gateway);
+        let key = key.map(|key| format!("X-API-Key: {key}\r\n"));
+        let text = ask(&stage, path, &key.unwrap_or_default());
         if let Some(missing) = expected.iter().find(|part| !text.contains(**part)) {
             complaint = Some(format!(
                 "{}, request {nth}: no {missing:?} in\n{text}",
@@ -343,4 +347,74 @@ fn refusals_are_answered_to_the_byte_on_the_twin() {
 #[test]
 fn refusals_are_answered_to_the_byte_on_the_kernel() {
     assert_all(Kind::Kernel);
+}
+
+/// Each row: what a proxy says of the client, and whether it passes. The limit is one request.
+const CLIENTS: [(&str, bool); 10] = [
+    ("192.0.2.1", true),
+    ("192.0.2.1", false),
+    ("192.0.2.2", true),
+    ("2001:db8::1", true),
+    ("2001:db8::ffff:1", false),
+    ("2001:db8:0:1::1", true),
+    // What stands further left than the first hop that is not listed is a client's own word.
+    ("203.0.113.5, 192.0.2.1", false),
+    ("198.51.100.1", true),
+    ("198.51.100.1", true),
+    ("192.0.2.2, 198.51.100.9", true),
+];
+
+fn clients_on(kind: Kind) {
+    let settings = json!({
+        "trust": { "proxies": ["127.0.0.0/8", "::1", "192.168.0.0/16", "10.0.0.0/8"] },
+        "throttle": {
+            // The account's tokens stay where a client's own limit refuses.
+            "rate_limit": 0.001,
+            "burst_limit": 7,
+            "client": {
+                "rate_limit": 0.001,
+                "burst_limit": 1,
+                "exempt": ["198.51.100.0/24"],
+            },
+        },
+    });
+    let answer = Answer {
+        bytes: b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok".to_vec(),
+        ..Answer::default()
+    };
+    let stage = Stage::new(kind, settings, vec![answer]);
+    let expected = |passes| if passes { OK } else { THROTTLED };
+    for (nth, (client, passes)) in CLIENTS.into_iter().enumerate() {
+        let text = ask(&stage, "/open", &format!("X-Forwarded-For: {client}\r\n"));
+        for part in expected(passes) {
+            assert!(
+                text.contains(part),
+                "{nth} {client}: no {part:?} in\n{text}"
+            );
+        }
+    }
+    let text = ask(&stage, "/open", "X-Forwarded-For: 192.0.2.77\r\n");
+    assert!(
+        text.contains(THROTTLED[0]),
+        "the account's are used up:\n{text}"
+    );
+    let metrics = &stage.worker.local().metrics;
+    assert_eq!(metrics.cell(Metric::ThrottledClient).get(), 3);
+    assert_eq!(metrics.cell(Metric::ThrottledAccount).get(), 1);
+    assert_eq!(
+        stage.seen().len(),
+        7,
+        "no refused request reached the origin"
+    );
+    stage.finish();
+}
+
+#[test]
+fn clients_have_limits_of_their_own_on_the_twin() {
+    clients_on(Kind::Twin);
+}
+
+#[test]
+fn clients_have_limits_of_their_own_on_the_kernel() {
+    clients_on(Kind::Kernel);
 }

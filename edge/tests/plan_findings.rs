@@ -180,6 +180,28 @@ fn faulty_settings_are_refused() {
             "E settings /throttle/burst_limit: `burst_limit` needs `rate_limit`",
         ),
         (
+            json!({ "throttle": { "client": {
+                "rate_limit": 5.0, "burst_limit": 5, "ipv4_prefix": 33,
+            } } }),
+            "E settings /throttle/client/ipv4_prefix: a prefix has 1 to 32 bits",
+        ),
+        (
+            json!({ "throttle": { "client": {
+                "rate_limit": 5.0, "burst_limit": 5, "ipv6_prefix": 0,
+            } } }),
+            "E settings /throttle/client/ipv6_prefix: a prefix has 1 to 128 bits",
+        ),
+        (
+            json!({ "throttle": { "client": {
+                "rate_limit": 5.0, "burst_limit": 5, "exempt": ["10.0.0.1/8"],
+            } } }),
+            "E settings /throttle/client/exempt/0: `10.0.0.1/8` is no address and no network",
+        ),
+        (
+            json!({ "throttle": { "client": { "rate_limit": -1.0, "burst_limit": 5 } } }),
+            "E settings /throttle/client/rate_limit: a rate is a number from 0 to 1000000",
+        ),
+        (
             json!({ "throttle": { "rate_limit": -1, "burst_limit": 5 } }),
             "E settings /throttle/rate_limit: a rate is a number from 0 to 1000000",
         ),

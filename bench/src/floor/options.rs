@@ -81,7 +81,7 @@ pub(crate) fn command() -> Command {
 }
 
 /// What `--case` takes.
-const CASE_NAMES: [&str; 9] = [
+const CASE_NAMES: [&str; 11] = [
     "proxy",
     "proxy_log",
     "proxy_tls",
@@ -89,6 +89,8 @@ const CASE_NAMES: [&str; 9] = [
     "hit",
     "hit_log",
     "hit_tls",
+    "refused",
+    "limited",
     "idle",
     "responder",
 ];

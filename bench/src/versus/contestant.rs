@@ -109,8 +109,7 @@ impl Contestant {
     /// Why it cannot take part in a case, if so.
     pub(crate) fn cannot(&self, case: &Case) -> Option<&'static str> {
         let table = match self {
-            Contestant::Responder | Contestant::Relay => &[],
-            Contestant::Tidegate => TIDEGATE_CANNOT,
+            Contestant::Responder | Contestant::Relay | Contestant::Tidegate => &[],
             Contestant::Peer(peer) => peer.cannot,
         };
         let lacking = |need| table.iter().find(|(lacking, _)| *lacking == need);
@@ -162,12 +161,18 @@ impl Contestant {
                 start_relay(&setup, address)
             }
             Contestant::Tidegate => {
-                let is_cached = setup.case.needs().any(|need| need == Need::Cache);
+                let needs = |wanted| setup.case.needs().any(|need| need == wanted);
+                let is_cached = needs(Need::Cache);
                 let wanted = gateway::Setup {
                     tls: setup.case.tls.then_some(setup.certificate),
                     access_log: setup.is_logging,
                     cache_mib: is_cached.then_some(gateway::CACHE_MIB),
                     connections_max: Some(CONNECTIONS_MAX),
+                    throttle: if needs(Need::Limit) {
+                        gateway::Throttle::Refuses
+                    } else {
+                        gateway::Throttle::Open
+                    },
                     origin: setup.origin,
                 };
                 let (name, directory) = (setup.case.name, &setup.directory);
@@ -374,9 +379,6 @@ fn version_in(text: &str) -> Option<String> {
     words.find(is_version).map(str::to_owned)
 }
 
-/// Tidegate limits no clients yet: its row of `refused` begins with the throttle.
-const TIDEGATE_CANNOT: &[(Need, &str)] =
-    &[(Need::Limit, "Tidegate limits no rate of requests yet")];
 const TIDEGATE_LOG: &str = "access.log";
 const OWN_VERSION: &str = env!("CARGO_PKG_VERSION");
 const MEMORY: &str = "/dev/shm";

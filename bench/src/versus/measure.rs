@@ -251,6 +251,7 @@ impl Bench<'_> {
             urls: case.urls(),
             is_new_connection: case.is_new_connection,
             is_refused: case.way == Way::Refused && !contestant.is_floor(),
+            has_key: false,
         };
         Wrk::new(self.cpus.load, self.options.connections, traffic, directory)
     }

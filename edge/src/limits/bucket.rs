@@ -19,7 +19,7 @@
 //! RELIABILITY section 6; model-checked by `tests/limits_model.rs`, which includes this file.
 
 use super::{
-    rate::Limit,
+    rate::{Limit, UNTIL, tag},
     sync::{AtomicU64, Ordering},
 };
 
@@ -32,14 +32,21 @@ pub(super) struct Bucket<'a> {
     pub(super) empty_since: u64,
 }
 
-/// A token that was taken.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Grant {
-    /// The word without it, at the same pace.
-    undone: u64,
-    after: u64,
-    /// Whole tokens that are left.
-    pub(super) left: u64,
+/// A token that was taken: the word as it is without it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Grant(u64);
+
+impl Grant {
+    /// False for what stands where none was taken.
+    pub(super) fn is_one(self) -> bool {
+        self.0 != 0 // a tag never is
+    }
+
+    /// Whole tokens that were left after it was taken at `now`.
+    pub(super) fn left(self, limit: &Limit, now: u64) -> u64 {
+        let missing = (self.0 & UNTIL).saturating_sub(now);
+        limit.fill_ticks().saturating_sub(missing) / limit.token_ticks
+    }
 }
 
 /// There is no token.
@@ -49,30 +56,28 @@ pub struct Empty {
     pub ticks: u64,
 }
 
+/// How a bucket stands.
+struct Standing {
+    /// Ticks until it is full.
+    missing: u64,
+    /// The second word says the limit's own pace.
+    is_own_pace: bool,
+}
+
 impl Bucket<'_> {
     /// Takes a token at `now`.
     #[inline]
     pub(super) fn take(self, limit: &Limit, now: u64) -> Result<Grant, Empty> {
-        let Some(slack) = limit.slack_ticks else {
-            return Err(Empty { ticks: u64::MAX });
-        };
         let mut before = self.until.load(Ordering::Acquire);
         loop {
-            let full_at = self.full_at(before, limit, now);
-            let missing = full_at.saturating_sub(now);
-            if missing > slack {
-                self.settle(before, limit, now);
-                return Err(Empty {
-                    ticks: missing - slack,
-                });
+            let standing = self.standing(before, limit, now);
+            let missing = standing.missing;
+            // Saturation ends beyond the clock, as what is never granted does.
+            let full_at = now.saturating_add(missing + limit.token_ticks);
+            if missing > limit.slack_ticks || full_at > UNTIL {
+                return Err(self.refuse(before, missing, limit, now));
             }
-            let start = full_at.max(now);
-            let full_at = start.saturating_add(limit.token_ticks);
-            if full_at > UNTIL {
-                return Err(Empty { ticks: u64::MAX }); // behind the end of the clock
-            }
-            let pace_tag = tag(limit.token_ticks);
-            let after = full_at | pace_tag;
+            let after = full_at | limit.tag;
             match self.until.compare_exchange_weak(
                 before,
                 after,
@@ -80,28 +85,40 @@ impl Bucket<'_> {
                 Ordering::Acquire,
             ) {
                 Ok(_) => {
-                    if self.pace.load(Ordering::Relaxed) != limit.token_ticks {
+                    // A pace that was there when the word was needs no second look: who writes
+                    // another one meanwhile granted before us, and the tag tells that it is late.
+                    if !standing.is_own_pace
+                        && self.pace.load(Ordering::Relaxed) != limit.token_ticks
+                    {
                         self.pace.store(limit.token_ticks, Ordering::Release);
                     }
-                    let left = (slack - missing) / limit.token_ticks;
-                    return Ok(Grant {
-                        undone: start | pace_tag,
-                        after,
-                        left,
-                    });
+                    return Ok(Grant(after));
                 }
                 Err(now_there) => before = now_there,
             }
         }
     }
 
+    /// What a request is told that finds no token.
+    #[cold]
+    fn refuse(self, before: u64, missing: u64, limit: &Limit, now: u64) -> Empty {
+        if limit.is_nothing() || missing <= limit.slack_ticks {
+            return Empty { ticks: u64::MAX }; // never, or behind the end of the clock
+        }
+        self.settle(before, limit, now);
+        Empty {
+            ticks: missing - limit.slack_ticks,
+        }
+    }
+
     /// Gives a token back, if nobody took one since; else it is lost, for whoever came in between
     /// counted with it, and no bound may be passed.
     #[inline]
-    pub(super) fn undo(self, grant: &Grant) {
+    pub(super) fn undo(self, grant: Grant, limit: &Limit) {
+        let Grant(after) = grant;
         let _ = self.until.compare_exchange(
-            grant.after,
-            grant.undone,
+            after,
+            after.saturating_sub(limit.token_ticks),
             Ordering::AcqRel,
             Ordering::Relaxed,
         );
@@ -109,54 +126,50 @@ impl Bucket<'_> {
 
     /// Whether [`Bucket::take`] would find a token, and how many are there.
     pub(super) fn peek(self, limit: &Limit, now: u64) -> Result<u64, Empty> {
-        let Some(slack) = limit.slack_ticks else {
+        if limit.is_nothing() {
             return Err(Empty { ticks: u64::MAX });
-        };
-        let full_at = self.full_at(self.until.load(Ordering::Acquire), limit, now);
-        match slack.checked_sub(full_at.saturating_sub(now)) {
+        }
+        let word = self.until.load(Ordering::Acquire);
+        let missing = self.standing(word, limit, now).missing;
+        match limit.slack_ticks.checked_sub(missing) {
             Some(left) => Ok(left / limit.token_ticks + 1),
             None => Err(Empty {
-                ticks: full_at.saturating_sub(now).saturating_sub(slack),
+                ticks: missing.saturating_sub(limit.slack_ticks),
             }),
         }
     }
 
-    /// When the bucket is full again by `limit`, if its word is `word`.
+    /// How the bucket stands by `limit`, if its word is `word`.
     #[inline]
-    fn full_at(self, word: u64, limit: &Limit, now: u64) -> u64 {
-        if word == 0 {
-            return match self.empty_since {
-                0 => 0,
-                since => since.saturating_add(limit.fill_ticks()),
-            };
-        }
+    fn standing(self, word: u64, limit: &Limit, now: u64) -> Standing {
         let until = word & UNTIL;
         if until <= now {
-            return until; // full by any rate
+            // Full by any rate, if it was ever used or began full.
+            let is_full = word != 0 || self.empty_since == 0;
+            return Standing {
+                missing: if is_full {
+                    0
+                } else {
+                    missing_unused(self.empty_since, limit, now)
+                },
+                is_own_pace: false,
+            };
         }
         let pace = self.pace.load(Ordering::Acquire);
-        let tag_seen = word & !UNTIL;
-        let is_own = tag_seen == tag(limit.token_ticks);
-        // With our tag but another's pace, whoever granted last is about to write the pace.
-        if is_own && (pace == limit.token_ticks || pace == 0 || tag(pace) != tag_seen) {
-            return until;
+        if word & !UNTIL == limit.tag && pace == limit.token_ticks {
+            return Standing {
+                missing: until - now, // it lies ahead
+                is_own_pace: true,
+            };
         }
-        self.full_at_new_pace(word, pace, limit, now)
-    }
-
-    /// The same after a reload: the tokens that are missing stay missing.
-    #[cold]
-    fn full_at_new_pace(self, word: u64, pace: u64, limit: &Limit, now: u64) -> u64 {
-        let empty = now.saturating_add(limit.fill_ticks());
-        match counted_anew(word, pace, limit, now) {
-            Some(until) => until.min(empty),
-            None => empty,
+        Standing {
+            missing: missing_by(word, pace, limit, now),
+            is_own_pace: false,
         }
     }
 
     /// A bucket that refuses after a reload is counted at the new pace from now on: else it would
     /// fill at the old one until it grants again.
-    #[cold]
     fn settle(self, word: u64, limit: &Limit, now: u64) {
         let pace = self.pace.load(Ordering::Acquire);
         if word == 0 || pace == limit.token_ticks || word & UNTIL <= now {
@@ -167,13 +180,37 @@ impl Bucket<'_> {
         else {
             return;
         };
-        let after = until | tag(limit.token_ticks);
+        let after = until | limit.tag;
         let settled = self
             .until
             .compare_exchange(word, after, Ordering::AcqRel, Ordering::Relaxed);
         if settled.is_ok() {
             self.pace.store(limit.token_ticks, Ordering::Release);
         }
+    }
+}
+
+/// What a bucket misses that was never used and was empty `since`.
+#[cold]
+#[inline(never)]
+fn missing_unused(since: u64, limit: &Limit, now: u64) -> u64 {
+    let full_at = since.saturating_add(limit.fill_ticks());
+    full_at.saturating_sub(now).min(UNTIL)
+}
+
+/// What a bucket misses that another pace was written for, or is being written for: after a reload
+/// the tokens that are missing stay missing.
+#[cold]
+#[inline(never)]
+fn missing_by(word: u64, pace: u64, limit: &Limit, now: u64) -> u64 {
+    let tag_seen = word & !UNTIL;
+    // With our tag but another's pace, whoever granted last is about to write the pace.
+    if tag_seen == limit.tag && (pace == 0 || tag(pace) != tag_seen) {
+        return (word & UNTIL).saturating_sub(now);
+    }
+    match counted_anew(word, pace, limit, now) {
+        Some(until) => until.saturating_sub(now).min(limit.fill_ticks()),
+        None => limit.fill_ticks(),
     }
 }
 
@@ -187,12 +224,3 @@ fn counted_anew(word: u64, pace: u64, limit: &Limit, now: u64) -> Option<u64> {
     let ticks = u64::try_from(ticks).unwrap_or(u64::MAX);
     Some(now.saturating_add(ticks))
 }
-
-/// The upper eight bits of a word whose ticks are counted at `pace`; never 0.
-#[inline]
-const fn tag(pace: u64) -> u64 {
-    (pace.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1 << 56) & !UNTIL
-}
-
-/// The bits that are an instant.
-const UNTIL: u64 = (1 << 56) - 1;

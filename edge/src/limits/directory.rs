@@ -25,9 +25,10 @@ use super::{
     id::Id,
     key::{KeyHasher, Tag},
     names::{method_tag, stage_tag},
-    plans::{UsagePlan, UsagePlans},
+    plans::{UsagePlan, UsagePlans, UsageStage},
     quota::Quota,
     rate::{Rate, RateFault},
+    table::Hint,
 };
 
 /// An API key, as the control side tells of it.
@@ -141,17 +142,21 @@ pub struct Found<'d> {
     pub id: Id,
     /// It may be used.
     pub enabled: bool,
+    /// Where its bucket was.
+    pub(super) hint: &'d Hint,
     plans: &'d [u32],
     all: &'d UsagePlans,
 }
 
 impl<'d> Found<'d> {
-    /// The one plan that lists the stage with the tag `stage`.
+    /// The one plan that lists the stage with the tag `stage`, and what it says of it.
     #[inline]
     #[must_use]
-    pub fn plan(&self, stage: u64) -> Option<&'d UsagePlan> {
-        let mut plans = self.plans.iter().filter_map(|index| self.all.get(*index));
-        plans.find(|plan| plan.stage(stage).is_some())
+    pub fn plan(&self, stage: u64) -> Option<(&'d UsagePlan, &'d UsageStage)> {
+        self.plans.iter().find_map(|index| {
+            let plan = self.all.get(*index)?;
+            Some((plan, plan.stage(stage)?))
+        })
     }
 }
 
@@ -264,8 +269,9 @@ impl Directory {
         let entry = shard.find(tag)?;
         Some(Found {
             id: entry.id?,
-            enabled: entry.enabled,
-            plans: shard.sets.get(entry.set as usize)?,
+            enabled: entry.set & ENABLED != 0,
+            hint: &entry.hint,
+            plans: shard.sets.get((entry.set & !ENABLED) as usize)?,
             all: &self.plans,
         })
     }
@@ -300,14 +306,19 @@ struct Shard {
 }
 
 /// Room for one key.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 struct Place {
     tag: Tag,
     /// `None`: free, and no look-up goes beyond.
     id: Option<Id>,
+    /// The number of its set of plans, and [`ENABLED`].
     set: u32,
-    enabled: bool,
+    /// Where its bucket in the plan it used last is.
+    hint: Hint,
 }
+
+/// The bit of [`Place::set`] that says that a key may be used.
+const ENABLED: u32 = 1 << 31;
 
 const _: () = assert!(size_of::<Place>() == 32, "a key's share of its 128 bytes");
 
@@ -325,10 +336,12 @@ impl Shard {
     fn find(&self, tag: Tag) -> Option<&Place> {
         let from = home(tag, self.places.len());
         let (before, behind) = self.places.split_at_checked(from)?;
-        for place in behind.iter().chain(before) {
-            place.id?;
-            if place.tag.equals(tag) {
-                return Some(place);
+        for places in [behind, before] {
+            for place in places {
+                if place.tag.equals(tag) {
+                    return Some(place);
+                }
+                place.id?;
             }
         }
         None
@@ -339,8 +352,8 @@ impl Shard {
             Some(Entry {
                 tag: place.tag,
                 id: place.id?,
-                set: place.set,
-                enabled: place.enabled,
+                set: place.set & !ENABLED,
+                enabled: place.set & ENABLED != 0,
             })
         })
     }
@@ -389,7 +402,10 @@ impl Draft {
     }
 
     fn set(&mut self, plans: Box<[u32]>) -> Result<u32, DirectoryFault> {
-        let next = u32::try_from(self.sets.len()).map_err(|_| DirectoryFault::Full)?;
+        let next = u32::try_from(self.sets.len())
+            .ok()
+            .filter(|next| next & ENABLED == 0);
+        let next = next.ok_or(DirectoryFault::Full)?;
         Ok(*self.sets.entry(plans).or_insert(next))
     }
 
@@ -398,14 +414,14 @@ impl Draft {
         if count == 0 {
             return Ok(Shard::default());
         }
-        let free = Place {
+        let free = || Place {
             tag: Tag::from_bytes([0; 16]),
             id: None,
             set: 0,
-            enabled: false,
+            hint: Hint::default(),
         };
         let room = count + count / 4 + 1;
-        let mut places = vec![free; room].into_boxed_slice();
+        let mut places: Box<[Place]> = std::iter::repeat_with(free).take(room).collect();
         for entry in self.entries {
             let mut at = home(entry.tag, room);
             loop {
@@ -415,8 +431,8 @@ impl Draft {
                         *place = Place {
                             tag: entry.tag,
                             id: Some(entry.id),
-                            set: entry.set,
-                            enabled: entry.enabled,
+                            set: entry.set | if entry.enabled { ENABLED } else { 0 },
+                            hint: Hint::default(),
                         };
                         break;
                     }

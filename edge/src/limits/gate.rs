@@ -6,17 +6,17 @@
 //! decision out. Units: nanoseconds, requests. Errors: [`Refusal`].
 //! Source: API Gateway developer guide, "throttling", the order of application.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use super::{
-    directory::{Directory, Found},
+    clients::{ClientLimit, Clients},
+    directory::Directory,
     id::Id,
     lease::{self, Spent},
     leases::{Leases, Wish, low},
     level::{Identity, Level},
-    plans::UsagePlan,
     rate::{Limit, TICK_NS},
-    table::{ASKS_MAX, Ask, Place, Table, TableFault},
+    table::{ASKS_MAX, Ask, Place, Table, TableFault, Taken},
 };
 use crate::base::time::{Mono, Wall};
 
@@ -57,13 +57,22 @@ impl RouteLimits {
 pub struct Gate {
     table: Arc<Table>,
     leases: Arc<Leases>,
+    clients: Option<Clients>,
     routes: Box<[RouteGate]>,
 }
 
 #[derive(Debug)]
 struct RouteGate {
     limits: RouteLimits,
-    places: Box<[Place]>,
+    asks: Box<[RouteAsk]>,
+}
+
+/// A limit that stands in the plan, with its bucket.
+#[derive(Debug)]
+struct RouteAsk {
+    place: Place,
+    level: Level,
+    limit: Limit,
 }
 
 /// Who asks, and when.
@@ -71,12 +80,16 @@ struct RouteGate {
 pub struct Caller<'a> {
     /// The route's position in the plan.
     pub route: usize,
+    /// The client's address, unless it is exempt.
+    pub client: Option<IpAddr>,
     /// The value of the key that was sent.
     pub key: Option<&'a [u8]>,
     /// For buckets.
     pub now: Mono,
     /// For quotas.
     pub wall: Wall,
+    /// Wants to know how it stands with the tightest limit, if it passes.
+    pub tells: bool,
 }
 
 /// A request that may go on.
@@ -84,7 +97,7 @@ pub struct Caller<'a> {
 pub struct Passed {
     /// Its key, if the route wants one.
     pub key: Option<Id>,
-    /// The limit that has the fewest tokens left.
+    /// The limit that has the fewest tokens left, if that was asked for.
     pub tightest: Option<Tightest>,
 }
 
@@ -138,25 +151,35 @@ impl Gate {
     ) -> Result<Gate, TableFault> {
         let mut gates = Vec::new();
         for limits in routes {
-            let mut places = Vec::new();
+            let mut asks = Vec::new();
             for rate in &limits.rates {
-                let place = loop {
-                    match table.place(rate.identity) {
-                        Some(place) => break place,
-                        None => table.grow()?,
-                    }
-                };
-                places.push(place);
+                asks.push(RouteAsk {
+                    place: table.place_or_grow(rate.identity)?,
+                    level: rate.level,
+                    limit: rate.limit,
+                });
             }
             gates.push(RouteGate {
                 limits: limits.clone(),
-                places: places.into(),
+                asks: asks.into(),
             });
         }
         Ok(Gate {
             table: Arc::clone(table),
             leases: Arc::clone(leases),
+            clients: None,
             routes: gates.into(),
+        })
+    }
+
+    /// The same with a limit for each client address.
+    ///
+    /// # Errors
+    /// As [`TableFault`].
+    pub fn with_clients(self, limit: &ClientLimit) -> Result<Gate, TableFault> {
+        Ok(Gate {
+            clients: Some(Clients::new(&self.table, limit)?),
+            ..self
         })
     }
 
@@ -175,13 +198,12 @@ impl Gate {
         let Some(route) = self.routes.get(caller.route) else {
             return Ok(Passed::default());
         };
-        if route.limits.is_open() {
+        let client = self.clients.as_ref().zip(caller.client);
+        let client = client.and_then(|(clients, ip)| clients.ask(&self.table, ip));
+        if route.limits.is_open() && client.is_none() {
             return Ok(Passed::default());
         }
-        let mut row = Row::new();
-        for (rate, place) in route.limits.rates.iter().zip(&route.places) {
-            row.push(rate.level, *place, &rate.limit);
-        }
+        let mut row = Row::new(client, &route.asks);
         if !route.limits.needs_key {
             let tightest = self.take(&row, caller, None)?;
             return Ok(Passed {
@@ -191,58 +213,49 @@ impl Gate {
         }
         let found = caller.key.and_then(|value| directory.find(value));
         let found = found.filter(|found| found.enabled);
-        let plan = found.and_then(|found| found.plan(route.limits.stage));
-        let (Some(found), Some(plan)) = (found, plan) else {
+        let plan = found.and_then(|found| Some((found, found.plan(route.limits.stage)?)));
+        let Some((found, (plan, stage))) = plan else {
             self.look(&row, caller)?;
             return Err(Refusal::Forbidden);
         };
-        self.pass_plan(route, &mut row, (&found, plan), caller)
-    }
-
-    fn pass_plan<'d>(
-        &self,
-        route: &RouteGate,
-        row: &mut Row<'d>,
-        (found, plan): (&Found<'d>, &'d UsagePlan),
-        caller: &Caller<'_>,
-    ) -> Result<Passed, Refusal> {
         let key = found.id;
         let full = Refusal::Throttled {
             at: None,
             key: Some(key),
         };
-        let own = if plan.limit.is_some() || plan.quota.is_some() {
-            Some(self.table.place(plan.identity(key)).ok_or(full)?)
-        } else {
-            None
-        };
-        if let (Some(limit), Some(place)) = (&plan.limit, own) {
-            row.push(Level::UsageKey, place, limit);
+        let mut own = Place::NONE;
+        if plan.limit.is_some() || plan.quota.is_some() {
+            let place = self.table.place_hinted(plan.identity(key), found.hint);
+            own = place.ok_or(full)?;
         }
-        let stage = plan.stage(route.limits.stage);
-        if let Some((limit, identity)) =
-            stage.and_then(|stage| stage.method_limit(route.limits.method, key))
-        {
+        if let Some(limit) = &plan.limit {
+            row.push(Ask { place: own, limit });
+            row.has_key = true;
+        }
+        if let Some((limit, identity)) = stage.method_limit(route.limits.method, key) {
             let place = self.table.place(identity).ok_or(full)?;
-            row.push(Level::UsageMethod, place, limit);
+            row.push(Ask { place, limit });
         }
-        let key = Some(key);
-        let quota = plan.quota.as_ref().zip(own);
-        let Some((quota, place)) = quota else {
-            let tightest = self.take(row, caller, key)?;
-            return Ok(Passed { key, tightest });
+        let tightest = match plan.quota {
+            None => self.take(&row, caller, Some(key))?,
+            Some(quota) => {
+                let wish = Wish {
+                    plan: plan.id,
+                    key,
+                    quota,
+                    window: quota.window(caller.wall),
+                    place: own,
+                };
+                self.take_and_spend(&row, caller, &wish)?
+            }
         };
-        let wish = Wish {
-            plan: plan.id,
-            key: found.id,
-            quota: *quota,
-            window: quota.window(caller.wall),
-            place,
-        };
-        let tightest = self.take_and_spend(row, caller, &wish)?;
-        Ok(Passed { key, tightest })
+        Ok(Passed {
+            key: Some(key),
+            tightest,
+        })
     }
 
+    #[inline]
     fn take(
         &self,
         row: &Row<'_>,
@@ -250,11 +263,8 @@ impl Gate {
         key: Option<Id>,
     ) -> Result<Option<Tightest>, Refusal> {
         match self.table.take(caller.now, row.asks()) {
-            Ok(taken) => Ok(row.tightest(taken.least())),
-            Err(refused) => Err(Refusal::Throttled {
-                at: row.refused(refused.index, refused.empty.ticks),
-                key,
-            }),
+            Ok(taken) => Ok(row.tightest(caller, &taken)),
+            Err(refused) => Err(row.refused(refused.index, refused.empty.ticks, key)),
         }
     }
 
@@ -265,17 +275,15 @@ impl Gate {
         caller: &Caller<'_>,
         wish: &Wish,
     ) -> Result<Option<Tightest>, Refusal> {
-        let taken = self.table.take(caller.now, row.asks()).map_err(|refused| {
-            let at = row.refused(refused.index, refused.empty.ticks);
-            let key = Some(wish.key);
-            Refusal::Throttled { at, key }
-        })?;
+        let taken = self.table.take(caller.now, row.asks());
+        let taken = taken
+            .map_err(|refused| row.refused(refused.index, refused.empty.ticks, Some(wish.key)))?;
         match lease::spend(self.table.lease(wish.place), wish.window, low(&wish.quota)) {
             Spent::One { asks, .. } => {
                 if asks {
                     self.leases.wish(&self.table, *wish);
                 }
-                Ok(row.tightest(taken.least()))
+                Ok(row.tightest(caller, &taken))
             }
             Spent::NeedsLease => {
                 self.table.undo(row.asks(), &taken);
@@ -297,44 +305,55 @@ impl Gate {
     fn look(&self, row: &Row<'_>, caller: &Caller<'_>) -> Result<(), Refusal> {
         for (index, ask) in row.asks().iter().enumerate() {
             if let Err(empty) = self.table.peek(caller.now, ask) {
-                let at = row.refused(index, empty.ticks);
-                return Err(Refusal::Throttled { at, key: None });
+                return Err(row.refused(index, empty.ticks, None));
             }
         }
         Ok(())
     }
 }
 
-/// The limits of a request, in the order in which they are taken.
+/// The limits of a request, in the order in which they are taken: that of the client's address,
+/// those of the route, those of the key's plan.
 struct Row<'a> {
     asks: [Ask<'a>; ASKS_MAX],
-    levels: [Level; ASKS_MAX],
     count: usize,
+    fixed: &'a [RouteAsk],
+    has_client: bool,
+    has_key: bool,
 }
 
 impl<'a> Row<'a> {
     #[inline]
-    fn new() -> Row<'a> {
+    fn new(client: Option<Ask<'a>>, fixed: &'a [RouteAsk]) -> Row<'a> {
         let nothing = Ask {
             place: Place::NONE,
-            limit: &NOTHING,
+            limit: &Limit::NOTHING,
         };
-        Row {
+        let mut row = Row {
             asks: [nothing; ASKS_MAX],
-            levels: [Level::Account; ASKS_MAX],
             count: 0,
+            fixed,
+            has_client: client.is_some(),
+            has_key: false,
+        };
+        if let Some(ask) = client {
+            row.push(ask);
         }
+        for ask in fixed {
+            row.push(Ask {
+                place: ask.place,
+                limit: &ask.limit,
+            });
+        }
+        row
     }
 
     #[inline]
-    fn push(&mut self, level: Level, place: Place, limit: &'a Limit) {
-        let room = self
-            .asks
-            .get_mut(self.count)
-            .zip(self.levels.get_mut(self.count));
+    fn push(&mut self, ask: Ask<'a>) {
+        let room = self.asks.get_mut(self.count);
         debug_assert!(room.is_some(), "fewer levels than room");
-        if let Some((ask, at)) = room {
-            (*ask, *at) = (Ask { place, limit }, level);
+        if let Some(room) = room {
+            *room = ask;
             self.count += 1;
         }
     }
@@ -345,9 +364,17 @@ impl<'a> Row<'a> {
     }
 
     #[inline]
-    fn tightest(&self, least: Option<(usize, u64)>) -> Option<Tightest> {
-        let (index, left) = least?;
-        let limit = self.asks.get(index)?.limit;
+    fn tightest(&self, caller: &Caller<'_>, taken: &Taken) -> Option<Tightest> {
+        if caller.tells {
+            return self.least(caller, taken);
+        }
+        None
+    }
+
+    #[cold]
+    fn least(&self, caller: &Caller<'_>, taken: &Taken) -> Option<Tightest> {
+        let (index, left) = taken.least(caller.now, self.asks())?;
+        let limit = self.asks().get(index)?.limit;
         let wait_ns = if left > 0 {
             0
         } else {
@@ -357,14 +384,21 @@ impl<'a> Row<'a> {
     }
 
     #[cold]
-    fn refused(&self, index: usize, ticks: u64) -> Option<Tightest> {
-        self.at(index, 0, ticks.saturating_mul(TICK_NS))
+    fn refused(&self, index: usize, ticks: u64, key: Option<Id>) -> Refusal {
+        Refusal::Throttled {
+            at: self.at(index, 0, ticks.saturating_mul(TICK_NS)),
+            key,
+        }
     }
 
     fn at(&self, index: usize, left: u64, wait_ns: u64) -> Option<Tightest> {
-        let limit = self.asks.get(index)?.limit;
+        let limit = self.asks().get(index)?.limit;
+        let levels = self.has_client.then_some(Level::Client).into_iter();
+        let levels = levels.chain(self.fixed.iter().map(|ask| ask.level));
+        let mut levels = levels.chain(self.has_key.then_some(Level::UsageKey));
+        let level = levels.nth(index).unwrap_or(Level::UsageMethod);
         Some(Tightest {
-            level: *self.levels.get(index)?,
+            level,
             burst: limit.rate.burst,
             fill_ns: limit.fill_ticks().saturating_mul(TICK_NS),
             left,
@@ -372,9 +406,6 @@ impl<'a> Row<'a> {
         })
     }
 }
-
-/// What stands in rows where no limit is.
-static NOTHING: Limit = Limit::NOTHING;
 
 #[cfg(test)]
 mod tests;

@@ -9,6 +9,7 @@
 
 mod bucket;
 mod claim;
+pub mod clients;
 pub mod directory;
 pub mod gate;
 pub mod id;
@@ -24,6 +25,7 @@ mod sync;
 pub mod table;
 
 pub use bucket::Empty;
+pub use clients::{CLIENT_BUCKETS, ClientLimit};
 pub use directory::{
     Directory, DirectoryFault, Found, KeyRecord, MethodRate, PlanRecord, PlanStage,
 };
@@ -35,4 +37,4 @@ pub use level::{Identity, Level};
 pub use plans::{UsagePlan, UsagePlans, UsageStage};
 pub use quota::{Period, Quota};
 pub use rate::{Limit, Rate, RateFault};
-pub use table::{Ask, Place, Refused, Table, TableFault, TableOptions, Taken};
+pub use table::{Ask, Hint, Place, Refused, Table, TableFault, TableOptions, Taken};

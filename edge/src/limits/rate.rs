@@ -74,10 +74,13 @@ impl Rate {
 /// A rate as buckets count it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Limit {
-    /// Ticks until one token is back, rounded up; at least 1.
+    /// Ticks until one token is back, rounded up; at least 1. Beyond the end of the clock where
+    /// nothing is ever granted, so that no path has to ask.
     pub(super) token_ticks: u64,
-    /// Ticks that all tokens but one take; `None`: nothing is ever granted.
-    pub(super) slack_ticks: Option<u64>,
+    /// Ticks that all tokens but one take.
+    pub(super) slack_ticks: u64,
+    /// What marks words that are counted at this pace.
+    pub(super) tag: u64,
     /// As it was written, for answers and explanations.
     pub rate: Rate,
 }
@@ -85,8 +88,9 @@ pub struct Limit {
 impl Limit {
     /// Refuses everything.
     pub(super) const NOTHING: Limit = Limit {
-        token_ticks: 1,
-        slack_ticks: None,
+        token_ticks: NEVER_TICKS,
+        slack_ticks: 0,
+        tag: tag(NEVER_TICKS),
         rate: Rate {
             micro_per_s: 0,
             burst: 0,
@@ -115,22 +119,40 @@ impl Limit {
         match u64::try_from(all) {
             Ok(all) if all <= FILL_TICKS_MAX => Ok(Limit {
                 token_ticks,
-                slack_ticks: Some(all - token_ticks),
+                slack_ticks: all - token_ticks,
+                tag: tag(token_ticks),
                 rate,
             }),
             _ => Err(RateFault::Slow),
         }
     }
 
+    /// True when it refuses everything.
+    #[must_use]
+    pub const fn is_nothing(&self) -> bool {
+        self.token_ticks == NEVER_TICKS
+    }
+
     /// Ticks in which an empty bucket becomes full.
     #[must_use]
     pub const fn fill_ticks(&self) -> u64 {
-        match self.slack_ticks {
-            Some(slack) => slack + self.token_ticks,
-            None => 0,
+        if self.is_nothing() {
+            return 0;
         }
+        self.slack_ticks + self.token_ticks
     }
 }
+
+/// The upper eight bits of a word whose ticks are counted at `pace`; never 0.
+#[inline]
+pub(super) const fn tag(pace: u64) -> u64 {
+    (pace.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1 << 56) & !UNTIL
+}
+
+/// The bits of a bucket's word that are an instant.
+pub(super) const UNTIL: u64 = (1 << 56) - 1;
+/// What a token takes that never comes: no instant lies so far ahead.
+const NEVER_TICKS: u64 = 1 << 57;
 
 const MICRO: u64 = 1_000_000;
 /// Nanoseconds in a tick.
@@ -183,7 +205,7 @@ mod tests {
         }
         for (per_s, burst) in [(0.0, 0), (0.0, 9), (9.0, 0)] {
             let limit = Limit::new(Rate::new(per_s, burst).expect("a rate")).expect("a limit");
-            assert_eq!(limit.slack_ticks, None, "refuses everything");
+            assert!(limit.is_nothing(), "refuses everything");
         }
     }
 }

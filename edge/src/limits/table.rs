@@ -19,7 +19,7 @@
 
 mod file;
 
-use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize};
 
 pub use file::{TableFault, TableOptions};
 
@@ -47,15 +47,17 @@ pub struct Table {
     first_slots: usize,
     /// Segments that this process has seen to be there.
     known: AtomicUsize,
+    /// Words in them, with the header.
+    known_words: AtomicUsize,
     wants_room: AtomicBool,
 }
 
 /// Where a bucket is, for as long as the table lives.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Place(usize);
 
 impl Place {
-    /// No place of any table.
+    /// The table's header, which is nobody's place.
     pub(super) const NONE: Place = Place(0);
 }
 
@@ -80,8 +82,13 @@ pub struct Refused {
 /// Tokens of several levels.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Taken {
-    grants: [Option<Grant>; ASKS_MAX],
+    grants: [Grant; ASKS_MAX],
 }
+
+/// Where an identity was found last, kept with whatever has that identity; so its next request
+/// need not look for it. One that is out of date does no harm: a slot says whose it is.
+#[derive(Debug, Default)]
+pub struct Hint(AtomicU32);
 
 /// Most limits of one request.
 pub const ASKS_MAX: usize = 8;
@@ -102,12 +109,58 @@ impl Table {
         let segments = self.segments();
         let hash = self.hash(identity);
         // Half of all slots are in the last segment, so it is looked at first.
+        let last = segments.saturating_sub(1);
+        let (at, first, second) = self.slot(hash, last, 0);
+        let (scope, number) = marks(identity);
+        if first.load(Ordering::Acquire) == scope && second.load(Ordering::Acquire) == number {
+            return Some(Place(at)); // as most are
+        }
+        self.place_further(identity, hash, segments)
+    }
+
+    #[cold]
+    fn place_further(&self, identity: Identity, hash: u64, segments: usize) -> Option<Place> {
         for segment in (0..segments).rev() {
             if let Some(place) = self.find(identity, hash, segment) {
                 return Some(place);
             }
         }
         self.insert(identity, hash, segments)
+    }
+
+    /// The slot of `identity`, in a new segment if there is no room; for the control thread.
+    pub(super) fn place_or_grow(&self, identity: Identity) -> Result<Place, TableFault> {
+        loop {
+            match self.place(identity) {
+                Some(place) => return Ok(place),
+                None => self.grow()?,
+            }
+        }
+    }
+
+    /// The slot of `identity`, looked for first where `hint` says, which is brought up to date.
+    #[inline]
+    #[must_use]
+    pub fn place_hinted(&self, identity: Identity, hint: &Hint) -> Option<Place> {
+        let at = hint.0.load(Ordering::Relaxed) as usize;
+        // The hint may be from another table: what is not set aside in this one is not touched.
+        if at != 0 && at + SLOT_WORDS <= self.known_words.load(Ordering::Acquire) {
+            let [first, second] = self.words.run(at);
+            let (scope, number) = marks(identity);
+            if first.load(Ordering::Acquire) == scope && second.load(Ordering::Acquire) == number {
+                return Some(Place(at));
+            }
+        }
+        self.place_and_hint(identity, hint)
+    }
+
+    #[cold]
+    fn place_and_hint(&self, identity: Identity, hint: &Hint) -> Option<Place> {
+        let place = self.place(identity)?;
+        if let Ok(at) = u32::try_from(place.0) {
+            hint.0.store(at, Ordering::Relaxed);
+        }
+        Some(place)
     }
 
     /// The slot of `identity`, if it has one.
@@ -124,28 +177,36 @@ impl Table {
     /// The first limit that has none.
     #[inline]
     pub fn take(&self, now: Mono, asks: &[Ask<'_>]) -> Result<Taken, Refused> {
-        let now = now.0 / TICK_NS;
+        let ticks = now.0 / TICK_NS;
         let mut taken = Taken::default();
-        for (index, ask) in asks.iter().enumerate() {
-            let granted = self.bucket(ask.place).take(ask.limit, now);
-            match (granted, taken.grants.get_mut(index)) {
-                (Ok(grant), Some(room)) => *room = Some(grant),
-                (granted, _) => {
-                    self.undo(asks, &taken);
-                    let empty = granted.err().unwrap_or(Empty { ticks: u64::MAX });
-                    return Err(Refused { index, empty });
-                }
+        for (ask, room) in asks.iter().zip(&mut taken.grants) {
+            match self.bucket(ask.place).take(ask.limit, ticks) {
+                Ok(grant) => *room = grant,
+                Err(empty) => return Err(self.give_back(asks, &taken, empty)),
             }
         }
+        if asks.len() > ASKS_MAX {
+            return Err(self.give_back(asks, &taken, Empty { ticks: u64::MAX }));
+        }
         Ok(taken)
+    }
+
+    /// After `empty`, whose place is behind those that were `taken`.
+    #[cold]
+    #[inline(never)]
+    fn give_back(&self, asks: &[Ask<'_>], taken: &Taken, empty: Empty) -> Refused {
+        self.undo(asks, taken);
+        let index = taken.grants.iter().take_while(|grant| grant.is_one());
+        let index = index.count();
+        Refused { index, empty }
     }
 
     /// Gives back what [`Table::take`] took for `asks`.
     #[cold]
     pub fn undo(&self, asks: &[Ask<'_>], taken: &Taken) {
         for (ask, grant) in asks.iter().zip(&taken.grants) {
-            if let Some(grant) = grant {
-                self.bucket(ask.place).undo(grant);
+            if grant.is_one() {
+                self.bucket(ask.place).undo(*grant, ask.limit);
             }
         }
     }
@@ -166,9 +227,10 @@ impl Table {
 
     #[inline]
     fn bucket(&self, place: Place) -> Bucket<'_> {
+        let [_, _, until, pace] = self.words.run(place.0);
         Bucket {
-            until: self.words.word(place.0 + 2),
-            pace: self.words.word(place.0 + 3),
+            until,
+            pace,
             empty_since: self.empty_since,
         }
     }
@@ -212,7 +274,8 @@ impl Table {
         let within = (hash as usize).wrapping_add(nth) & (slots - 1);
         let slot = slots_of(self.first_slots, segment) + within;
         let at = HEADER_WORDS + slot * SLOT_WORDS;
-        (at, self.words.word(at), self.words.word(at + 1))
+        let [first, second] = self.words.run(at);
+        (at, first, second)
     }
 
     #[inline]
@@ -252,18 +315,22 @@ impl Table {
     /// Where in a segment an identity is looked for first. The seeds are the table's own, so that
     /// nobody outside can aim.
     #[inline]
-    fn hash(&self, identity: Identity) -> u64 {
+    pub(super) fn hash(&self, identity: Identity) -> u64 {
         let [one, two] = self.seeds;
         fold(fold(identity.number ^ one, identity.scope ^ two), one | 1)
     }
 }
 
 impl Taken {
-    /// The fewest tokens that a level has left, with its position.
+    /// The fewest tokens that one of `asks`, for which these were taken at `now`, has left, with
+    /// its position.
     #[must_use]
-    pub fn least(&self) -> Option<(usize, u64)> {
-        let left = self.grants.iter().enumerate();
-        left.filter_map(|(index, grant)| Some((index, (*grant)?.left)))
+    pub fn least(&self, now: Mono, asks: &[Ask<'_>]) -> Option<(usize, u64)> {
+        let ticks = now.0 / TICK_NS;
+        let lefts = asks.iter().zip(&self.grants);
+        lefts
+            .map(|(ask, grant)| grant.left(ask.limit, ticks))
+            .enumerate()
             .min_by_key(|(_, left)| *left)
     }
 }

@@ -248,6 +248,12 @@ impl Exchange {
         self.answer_bytes.clear();
     }
 
+    /// The client's address; `peer` is the connection's.
+    #[must_use]
+    pub fn source(&self, peer: &Peer) -> IpAddr {
+        self.told.as_ref().map_or(peer.ip, |told| told.ip)
+    }
+
     /// The client's address as text; `peer` is the connection's.
     #[must_use]
     pub fn source_ip<'a>(&'a self, peer: &'a Peer) -> &'a [u8] {

@@ -8,7 +8,7 @@
 use std::io::Write;
 
 use super::{
-    exchange::Exchange,
+    exchange::{Exchange, Peer},
     fault::Fault,
     local::{Local, Serving},
 };
@@ -40,29 +40,33 @@ impl LimitUse {
 
 /// Lets a request go on, or refuses it.
 #[inline]
-pub(super) fn limit(local: &Local, serving: &Serving, x: &mut Exchange) -> Result<(), Fault> {
+pub(super) fn limit(
+    local: &Local,
+    serving: &Serving,
+    peer: &Peer,
+    x: &mut Exchange,
+) -> Result<(), Fault> {
     match &serving.gate {
         None => Ok(()),
         Some(gate) => {
             let Some(route) = x.route else { return Ok(()) };
             let fields = x.head.fields.all(Known::XApiKey);
             let value = fields.last().map(|field| x.text(field.value));
+            let throttle = serving.plan.throttle.as_ref();
+            let shows = throttle.is_some_and(|plan| plan.headers);
+            let clients = throttle.and_then(|plan| plan.clients.as_ref());
             let caller = Caller {
                 route: route.0 as usize,
+                client: clients.and_then(|clients| clients.counts(x.source(peer))),
                 key: value,
                 now: local.core.now(),
                 wall: local.core.wall(),
+                tells: shows,
             };
-            let passed = gate.pass(&local.directory(), &caller);
-            let shows = serving
-                .plan
-                .throttle
-                .as_ref()
-                .is_some_and(|plan| plan.headers);
-            match passed {
+            match gate.pass(&local.directory(), &caller) {
                 Ok(passed) => {
                     x.limits.key = passed.key;
-                    if let Some(at) = passed.tightest.filter(|_| shows) {
+                    if let Some(at) = passed.tightest {
                         write_lines(&at, &mut x.limits.lines);
                     }
                     Ok(())
@@ -109,7 +113,8 @@ fn metric(level: Option<Level>) -> Metric {
         Some(Level::Stage) => Metric::ThrottledStage,
         Some(Level::Method) => Metric::ThrottledMethod,
         Some(Level::UsageMethod | Level::UsageKey | Level::Quota) => Metric::ThrottledKey,
-        Some(Level::Client) | None => Metric::ThrottledOther,
+        Some(Level::Client) => Metric::ThrottledClient,
+        None => Metric::ThrottledOther,
     }
 }
 

@@ -187,7 +187,7 @@ fn decide(
         Err(fault) => return refuse(local, conn, x, fault),
     };
     let passed = resolved.and_then(|integration| {
-        limit(local, serving, x)?;
+        limit(local, serving, peer, x)?;
         Ok(integration)
     });
     go_on(local, serving, conn, *peer, x, passed, (body, carry))
@@ -235,7 +235,7 @@ async fn lease(
     while limited == Err(Fault::AwaitsLease) && local.core.now() < deadline {
         let look_at = local.core.now().plus_ms(LEASE_LOOK_MS);
         local.core.sleep_until(look_at).await;
-        limited = limit(local, serving, x);
+        limited = limit(local, serving, &peer, x);
     }
     let route = x.route.and_then(|route| serving.plan.route(route));
     let passed = match (limited, route) {

@@ -51,6 +51,7 @@ pub fn compile(settings: &Settings, apis: &[Api], revision: u64) -> Result<Compi
     let cache = cache::region(settings, &mut reporter);
     let policies = cache::policies(settings, &mut reporter);
     let account = throttle::account(settings, &mut reporter);
+    let clients = throttle::clients(settings, &mut reporter);
     let mut origins = OriginTable::new(settings, &mut reporter);
     let mut served = apis::Served::default();
     for (index, (api, source)) in apis.iter().zip(&settings.apis).enumerate() {
@@ -64,7 +65,7 @@ pub fn compile(settings: &Settings, apis: &[Api], revision: u64) -> Result<Compi
             &mut findings,
         );
     }
-    let throttle = throttle::plan(settings, &served.routes);
+    let throttle = throttle::plan(settings, &served.routes, clients);
     let hosts = places::assign(settings, &mut served, &mut findings);
     let origins = origins.finish(&mut findings);
     if !findings.errors.is_empty() {

@@ -32,7 +32,7 @@ pub use listen::{
     LogSink, NetworkSet, ProcessPlan, ServerPlan,
 };
 pub use stage::{IntegrationPlan, RouteFacts, RoutePlan, StagePlan};
-pub use throttle::ThrottlePlan;
+pub use throttle::{ClientPlan, ThrottlePlan};
 
 /// One revision of the configuration, ready to serve.
 #[derive(Debug)]

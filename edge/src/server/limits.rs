@@ -120,7 +120,10 @@ impl LimitsHome {
             None => Arc::new(self.open(throttle.path.as_ref())?),
         };
         let routes = plan.routes.iter().map(|route| &route.limits);
-        let gate = Gate::new(&table, &self.0.leases, routes)?;
+        let mut gate = Gate::new(&table, &self.0.leases, routes)?;
+        if let Some(clients) = &throttle.clients {
+            gate = gate.with_clients(&clients.limit)?;
+        }
         *home = Some((throttle.path.clone(), table));
         Ok(Some(Arc::new(gate)))
     }

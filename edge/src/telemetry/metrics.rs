@@ -73,6 +73,7 @@ pub enum Metric {
     ThrottledStage,
     ThrottledMethod,
     ThrottledKey,
+    ThrottledClient,
     ThrottledOther,
     CacheHits,
     CacheMisses,

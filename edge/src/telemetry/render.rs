@@ -467,6 +467,7 @@ const CORE_FAMILIES: &[CoreFamily] = &[
             (Metric::ThrottledStage, Some(("level", "stage"))),
             (Metric::ThrottledMethod, Some(("level", "method"))),
             (Metric::ThrottledKey, Some(("level", "key"))),
+            (Metric::ThrottledClient, Some(("level", "client"))),
             (Metric::ThrottledOther, Some(("level", "other"))),
         ],
     ),

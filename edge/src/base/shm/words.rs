@@ -14,7 +14,7 @@ use super::Region;
 pub struct Words {
     map: Region,
     count: usize,
-    void: AtomicU64,
+    void: [AtomicU64; RUN_WORDS_MAX],
 }
 
 impl Words {
@@ -25,7 +25,7 @@ impl Words {
         Words {
             map,
             count,
-            void: AtomicU64::new(0),
+            void: [const { AtomicU64::new(0) }; RUN_WORDS_MAX],
         }
     }
 
@@ -39,18 +39,44 @@ impl Words {
     #[inline]
     #[must_use]
     pub fn word(&self, index: usize) -> &AtomicU64 {
-        if index >= self.count {
-            debug_assert!(false, "word {index} of {}", self.count);
-            return &self.void;
+        let [word] = self.run::<1>(index);
+        word
+    }
+
+    /// `N` words from `index` on, in bounds by one look.
+    #[inline]
+    #[must_use]
+    pub fn run<const N: usize>(&self, index: usize) -> &[AtomicU64; N] {
+        const { assert!(N <= RUN_WORDS_MAX) };
+        if index >= self.count.saturating_sub(N - 1) {
+            return self.nothing(index);
         }
         // SAFETY: in bounds of the map, which lives as long as `self`; a map begins on a page, so
-        // the word is aligned; it is only ever accessed as an atomic.
-        unsafe { AtomicU64::from_ptr(self.map.base().cast::<u64>().add(index).as_ptr()) }
+        // the words are aligned; they are only ever accessed as atomics, which have their layout.
+        unsafe {
+            self.map
+                .base()
+                .cast::<[AtomicU64; N]>()
+                .byte_add(index * WORD_BYTES)
+                .as_ref()
+        }
+    }
+
+    /// Stands for words that are not there.
+    #[cold]
+    fn nothing<const N: usize>(&self, index: usize) -> &[AtomicU64; N] {
+        debug_assert!(false, "{N} words at {index} of {}", self.count);
+        let Some(words) = self.void.first_chunk() else {
+            unreachable!("a run is no longer than that")
+        };
+        words
     }
 }
 
 /// Bytes in a word.
 pub const WORD_BYTES: usize = 8;
+/// Most words of one run.
+const RUN_WORDS_MAX: usize = 8;
 
 #[cfg(test)]
 mod tests {

@@ -72,7 +72,7 @@ fn every_key_is_found_with_its_plan_and_no_other_is() {
             let expected = names[number as usize % 4]
                 .contains(&owner)
                 .then(|| id(owner));
-            let got = found.plan(stage_tag("a1", stage)).map(|plan| plan.id);
+            let got = found.plan(stage_tag("a1", stage)).map(|plan| plan.0.id);
             assert_eq!(got, expected, "{number} {stage}");
         }
         assert!(directory.find(&value(number + 20_000)).is_none());
@@ -87,8 +87,7 @@ fn limits_of_methods_are_found_by_verb_and_path() {
     let keys = [key(&hasher, 1, &["gold"])];
     let directory = Directory::build(hasher, &[plan("gold", &["dev"])], keys).expect("a directory");
     let found = directory.find(&value(1)).expect("found");
-    let plan = found.plan(stage_tag("a1", "dev")).expect("a plan");
-    let stage = plan.stage(stage_tag("a1", "dev")).expect("a stage");
+    let (plan, stage) = found.plan(stage_tag("a1", "dev")).expect("a plan");
     let (limit, _) = stage
         .method_limit(method_tag("GET", "/pets"), found.id)
         .expect("one");
@@ -142,7 +141,7 @@ fn changes_of_keys_and_plans_make_new_directories() {
     let fourth = third.with_plans(&plans).expect("changed");
     let found = fourth.find(&value(10)).expect("found");
     assert_eq!(
-        found.plan(dev).map(|plan| plan.id),
+        found.plan(dev).map(|plan| plan.0.id),
         Some(id("gold")),
         "and back"
     );
@@ -209,4 +208,60 @@ fn what_contradicts_itself_is_refused() {
     for (given, expected) in rows {
         assert_eq!(given, Err(expected));
     }
+}
+
+/// A look-up is given a tag and nothing else, so nothing of a value can steer it.
+const _: fn(&Shard, Tag) -> Option<&Place> = Shard::find;
+
+/// Places that a look-up of `value` compares.
+fn places_compared(directory: &Directory, value: &[u8]) -> usize {
+    let tag = directory.hasher.tag(value).expect("a tag");
+    let places = &directory.shards[shard_of(tag)].places;
+    let from = home(tag, places.len());
+    let order = places[from..].iter().chain(&places[..from]);
+    let before = order.take_while(|place| place.id.is_some() && !place.tag.equals(tag));
+    before.count() + 1
+}
+
+/// How much of a guess is right changes neither where a look-up goes nor how long it is.
+#[test]
+fn the_right_beginning_of_a_value_does_not_show() {
+    let hasher = KeyHasher::new(&[1; 16]);
+    let secret = b"the-value-that-somebody-wants-to-guess-0";
+    let record = |number: u32, value: &[u8]| KeyRecord {
+        id: id(&format!("k{number}")),
+        tag: hasher.tag(value).expect("a tag"),
+        enabled: true,
+        plans: Vec::new(),
+    };
+    let others = (0..20_000_u32).map(|number| record(number, &value(number)));
+    let keys = others.chain([record(99_999, secret)]);
+    let directory = Directory::build(hasher.clone(), &[], keys).expect("built");
+    assert!(directory.find(secret).is_some());
+    let guesses = 400;
+    let mut prng = crate::base::prng::Prng::new(5);
+    let mut means = Vec::new();
+    for right in 0..secret.len() {
+        let (mut all, mut shards) = (0, std::collections::BTreeSet::new());
+        for number in 0..guesses {
+            let mut guess = *secret;
+            for byte in guess.iter_mut().skip(right) {
+                let off = u8::try_from(1 + prng.below(250)).expect("small");
+                *byte = byte.wrapping_add(off); // wrong from here on
+            }
+            assert!(directory.find(&guess).is_none(), "{right} {number}");
+            all += places_compared(&directory, &guess);
+            shards.insert(shard_of(hasher.tag(&guess).expect("a tag")));
+        }
+        means.push(all as f64 / f64::from(guesses));
+        assert!(
+            shards.len() >= 100,
+            "{right}: all in {} shards",
+            shards.len()
+        );
+    }
+    let (first, last) = means.split_at(means.len() / 2);
+    let mean = |part: &[f64]| part.iter().sum::<f64>() / part.len() as f64;
+    let ratio = mean(first) / mean(last);
+    assert!((0.8..1.25).contains(&ratio), "{first:?} {last:?}");
 }

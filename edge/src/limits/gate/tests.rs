@@ -98,9 +98,11 @@ impl World {
     fn ask(&self, route: usize, key: Option<&[u8]>, now: Mono) -> Result<Passed, Refusal> {
         let caller = Caller {
             route,
+            client: None,
             key,
             now,
             wall: WALL,
+            tells: true,
         };
         self.gate.pass(&self.directory, &caller)
     }

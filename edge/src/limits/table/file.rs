@@ -163,6 +163,8 @@ impl Table {
             return known;
         }
         self.known.fetch_max(count, Ordering::AcqRel);
+        let words = bytes_of(self.first_slots, count) / WORD_BYTES;
+        self.known_words.fetch_max(words, Ordering::AcqRel);
         count
     }
 }
@@ -275,6 +277,7 @@ impl Header {
             empty_since: self.empty_since,
             first_slots: self.first_slots,
             known: AtomicUsize::new(0),
+            known_words: AtomicUsize::new(0),
             wants_room: AtomicBool::new(false),
         }
     }

@@ -56,7 +56,7 @@ fn tokens_of_all_levels_are_taken_or_none() {
     let asks = [ask(&table, 1, &WIDE), ask(&table, 2, &TIGHT)];
     let now = Mono(SECOND);
     assert_eq!(
-        table.take(now, &asks).map(|taken| taken.least()),
+        table.take(now, &asks).map(|taken| taken.least(now, &asks)),
         Ok(Some((1, 1)))
     );
     assert!(table.take(now, &asks).is_ok());
@@ -111,4 +111,37 @@ fn hostile_words_never_grant_more_and_never_panic() {
         assert!(granted <= 5, "{granted}");
         let _ = table.peek(now, &asks[0]);
     }
+}
+
+#[test]
+fn a_hint_is_believed_only_where_it_is_right() {
+    let hint = Hint::default();
+    let wide = Table::private(64, [5, 9]).expect("a table");
+    wide.grow().expect("grown");
+    // The last slot of all: a table without that segment must not look there.
+    let last = (0..).map(identity).find(|it| {
+        let place = wide.place(*it).expect("a place");
+        place.0 > HEADER_WORDS + 64 * SLOT_WORDS
+    });
+    let last = last.expect("some lie in the second segment");
+    let place = wide.place_hinted(last, &hint);
+    assert_eq!(place, wide.known_place(last));
+    assert_eq!(wide.place_hinted(last, &hint), place, "by the hint");
+    let (first, _) = marks(last);
+    assert_ne!(first, 0);
+    let narrow = Table::private(64, [6, 9]).expect("a table");
+    let there = narrow.place_hinted(last, &hint).expect("a place");
+    assert!(
+        there.0 < HEADER_WORDS + 64 * SLOT_WORDS,
+        "a place of its own"
+    );
+    assert_eq!(narrow.known_place(last), Some(there));
+    let other = identity(1_000_000);
+    let elsewhere = narrow.place_hinted(other, &hint);
+    assert_eq!(
+        elsewhere,
+        narrow.known_place(other),
+        "another identity's hint"
+    );
+    assert_ne!(elsewhere, Some(there));
 }

@@ -26,6 +26,36 @@ pub struct Throttle {
     pub headers: bool,
     /// The file that is mapped; absent: `limits.table` in the runtime directory.
     pub path: Option<PathBuf>,
+    /// What each client address may do; absent: no limit.
+    pub client: Option<ClientThrottle>,
+}
+
+/// What each client address allows itself, whatever it asks for.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClientThrottle {
+    /// Requests a second.
+    pub rate_limit: f64,
+    /// Requests that may come at once.
+    pub burst_limit: u32,
+    /// Bits of an IPv4 address that count. 32.
+    #[serde(default = "ipv4_prefix")]
+    pub ipv4_prefix: u8,
+    /// Bits of an IPv6 address that count. 64.
+    #[serde(default = "ipv6_prefix")]
+    pub ipv6_prefix: u8,
+    /// CIDRs of those that have no such limit. None.
+    #[serde(default)]
+    pub exempt: Vec<String>,
+}
+
+const fn ipv4_prefix() -> u8 {
+    32
+}
+
+/// What one customer gets at least.
+const fn ipv6_prefix() -> u8 {
+    64
 }
 
 /// Limits that a service has from the start.

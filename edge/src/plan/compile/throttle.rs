@@ -8,11 +8,12 @@
 use super::super::{
     fault::{Document, Findings, Reporter},
     stage::RoutePlan,
-    throttle::ThrottlePlan,
+    throttle::{ClientPlan, ThrottlePlan},
 };
+use super::listen::networks;
 use crate::{
     limits::{
-        Identity, Level, Limit, Rate, RouteLimits, RouteRate,
+        ClientLimit, Identity, Level, Limit, Rate, RouteLimits, RouteRate,
         names::{method_tag, stage_tag},
     },
     model::{
@@ -22,11 +23,40 @@ use crate::{
 };
 
 /// Where limits are counted, if any of `routes` has one.
-pub(super) fn plan(settings: &Settings, routes: &[RoutePlan]) -> Option<ThrottlePlan> {
+pub(super) fn plan(
+    settings: &Settings,
+    routes: &[RoutePlan],
+    clients: Option<ClientPlan>,
+) -> Option<ThrottlePlan> {
     let is_open = routes.iter().all(|route| route.limits.is_open());
-    (!is_open).then(|| ThrottlePlan {
+    (!is_open || clients.is_some()).then(|| ThrottlePlan {
         path: settings.throttle.path.clone(),
         headers: settings.throttle.headers,
+        clients,
+    })
+}
+
+/// The limit of each client address.
+pub(super) fn clients(settings: &Settings, reporter: &mut Reporter<'_>) -> Option<ClientPlan> {
+    let client = settings.throttle.client.as_ref()?;
+    let given = (Some(client.rate_limit), Some(client.burst_limit));
+    let exempt = networks("/throttle/client/exempt", &client.exempt, reporter);
+    let mut prefix = |key: &str, bits: u8, most: u8| {
+        if !(1..=most).contains(&bits) {
+            let message = format!("a prefix has 1 to {most} bits");
+            reporter.error(format!("/throttle/client/{key}"), message, "");
+        }
+    };
+    prefix("ipv4_prefix", client.ipv4_prefix, 32);
+    prefix("ipv6_prefix", client.ipv6_prefix, 128);
+    let limit = pair(given, "/throttle/client", reporter)?;
+    Some(ClientPlan {
+        limit: ClientLimit {
+            limit,
+            ipv4_prefix: client.ipv4_prefix,
+            ipv6_prefix: client.ipv6_prefix,
+        },
+        exempt,
     })
 }
 
