@@ -115,7 +115,11 @@ pub(crate) fn start(
     let name = format!("the gateway ({name})");
     let messages = directory.join("messages.txt");
     let tls = setup.tls.map(Certificate::client_config).transpose()?;
-    let ready = || idle::open_one(address, tls.as_ref()).map(|_| ());
+    let ready = || match setup.throttle {
+        Throttle::Open => idle::open_one(address, tls.as_ref()).map(|_| ()),
+        Throttle::Refuses => idle::ask_one(address, "429"),
+        Throttle::Keyed => idle::ask_one(address, "403"), // it sends no key
+    };
     Server::foreign(cpu, &name, &mut command, address, &messages, &ready)
 }
 

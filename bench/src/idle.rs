@@ -79,6 +79,22 @@ pub(crate) fn open_one(address: SocketAddr, tls: Option<&Arc<ClientConfig>>) -> 
     Ok(Idle::Tls { _held: stream })
 }
 
+/// One request over plain TCP whose answer begins with `status`, as refusals do.
+pub(crate) fn ask_one(address: SocketAddr, status: &str) -> io::Result<()> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(ANSWER_WITHIN))?;
+    let head = format!("GET /dev/items/1 HTTP/1.1\r\nHost: {address}\r\n\r\n");
+    stream.write_all(head.as_bytes())?;
+    let line = format!("HTTP/1.1 {status} ");
+    let mut start = vec![0; line.len()];
+    stream.read_exact(&mut start)?;
+    if start != line.as_bytes() {
+        let start = String::from_utf8_lossy(&start).into_owned();
+        return Err(io::Error::other(format!("it answered {start:?}")));
+    }
+    Ok(())
+}
+
 /// One request, read to the end of its answer.
 fn exchange(stream: &mut (impl Read + Write), address: SocketAddr) -> io::Result<()> {
     let head = format!(
