@@ -133,6 +133,38 @@ fn a_quota_ends_is_extended_and_reported() {
 }
 
 #[test]
+fn what_is_used_without_a_quota_is_counted_too() {
+    let mut gateway = gateway();
+    let line = ["plans", "create", "--name", "p", "--stage", "a1:dev"];
+    let plan = text(&json(&gateway, &line), "id");
+    let key = json(
+        &gateway,
+        &["keys", "create", "--name", "n", "--plan", &plan],
+    );
+    let (key, value) = (text(&key, "id"), text(&key, "value"));
+    let used = |gateway: &Gateway| {
+        let report = json(gateway, &["usage", "report", &plan]);
+        report["values"][&key].to_string()
+    };
+    assert_eq!(spend(&gateway, &value, 5), (5, 200));
+    assert_eq!(used(&gateway), "[[5,null]]", "{}", gateway.log());
+    assert_eq!(spend(&gateway, &value, 3), (3, 200));
+    gateway.restart(libc::SIGKILL); // what was counted is in the table still
+    assert_eq!(spend(&gateway, &value, 2), (2, 200));
+    assert_eq!(used(&gateway), "[[10,null]]", "{}", gateway.log());
+    assert_eq!(used(&gateway), "[[10,null]]", "nothing is counted twice");
+    json(
+        &gateway,
+        &[
+            "plans", "quota", &plan, "--limit", "12", "--period", "MONTH",
+        ],
+    );
+    let (answered, refusal) = spend(&gateway, &value, 20);
+    assert_eq!(refusal, 429, "{}", gateway.log());
+    assert!(answered <= 12, "{answered}");
+}
+
+#[test]
 fn kills_and_upgrades_add_nothing_to_a_quota() {
     let mut gateway = gateway();
     let (_, _, value) = key_with_quota(&gateway, "200");

@@ -186,3 +186,34 @@ fn a_slot_has_one_owner() {
         assert!(one != 0 && other != 0);
     });
 }
+
+#[test]
+fn what_is_counted_is_taken_once() {
+    explore(|| {
+        let word = Arc::new(AtomicU64::new(0));
+        let counting = {
+            let word = Arc::clone(&word);
+            thread::spawn(move || {
+                lease::count(&word, 1);
+                lease::count(&word, 1);
+            })
+        };
+        let first = lease::take_count(&word);
+        lease::count(&word, 1);
+        counting.join().expect("no panic");
+        assert_eq!(first + lease::take_count(&word), 3);
+    });
+}
+
+#[test]
+fn a_count_is_no_lease_and_a_lease_no_count() {
+    explore(|| {
+        let word = AtomicU64::new(0);
+        lease::fill(&word, 20_000, 7);
+        assert_eq!(lease::take_count(&word), 0, "a lease stays");
+        assert_eq!(lease::left(&word, 20_000), 7);
+        assert!(lease::count(&word, 1), "the plan has no quota any more");
+        assert_eq!(lease::left(&word, 20_000), 0);
+        assert_eq!(lease::spend(&word, 20_000, 1), Spent::NeedsLease);
+    });
+}

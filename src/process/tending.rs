@@ -10,7 +10,7 @@ use std::{cell::Cell, rc::Rc};
 
 use tidegate_edge::{
     base::time::{Mono, Wall},
-    limits::{Id, Identity, LeaseSource, Quota, Wish},
+    limits::{Directory, Id, Identity, LeaseSource, Quota, Table, User, Users, Wish},
     server::LimitsHome,
 };
 
@@ -150,7 +150,66 @@ pub(super) fn checkpoint(
     if !spent.is_empty() {
         store.settle(&spent)?;
     }
-    Ok(())
+    write_counts(store, limits, &table, day_at(now))
+}
+
+/// Writes down what was used of plans without a quota. It is taken first, so that a process that
+/// dies in between loses a few seconds of it and counts nothing twice.
+fn write_counts(
+    store: &mut Store,
+    limits: &LimitsHome,
+    table: &Table,
+    day: i64,
+) -> Result<(), StoreError> {
+    let (leases, directory) = (limits.leases(), limits.directory());
+    let users = match leases.users() {
+        Users::Named(users) => users,
+        Users::Any => members(store, &directory)?,
+    };
+    let (mut spent, mut taken) = (Vec::new(), Vec::new());
+    for User { plan, key } in users {
+        let plans = directory.plans();
+        let Some(plan) = plans.iter().find(|known| known.id == plan) else {
+            continue; // it is gone
+        };
+        let Some(place) = table.known_place(plan.identity(key)) else {
+            continue;
+        };
+        let used = leases.take_count(table, place);
+        if used > 0 {
+            taken.push((place, used));
+            let (plan, key) = (plan.id.to_string(), key.to_string());
+            spent.push(Spent {
+                plan,
+                key,
+                day,
+                used,
+                lease: None,
+            });
+        }
+    }
+    if spent.is_empty() {
+        return Ok(());
+    }
+    let written = store.settle(&spent);
+    if written.is_err() {
+        for (place, used) in taken {
+            leases.put_back(table, place, used);
+        }
+    }
+    written
+}
+
+/// All keys of plans without a quota.
+fn members(store: &Store, directory: &Directory) -> Result<Vec<User>, StoreError> {
+    let plans = directory.plans().iter().filter(|plan| plan.quota.is_none());
+    let mut users = Vec::new();
+    for plan in plans {
+        let keys = store.keys_of_plan(&plan.id.to_string())?;
+        let keys = keys.iter().filter_map(|key| Id::parse(key));
+        users.extend(keys.map(|key| User { plan: plan.id, key }));
+    }
+    Ok(users)
 }
 
 fn spent_of(out: Outstanding, used: u64, now: Wall) -> Spent {

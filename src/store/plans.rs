@@ -221,6 +221,17 @@ impl Store {
         ids.iter().map(|id| get(&self.db, id)).collect()
     }
 
+    /// Ids of the keys in a plan; none where there is no such plan.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn keys_of_plan(&self, plan: &str) -> Result<Vec<String>, StoreError> {
+        let sql = "SELECT api_key FROM plan_keys WHERE plan = ?1";
+        let mut statement = self.db.prepare_cached(sql)?;
+        let ids = statement.query_map([plan], |row| row.get(0))?;
+        Ok(ids.collect::<Result<_, _>>()?)
+    }
+
     /// Makes `changes` in their order, all or none.
     ///
     /// # Errors

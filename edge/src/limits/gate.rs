@@ -13,7 +13,7 @@ use super::{
     directory::Directory,
     id::Id,
     lease::{self, Spent},
-    leases::{Leases, Wish, low},
+    leases::{Leases, User, Wish, low},
     level::{Identity, Level},
     rate::{Limit, TICK_NS},
     table::{ASKS_MAX, Ask, Place, Table, TableFault, Taken},
@@ -223,11 +223,8 @@ impl Gate {
             at: None,
             key: Some(key),
         };
-        let mut own = Place::NONE;
-        if plan.limit.is_some() || plan.quota.is_some() {
-            let place = self.table.place_hinted(plan.identity(key), found.hint);
-            own = place.ok_or(full)?;
-        }
+        let own = self.table.place_hinted(plan.identity(key), found.hint);
+        let own = own.ok_or(full)?;
         if let Some(limit) = &plan.limit {
             row.push(Ask { place: own, limit });
             row.has_key = true;
@@ -237,7 +234,12 @@ impl Gate {
             row.push(Ask { place, limit });
         }
         let tightest = match plan.quota {
-            None => self.take(&row, caller, Some(key))?,
+            None => {
+                let tightest = self.take(&row, caller, Some(key))?;
+                let plan = plan.id;
+                self.leases.count(&self.table, own, User { plan, key });
+                tightest
+            }
             Some(quota) => {
                 let wish = Wish {
                     plan: plan.id,

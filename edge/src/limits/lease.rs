@@ -10,7 +10,9 @@
 //! What: a part of a quota that is durably counted as used, to be spent without asking anybody. The
 //! control thread has it counted first and puts it here then; so a crash loses what is left of it
 //! and never gives anything twice. Of those who spend, one sees that little is left and asks for
-//! more. `dry` says that the quota has nothing more to give in this window.
+//! more. `dry` says that the quota has nothing more to give in this window. Where a plan has no quota
+//! the window is 0, which no quota has, and the lower half counts what was used since somebody took
+//! the count.
 //! Shape: functions over one atomic. Units: requests. Ranges: at most two leases are held at once.
 //! Errors: [`Spent`] says what came of it. Source: RELIABILITY section 6; model-checked by
 //! `tests/limits_model.rs`, which includes this file.
@@ -108,6 +110,42 @@ pub(super) fn left(word: &AtomicU64, window: u32) -> u32 {
     }
 }
 
+/// Counts requests of a plan without a quota; true for the first since [`take_count`]. What is left
+/// of a lease of earlier is forgotten.
+#[inline]
+pub(super) fn count(word: &AtomicU64, requests: u64) -> bool {
+    let mut seen = word.load(Ordering::Relaxed);
+    loop {
+        let before = counted(seen);
+        let next = before.saturating_add(requests).min(COUNT);
+        match word.compare_exchange_weak(seen, next, Ordering::AcqRel, Ordering::Acquire) {
+            Ok(_) => return before == 0,
+            Err(there) => seen = there,
+        }
+    }
+}
+
+/// Takes the count; a lease stays as it is.
+pub(super) fn take_count(word: &AtomicU64) -> u64 {
+    let mut seen = word.load(Ordering::Acquire);
+    loop {
+        let count = counted(seen);
+        if count == 0 {
+            return 0;
+        }
+        match word.compare_exchange_weak(seen, 0, Ordering::AcqRel, Ordering::Acquire) {
+            Ok(_) => return count,
+            Err(there) => seen = there,
+        }
+    }
+}
+
+/// The count in a word without a window.
+#[inline]
+const fn counted(word: u64) -> u64 {
+    if word <= COUNT { word } else { 0 }
+}
+
 #[derive(Clone, Copy)]
 struct Lease {
     window: u32,
@@ -143,5 +181,6 @@ impl Lease {
 const ASKED: u64 = 1 << 31;
 const DRY: u64 = 1 << 30;
 const LEFT: u64 = 0xffff;
+const COUNT: u64 = 0xffff_ffff;
 /// Two leases of the greatest size.
 const LEFT_MAX: u32 = 2_000;

@@ -7,6 +7,8 @@
 //! Errors: a source that cannot be asked leaves the quota to what is left of its lease.
 //! Source: RELIABILITY section 6.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use crossbeam::queue::ArrayQueue;
 
 use super::{
@@ -42,19 +44,44 @@ pub trait LeaseSource {
     fn lease(&mut self, wishes: &[Wish], answers: &mut [u32]) -> Result<(), String>;
 }
 
-/// Wishes that wait.
+/// Wishes that wait, and who was counted without a quota.
 #[derive(Debug)]
 pub struct Leases {
     queue: ArrayQueue<Wish>,
+    users: ArrayQueue<User>,
+    /// Somebody was counted whom the queue does not name: before the start, or for want of room.
+    has_unnamed: AtomicBool,
+}
+
+/// A key in a plan without a quota.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct User {
+    /// The usage plan.
+    pub plan: Id,
+    /// The key.
+    pub key: Id,
+}
+
+/// Who was counted since the last call.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Users {
+    /// These.
+    Named(Vec<User>),
+    /// Anybody may have been.
+    Any,
 }
 
 /// Most wishes that wait.
 pub const WISHES_MAX: usize = 4096;
+/// Most users that are named.
+const USERS_MAX: usize = 16_384;
 
 impl Default for Leases {
     fn default() -> Leases {
         Leases {
             queue: ArrayQueue::new(WISHES_MAX),
+            users: ArrayQueue::new(USERS_MAX),
+            has_unnamed: AtomicBool::new(true),
         }
     }
 }
@@ -106,6 +133,38 @@ impl Leases {
     /// More requests for a quota that was extended while it ran, already counted.
     pub fn extend(&self, table: &Table, wish: &Wish, count: u32) {
         lease::fill(table.lease(wish.place), wish.window, count);
+    }
+
+    /// Counts a request of `user` at `place`.
+    #[inline]
+    pub(super) fn count(&self, table: &Table, place: Place, user: User) {
+        if lease::count(table.lease(place), 1) && self.users.push(user).is_err() {
+            self.has_unnamed.store(true, Ordering::Release);
+        }
+    }
+
+    /// Who was counted since the last call; their counts are there for [`Leases::take_count`].
+    #[must_use]
+    pub fn users(&self) -> Users {
+        let is_any = self.has_unnamed.swap(false, Ordering::AcqRel);
+        let named = std::iter::from_fn(|| self.users.pop()).take(USERS_MAX);
+        let named: Vec<User> = named.collect();
+        if is_any {
+            return Users::Any;
+        }
+        Users::Named(named)
+    }
+
+    /// Takes what was counted at `place`.
+    #[must_use]
+    pub fn take_count(&self, table: &Table, place: Place) -> u64 {
+        lease::take_count(table.lease(place))
+    }
+
+    /// Puts back what was taken and could not be written down.
+    pub fn put_back(&self, table: &Table, place: Place, requests: u64) {
+        lease::count(table.lease(place), requests);
+        self.has_unnamed.store(true, Ordering::Release);
     }
 
     /// What `key` has left of its lease: counted as used, but not yet spent.

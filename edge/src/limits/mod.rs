@@ -32,7 +32,7 @@ pub use directory::{
 pub use gate::{Caller, Gate, Passed, Refusal, RouteLimits, RouteRate, Tightest};
 pub use id::Id;
 pub use key::{KeyHasher, Tag};
-pub use leases::{LeaseSource, Leases, Wish};
+pub use leases::{LeaseSource, Leases, User, Users, Wish};
 pub use level::{Identity, Level};
 pub use plans::{UsagePlan, UsagePlans, UsageStage};
 pub use quota::{Period, Quota};
