@@ -6,6 +6,17 @@
 
 mod running;
 
+use std::{
+    io::{Read, Write},
+    net::{SocketAddr, TcpStream},
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
 use running::{gateway::Gateway, scripted::fetch};
 use serde_json::Value;
 
@@ -215,4 +226,76 @@ fn a_restart_refills_nothing_and_others_on_the_host_have_buckets_of_their_own() 
     assert_eq!(ask(&first), [429; 4], "{}", first.log());
     let second = start(); // the same API and stage, by settings elsewhere
     assert_eq!(ask(&second), [200, 200, 200, 429], "{}", second.log());
+}
+
+/// One request whose gateway may die: its status, if it got one.
+fn try_status(address: SocketAddr, value: &str) -> Option<u16> {
+    let mut stream = TcpStream::connect(address).ok()?;
+    stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
+    let head = "GET /dev/pets HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n";
+    let request = format!("{head}x-api-key: {value}\r\n\r\n");
+    stream.write_all(request.as_bytes()).ok()?;
+    let mut text = String::new();
+    stream.read_to_string(&mut text).ok()?;
+    text.split(' ').nth(1)?.parse().ok()
+}
+
+/// Ends the clients, also when the test fails.
+struct Ends<'a>(&'a AtomicBool);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn a_quota_holds_while_its_gateway_is_killed_under_load() {
+    const LIMIT: usize = 3_000;
+    let mut gateway = gateway();
+    let (_, _, value) = key_with_quota(&gateway, &LIMIT.to_string());
+    let address = Mutex::new(gateway.address);
+    let (answered, ends) = (AtomicUsize::new(0), AtomicBool::new(false));
+    let client = || {
+        while !ends.load(Ordering::Relaxed) {
+            let to = *address.lock().expect("no panic");
+            match try_status(to, &value) {
+                Some(200) => {
+                    answered.fetch_add(1, Ordering::Relaxed);
+                }
+                Some(429) => return,
+                Some(other) => panic!("{other}"),
+                None => thread::sleep(Duration::from_millis(2)),
+            }
+        }
+    };
+    thread::scope(|scope| {
+        let _ends = Ends(&ends);
+        let clients: Vec<_> = (0..4).map(|_| scope.spawn(client)).collect();
+        for kill in 1..=4 {
+            let from = answered.load(Ordering::Relaxed);
+            gateway.await_that("the load goes on", |_| {
+                let now = answered.load(Ordering::Relaxed);
+                now >= from + 200 || now + 400 >= LIMIT
+            });
+            gateway.restart(if kill == 3 {
+                libc::SIGTERM
+            } else {
+                libc::SIGKILL
+            });
+            *address.lock().expect("no panic") = gateway.address;
+        }
+        gateway.await_that("the quota is used up", |_| {
+            clients.iter().all(thread::ScopedJoinHandle::is_finished)
+        });
+    });
+    let answered = answered.load(Ordering::Relaxed);
+    assert!(answered <= LIMIT, "{answered} of {LIMIT}");
+    // Each kill may take requests that were spent and not answered, and parts of a lease or two.
+    let lost_max = 4 * (2 * LIMIT / 100 + 8);
+    assert!(
+        answered >= LIMIT - lost_max,
+        "{answered} of {LIMIT}\n{}",
+        gateway.log()
+    );
 }
