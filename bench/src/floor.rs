@@ -230,7 +230,7 @@ impl Bench<'_> {
         }
     }
 
-    /// The stub origin for a body size, started at its first use.
+    /// The bench's origin for a body size, started at its first use.
     fn origin(&mut self, body_bytes: usize) -> io::Result<std::net::SocketAddr> {
         if let Some((_, origin)) = self.origins.iter().find(|(bytes, _)| *bytes == body_bytes) {
             return Ok(origin.address);

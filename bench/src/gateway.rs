@@ -35,7 +35,7 @@ pub(crate) struct Setup<'a> {
     pub(crate) connections_max: Option<u32>,
     /// What stands before every request.
     pub(crate) throttle: Throttle,
-    /// The stub origin behind it.
+    /// The bench's origin, behind it.
     pub(crate) origin: SocketAddr,
 }
 

@@ -1,4 +1,4 @@
-//! What: the stub origin behind every proxy under test: any request head gets the same response.
+//! What: the origin behind every proxy under test: any request head gets the same response.
 //! Shape: per connection, how many bytes of an empty line have been seen (0 to 3).
 //!   What begins with `COUNT` is no request: it is answered with the number of requests so far.
 //! Units: body size in bytes.

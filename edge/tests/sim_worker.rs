@@ -6,7 +6,6 @@
 //! Source: RELIABILITY section 10.
 
 use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -15,6 +14,11 @@ use std::{
 };
 
 use tidegate_edge::sim::{Figures, simulate};
+
+#[path = "common/seeds.rs"]
+mod seeds;
+
+use seeds::{caught, number, pinned, today};
 
 const SEEDS: u64 = 2_000;
 
@@ -26,7 +30,10 @@ fn every_seed_is_served() {
     let count = number("TIDEGATE_SEEDS").unwrap_or(SEEDS);
     let base = number("TIDEGATE_SEED_BASE").unwrap_or_else(today);
     println!("seeds {base} to {} and the pinned ones", base + count);
-    let seeds: Vec<u64> = pinned().into_iter().chain(base..base + count).collect();
+    let seeds: Vec<u64> = pinned(include_str!("seeds.txt"))
+        .into_iter()
+        .chain(base..base + count)
+        .collect();
     let (next, sums) = (AtomicUsize::new(0), Mutex::new(Figures::default()));
     let failures = Mutex::new(Vec::new());
     let threads = thread::available_parallelism().map_or(1, usize::from);
@@ -85,12 +92,7 @@ fn assert_is_rich(sums: &Figures, count: u64) {
 }
 
 fn run(seed: u64) -> Result<Figures, String> {
-    let ran = catch_unwind(AssertUnwindSafe(|| simulate(seed, false)));
-    let report = ran.map_err(|panic| {
-        let text = panic.downcast_ref::<String>().map(String::as_str);
-        let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
-        format!("panic: {}", text.unwrap_or("?"))
-    })?;
+    let report = caught(|| simulate(seed, false))?;
     match report.violation {
         Some(what) => Err(what),
         None => Ok(report.figures),
@@ -104,25 +106,4 @@ fn replay(seed: u64) {
     }
     println!("{:#?} trace {:x}", report.figures, report.trace);
     assert_eq!(report.violation, None, "TIDEGATE_SEED={seed}");
-}
-
-fn number(name: &str) -> Option<u64> {
-    let text = std::env::var(name).ok()?;
-    Some(text.parse().expect("a number"))
-}
-
-fn pinned() -> Vec<u64> {
-    include_str!("seeds.txt")
-        .lines()
-        .filter_map(|line| line.split_whitespace().next())
-        .filter(|word| !word.starts_with('#'))
-        .map(|word| word.parse().expect("a seed"))
-        .collect()
-}
-
-/// Millions of days since 1970: days share no seed.
-#[allow(clippy::disallowed_methods)] // the date only names the seeds, which are printed
-fn today() -> u64 {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    since.map_or(0, |since| since.as_secs() / 86_400) * 1_000_000
 }

@@ -38,7 +38,7 @@ pub(crate) struct Setup<'a> {
     pub(crate) case: &'a Case,
     pub(crate) is_logging: bool,
     pub(crate) cpus: Cpus,
-    /// The stub origin of the case.
+    /// The origin of the case.
     pub(crate) origin: SocketAddr,
     pub(crate) certificate: &'a Certificate,
     pub(crate) tls: Option<&'a Arc<ClientConfig>>,

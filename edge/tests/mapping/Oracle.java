@@ -12,6 +12,7 @@ import org.apache.velocity.VelocityContext;
 import org.apache.velocity.app.VelocityEngine;
 import org.apache.velocity.app.event.*;
 import org.apache.velocity.context.Context;
+import org.apache.velocity.runtime.RuntimeConstants;
 import org.apache.velocity.util.introspection.Info;
 
 public class Oracle {
@@ -197,7 +198,7 @@ public class Oracle {
         VelocityEngine engine = new VelocityEngine();
         engine.setProperty("runtime.log.logsystem.class", "org.apache.velocity.runtime.log.NullLogChute");
         engine.setProperty("eventhandler.invalidreferences.class", "Oracle$Empty");
-        engine.setProperty("velocimacro.library", "");
+        engine.setProperty(RuntimeConstants.VM_LIBRARY, "");
         engine.setProperty("input.encoding", "UTF-8");
         engine.init();
         return engine;
@@ -216,7 +217,7 @@ public class Oracle {
         org.apache.velocity.runtime.RuntimeInstance rt = new org.apache.velocity.runtime.RuntimeInstance();
         rt.setProperty("runtime.log.logsystem.class", "org.apache.velocity.runtime.log.NullLogChute");
         rt.setProperty("eventhandler.invalidreferences.class", "Oracle$Empty");
-        rt.setProperty("velocimacro.library", "");
+        rt.setProperty(RuntimeConstants.VM_LIBRARY, "");
         rt.init();
         org.apache.velocity.Template t = new org.apache.velocity.Template();
         t.setRuntimeServices(rt);
