@@ -14,7 +14,7 @@ use tidegate::{
     source::Source,
 };
 use tidegate_edge::model::{
-    api::{Api, HttpProxy, Integration, Mock, ParameterSource, Passthrough, Place, Verb},
+    api::{Api, Integration, IntegrationKind, ParameterSource, Passthrough, Place, Verb},
     settings::{Health, Limits, Roots, Settings, Workers},
 };
 
@@ -672,18 +672,16 @@ fn a_missing_document_is_placed_in_the_settings() {
     assert!(nothing.report.to_string().contains("cannot be read"));
 }
 
-fn proxy(api: &Api, path: &str, verb: Verb) -> HttpProxy {
-    match integration(api, path, verb) {
-        Integration::HttpProxy(proxy) => proxy,
-        other => panic!("{other:?}"),
-    }
+fn proxy(api: &Api, path: &str, verb: Verb) -> Integration {
+    let found = integration(api, path, verb);
+    assert_eq!(found.kind, IntegrationKind::HttpProxy);
+    found
 }
 
-fn mock(api: &Api, path: &str, verb: Verb) -> Mock {
-    match integration(api, path, verb) {
-        Integration::Mock(mock) => mock,
-        other => panic!("{other:?}"),
-    }
+fn mock(api: &Api, path: &str, verb: Verb) -> Integration {
+    let found = integration(api, path, verb);
+    assert_eq!(found.kind, IntegrationKind::Mock);
+    found
 }
 
 fn integration(api: &Api, path: &str, verb: Verb) -> Integration {
@@ -713,10 +711,10 @@ fn the_petstore_is_read_whole() {
     assert_eq!(welcome.responses[0].status, 200);
     assert_eq!(welcome.responses[0].selection_pattern, None);
     assert_eq!(
-        welcome.responses[0].response_parameters[0].value,
-        "text/plain"
+        welcome.responses[0].parameters[0].source,
+        ParameterSource::Static("text/plain".to_owned())
     );
-    let text = &welcome.responses[0].response_templates[0].text;
+    let text = &welcome.responses[0].templates[0].text;
     assert_eq!(text, "Welcome to the petstore.\n");
 
     let list = proxy(&api, "/pets", Verb::Get);
@@ -753,7 +751,10 @@ fn swagger_in_json_and_merged_yaml_are_read() {
         "the title alone makes it"
     );
     let preflight = mock(&api, "/pets", Verb::Options);
-    assert_eq!(preflight.responses[0].response_parameters[0].value, "*");
+    assert_eq!(
+        preflight.responses[0].parameters[0].source,
+        ParameterSource::Static("*".to_owned())
+    );
     assert_eq!(proxy(&api, "/pets", Verb::Get).http_method, Some(Verb::Get));
 
     let api = sample("httpbin.yaml");

@@ -11,29 +11,27 @@ use tidegate_edge::model::api::Integration;
 #[test]
 fn faulty_apis_are_refused() {
     let late = |timeout_ms| {
-        let Integration::HttpProxy(mut late) = proxy("http://o/", &[]) else {
-            unreachable!("made above");
-        };
+        let mut late = proxy("http://o/", &[]);
         late.timeout_ms = timeout_ms;
-        Integration::HttpProxy(late)
+        late
     };
     let uri = |text: &str| vec![("GET /{id}", proxy(text, &[]))];
     let mapped = |target, source| vec![("GET /{id}", proxy("http://o/{id}", &[(target, source)]))];
     let template = |text: &str| {
         let mock = mock(&[("application/json", text)], &[(None, 200, &[])]);
-        vec![("GET /", Integration::Mock(mock))]
+        vec![("GET /", mock)]
     };
     let pattern = |text: &str| {
         let mock = mock(
             &[("application/json", "{statusCode:200}")],
             &[(Some(text), 200, &[])],
         );
-        vec![("GET /", Integration::Mock(mock))]
+        vec![("GET /", mock)]
     };
-    let twice = Integration::Mock(mock(
+    let twice = mock(
         &[("application/json", "{statusCode:200}")],
         &[(None, 200, &[]), (None, 201, &[])],
-    ));
+    );
     let rows: Vec<(Vec<(&str, Integration)>, &str)> = vec![
         (
             vec![("GET /a", ok_mock()), ("GET /a/", ok_mock())],

@@ -9,7 +9,7 @@ use serde_json::json;
 use tidegate_edge::{
     base::time::Wall,
     integrate::{MockOutcome, RequestParts},
-    model::api::{Integration, Passthrough, ResponseHeader},
+    model::api::{ParameterMapping, ParameterSource, ParameterTarget, Passthrough, Place},
     net::tls::{TlsClock, ticket::TicketKeys},
     origin::EndpointHost,
     plan::{IntegrationPlan, Plan, Resolution, compile},
@@ -474,7 +474,7 @@ fn mocks_answer() {
     for (index, (request, responses, passthrough, asks)) in rows.iter().enumerate() {
         let mut given = mock(request, responses);
         given.passthrough = *passthrough;
-        let apis = [api("a1", vec![("GET /", Integration::Mock(given))])];
+        let apis = [api("a1", vec![("GET /", given)])];
         let plan = plan_of(&settings(json!({})), &apis);
         let IntegrationPlan::Mock(mock) = &plan.routes[0].integration else {
             panic!("no mock");
@@ -504,17 +504,20 @@ fn mock_fields_are_prepared() {
         &[("application/json", "{statusCode:200}")],
         &[(None, 200, &[])],
     );
-    let field = |name: &str, value: &str| ResponseHeader {
-        name: name.to_owned(),
-        value: value.to_owned(),
+    let field = |name: &str, value: &str| ParameterMapping {
+        target: ParameterTarget {
+            place: Place::Header,
+            name: name.to_owned(),
+        },
+        source: ParameterSource::Static(value.to_owned()),
         pointer: format!("/field/{name}"),
     };
-    given.responses[0].response_parameters = vec![
+    given.responses[0].parameters = vec![
         field("Access-Control-Allow-Origin", "*"),
         field("Server", "mine"),
         field("Transfer-Encoding", "chunked"),
     ];
-    let apis = [api("a1", vec![("GET /", Integration::Mock(given.clone()))])];
+    let apis = [api("a1", vec![("GET /", given.clone())])];
     let plan = plan_of(&settings(json!({})), &apis);
     let IntegrationPlan::Mock(mock) = &plan.routes[0].integration else {
         panic!("no mock");
@@ -532,8 +535,8 @@ fn mock_fields_are_prepared() {
         ]
     );
     for (name, value) in [("X Y", "a"), ("X", "a\r\nY: b")] {
-        given.responses[0].response_parameters = vec![field(name, value)];
-        let apis = [api("a1", vec![("GET /", Integration::Mock(given.clone()))])];
+        given.responses[0].parameters = vec![field(name, value)];
+        let apis = [api("a1", vec![("GET /", given.clone())])];
         let findings = findings_of(&settings(json!({})), &apis);
         assert!(findings[0].contains("is no header field"), "{findings:?}");
     }

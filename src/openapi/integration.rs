@@ -6,8 +6,8 @@
 //! Source: the gateway's guide, "x-amazon-apigateway-integration object".
 
 use tidegate_edge::model::api::{
-    CacheKeyPart, CacheKeySource, HttpProxy, Integration, Mock, MockResponse, ParameterMapping,
-    ParameterSource, ParameterTarget, Passthrough, ResponseHeader, Template, Verb,
+    CacheKeyPart, CacheKeySource, Integration, IntegrationKind, IntegrationResponse,
+    ParameterMapping, ParameterSource, ParameterTarget, Passthrough, Template, Verb,
 };
 
 use super::{
@@ -72,8 +72,8 @@ impl<'a> Reader<'a> {
             return None;
         };
         match kind.to_ascii_lowercase().as_str() {
-            "http_proxy" => self.http_proxy(&at).map(Integration::HttpProxy),
-            "mock" => Some(Integration::Mock(self.mock(&at))),
+            "http_proxy" => self.http_proxy(&at),
+            "mock" => Some(self.mock(&at)),
             other => {
                 let member = at.get("type").unwrap_or_else(|| at.clone());
                 let message = if TYPES_UNSERVED.contains(&other) {
@@ -88,7 +88,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn http_proxy(&mut self, at: &Cursor<'a>) -> Option<HttpProxy> {
+    fn http_proxy(&mut self, at: &Cursor<'a>) -> Option<Integration> {
         self.connection(at);
         self.passthrough(at);
         let http_method = self.http_method(at);
@@ -97,14 +97,14 @@ impl<'a> Reader<'a> {
         let cache_key = self.cache_key(at);
         let cache_namespace = self.text_of(at, "cacheNamespace").map(str::to_owned);
         let uri = self.uri(at)?;
-        Some(HttpProxy {
-            pointer: at.pointer.clone(),
+        Some(Integration {
             http_method,
             uri: uri.to_owned(),
             timeout_ms,
             request_parameters,
             cache_key,
             cache_namespace,
+            ..Integration::new(IntegrationKind::HttpProxy, &*at.pointer)
         })
     }
 
@@ -151,9 +151,9 @@ impl<'a> Reader<'a> {
 
     fn timeout_ms(&mut self, at: &Cursor<'a>) -> u32 {
         let Some(member) = at.get("timeoutInMillis") else {
-            return HttpProxy::TIMEOUT_MS_DEFAULT;
+            return Integration::TIMEOUT_MS_DEFAULT;
         };
-        let (min, max) = (HttpProxy::TIMEOUT_MS_MIN, HttpProxy::TIMEOUT_MS_DEFAULT);
+        let (min, max) = (Integration::TIMEOUT_MS_MIN, Integration::TIMEOUT_MS_DEFAULT);
         match member.node.value {
             Value::Integer(number) => {
                 if let Ok(timeout_ms) = u32::try_from(number)
@@ -259,7 +259,11 @@ impl<'a> Reader<'a> {
             "method.request.multivalue",
         ];
         let text = at.text().unwrap_or("");
-        let source = ParameterSource::parse(text);
+        let is_served = |source: &ParameterSource| {
+            use ParameterSource::{Request, Static};
+            matches!(source, Request { .. } | Static(_))
+        };
+        let source = ParameterSource::parse(text).filter(is_served);
         if source.is_none() {
             if UNSERVED.iter().any(|start| text.starts_with(start)) {
                 self.unserved(at, text, "this parameter is not sent");
@@ -290,12 +294,12 @@ impl<'a> Reader<'a> {
         behavior.unwrap_or_default()
     }
 
-    fn mock(&mut self, at: &Cursor<'a>) -> Mock {
-        Mock {
-            pointer: at.pointer.clone(),
+    fn mock(&mut self, at: &Cursor<'a>) -> Integration {
+        Integration {
             passthrough: self.passthrough(at),
             request_templates: self.templates(at, "requestTemplates"),
             responses: self.mock_responses(at),
+            ..Integration::new(IntegrationKind::Mock, &*at.pointer)
         }
     }
 
@@ -330,7 +334,7 @@ impl<'a> Reader<'a> {
         templates
     }
 
-    fn mock_responses(&mut self, at: &Cursor<'a>) -> Vec<MockResponse> {
+    fn mock_responses(&mut self, at: &Cursor<'a>) -> Vec<IntegrationResponse> {
         let Some(table) = at.get("responses") else {
             let hint = "add `responses: {default: {statusCode: \"200\"}}`";
             self.error(
@@ -352,11 +356,12 @@ impl<'a> Reader<'a> {
             let Some(status) = self.status(&row) else {
                 continue;
             };
-            responses.push(MockResponse {
+            responses.push(IntegrationResponse {
                 selection_pattern: (entry.key != "default").then(|| entry.key.clone()),
                 status,
-                response_parameters: self.response_parameters(&row),
-                response_templates: self.templates(&row, "responseTemplates"),
+                content_handling: None,
+                parameters: self.response_parameters(&row),
+                templates: self.templates(&row, "responseTemplates"),
                 pointer: row.pointer,
             });
         }
@@ -381,7 +386,7 @@ impl<'a> Reader<'a> {
         status
     }
 
-    fn response_parameters(&mut self, at: &Cursor<'a>) -> Vec<ResponseHeader> {
+    fn response_parameters(&mut self, at: &Cursor<'a>) -> Vec<ParameterMapping> {
         let Some(table) = at.get("responseParameters") else {
             return Vec::new();
         };
@@ -390,17 +395,16 @@ impl<'a> Reader<'a> {
         }
         let mut headers = Vec::new();
         for (entry, row) in table.members() {
-            let name = entry.key.strip_prefix("method.response.header.");
-            let Some(name) = name.filter(|name| !name.is_empty()) else {
+            let Some(target) = ParameterTarget::parse_response(&entry.key) else {
                 let message = format!("`{}` is no target of a mapping", entry.key);
                 let hint = "write method.response.header.NAME";
                 self.error_at_key(&row, message, Some(hint.to_owned()));
                 continue;
             };
             match ParameterSource::parse(row.text().unwrap_or("")) {
-                Some(ParameterSource::Static(value)) => headers.push(ResponseHeader {
-                    name: name.to_owned(),
-                    value,
+                Some(source @ ParameterSource::Static(_)) => headers.push(ParameterMapping {
+                    target,
+                    source,
                     pointer: row.pointer,
                 }),
                 _ => self.response_source_fault(&row),

@@ -203,6 +203,7 @@ impl<'a> Reader<'a> {
             id: id_of(name),
             name: name.to_owned(),
             resources,
+            ..Api::default()
         }
     }
 

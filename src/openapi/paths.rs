@@ -146,11 +146,9 @@ impl<'a> Reader<'a> {
         };
         let api_key_required = self.needs_key(operation);
         Some(Method {
-            verb,
-            pointer: operation.pointer.clone(),
             parameters,
-            integration: self.integration(&integration)?,
             api_key_required,
+            ..Method::new(verb, &*operation.pointer, self.integration(&integration)?)
         })
     }
 

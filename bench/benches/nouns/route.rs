@@ -9,7 +9,7 @@ use std::hint::black_box;
 
 use serde_json::json;
 use tidegate_edge::{
-    model::api::{Api, Integration, Method, Mock, Passthrough, Resource, Verb as ApiVerb},
+    model::api::{Api, Integration, IntegrationKind, Method, Resource, Verb as ApiVerb},
     plan::{Plan, Resolution, compile},
     route::{Params, Verb},
 };
@@ -69,23 +69,14 @@ fn plan() -> Plan {
         id: "bench".to_owned(),
         name: "Bench".to_owned(),
         resources,
+        ..Api::default()
     };
     compile(&settings, &[api], 1).expect("a plan").plan
 }
 
 fn resource(path: String) -> Resource {
-    let method = Method {
-        verb: ApiVerb::Any,
-        pointer: "/any".to_owned(),
-        parameters: Vec::new(),
-        integration: Integration::Mock(Mock {
-            pointer: "/i".to_owned(),
-            passthrough: Passthrough::WhenNoMatch,
-            request_templates: Vec::new(),
-            responses: Vec::new(),
-        }),
-        api_key_required: false,
-    };
+    let integration = Integration::new(IntegrationKind::Mock, "/i");
+    let method = Method::new(ApiVerb::Any, "/any", integration);
     Resource {
         pointer: format!("/paths{path}"),
         path,

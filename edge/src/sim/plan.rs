@@ -14,8 +14,8 @@ use crate::{
     base::prng::Prng,
     model::{
         api::{
-            Api, HttpProxy, Integration, Method, Mock, MockResponse, ParameterMapping,
-            ParameterSource, ParameterTarget, Passthrough, Resource, Template, Verb,
+            Api, Integration, IntegrationKind, IntegrationResponse, Method, ParameterMapping,
+            ParameterSource, ParameterTarget, Resource, Template, Verb,
         },
         settings::Settings,
     },
@@ -100,36 +100,28 @@ fn api() -> Api {
     let proxied = |place: &str, group: &str| Resource {
         path: format!("/{place}/{{proxy+}}"),
         pointer: format!("/paths/{place}"),
-        methods: vec![method(Integration::HttpProxy(HttpProxy {
-            pointer: "/i".to_owned(),
-            http_method: None,
+        methods: vec![method(Integration {
             uri: format!("http://{group}.test/{place}/{{proxy}}"),
             timeout_ms: INTEGRATION_MS,
             request_parameters: proxy_mapping().into_iter().collect(),
-            cache_key: Vec::new(),
-            cache_namespace: None,
-        }))],
+            ..Integration::new(IntegrationKind::HttpProxy, "/i")
+        })],
     };
     let mock = Resource {
         path: "/mock/{proxy+}".to_owned(),
         pointer: "/paths/mock".to_owned(),
-        methods: vec![method(Integration::Mock(mock()))],
+        methods: vec![method(mock())],
     };
     Api {
         id: "simulated".to_owned(),
         name: "Simulated".to_owned(),
         resources: vec![proxied("a", "alpha"), proxied("b", "beta"), mock],
+        ..Api::default()
     }
 }
 
 fn method(integration: Integration) -> Method {
-    Method {
-        verb: Verb::Any,
-        pointer: "/any".to_owned(),
-        parameters: Vec::new(),
-        integration,
-        api_key_required: false,
-    }
+    Method::new(Verb::Any, "/any", integration)
 }
 
 fn proxy_mapping() -> Option<ParameterMapping> {
@@ -140,23 +132,23 @@ fn proxy_mapping() -> Option<ParameterMapping> {
     })
 }
 
-fn mock() -> Mock {
+fn mock() -> Integration {
     let template = |text: &str| Template {
         content_type: "application/json".to_owned(),
         text: text.to_owned(),
         pointer: "/t".to_owned(),
     };
-    Mock {
-        pointer: "/i".to_owned(),
-        passthrough: Passthrough::WhenNoMatch,
+    Integration {
         request_templates: vec![template("{\"statusCode\": 200}")],
-        responses: vec![MockResponse {
+        responses: vec![IntegrationResponse {
             pointer: "/r".to_owned(),
             selection_pattern: None,
             status: 200,
-            response_parameters: Vec::new(),
-            response_templates: vec![template(MOCK_BODY)],
+            content_handling: None,
+            parameters: Vec::new(),
+            templates: vec![template(MOCK_BODY)],
         }],
+        ..Integration::new(IntegrationKind::Mock, "/i")
     }
 }
 

@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 use tidegate_edge::{
     model::{
         api::{
-            Api, HttpProxy, Integration, Method, Mock, MockResponse, Parameter, ParameterMapping,
-            ParameterSource, ParameterTarget, Passthrough, Place, Resource, Template,
+            Api, Integration, IntegrationKind, IntegrationResponse, Method, Parameter,
+            ParameterMapping, ParameterSource, ParameterTarget, Place, Resource, Template,
             Verb as ModelVerb,
         },
         settings::Settings,
@@ -38,20 +38,17 @@ pub fn api(id: &str, methods: Vec<(&str, Integration)>) -> Api {
             (Place::Header, "X-In"),
             (Place::Header, "Host"),
         ];
+        let declared = declared.into_iter().map(|(place, name)| Parameter {
+            place,
+            name: name.to_owned(),
+            required: false,
+            pointer: String::new(),
+        });
+        let verb_at = format!("{pointer}/{}", verb.to_lowercase());
+        let verb = ModelVerb::parse(verb).expect("verb");
         let method = Method {
-            verb: ModelVerb::parse(verb).expect("verb"),
-            pointer: format!("{pointer}/{}", verb.to_lowercase()),
-            parameters: declared
-                .into_iter()
-                .map(|(place, name)| Parameter {
-                    place,
-                    name: name.to_owned(),
-                    required: false,
-                    pointer: String::new(),
-                })
-                .collect(),
-            integration,
-            api_key_required: false,
+            parameters: declared.collect(),
+            ..Method::new(verb, verb_at, integration)
         };
         match resources.iter_mut().find(|resource| resource.path == path) {
             Some(resource) => resource.methods.push(method),
@@ -66,6 +63,7 @@ pub fn api(id: &str, methods: Vec<(&str, Integration)>) -> Api {
         id: id.to_owned(),
         name: format!("API {id}"),
         resources,
+        ..Api::default()
     }
 }
 
@@ -80,15 +78,11 @@ pub fn proxy(uri: &str, rows: &[(&str, &str)]) -> Integration {
         .expect("source"),
         pointer: format!("/row/{target}"),
     };
-    Integration::HttpProxy(HttpProxy {
-        pointer: "/i".to_owned(),
-        http_method: None,
+    Integration {
         uri: uri.to_owned(),
-        timeout_ms: HttpProxy::TIMEOUT_MS_DEFAULT,
         request_parameters: rows.iter().map(row).collect(),
-        cache_key: Vec::new(),
-        cache_namespace: None,
-    })
+        ..Integration::new(IntegrationKind::HttpProxy, "/i")
+    }
 }
 
 pub fn template(content_type: &str, text: &str) -> Template {
@@ -99,35 +93,38 @@ pub fn template(content_type: &str, text: &str) -> Template {
     }
 }
 
-pub fn mock(request: &[(&str, &str)], responses: &[(Option<&str>, u16, &[(&str, &str)])]) -> Mock {
-    Mock {
-        pointer: "/i".to_owned(),
-        passthrough: Passthrough::WhenNoMatch,
+pub fn mock(
+    request: &[(&str, &str)],
+    responses: &[(Option<&str>, u16, &[(&str, &str)])],
+) -> Integration {
+    Integration {
         request_templates: request
             .iter()
             .map(|(kind, text)| template(kind, text))
             .collect(),
         responses: responses
             .iter()
-            .map(|(pattern, status, bodies)| MockResponse {
+            .map(|(pattern, status, bodies)| IntegrationResponse {
                 pointer: format!("/response/{status}"),
                 selection_pattern: pattern.map(str::to_owned),
                 status: *status,
-                response_parameters: Vec::new(),
-                response_templates: bodies
+                content_handling: None,
+                parameters: Vec::new(),
+                templates: bodies
                     .iter()
                     .map(|(kind, text)| template(kind, text))
                     .collect(),
             })
             .collect(),
+        ..Integration::new(IntegrationKind::Mock, "/i")
     }
 }
 
 pub fn ok_mock() -> Integration {
-    Integration::Mock(mock(
+    mock(
         &[("application/json", "{\"statusCode\": 200}")],
         &[(None, 200, &[("application/json", "{}")])],
-    ))
+    )
 }
 
 pub fn plan_of(settings: &Settings, apis: &[Api]) -> Plan {

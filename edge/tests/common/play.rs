@@ -264,7 +264,6 @@ fn api() -> tidegate_edge::model::api::Api {
         &[("application/json", "{\"statusCode\": 200}")],
         &[(None, 200, &[("application/json", "{\"mock\": true}")])],
     );
-    let mock = tidegate_edge::model::api::Integration::Mock(mock);
     let mut api = documents::api(
         "a",
         vec![

@@ -22,7 +22,7 @@ use super::{
 use crate::{
     limits::RouteRate,
     model::{
-        api::{self, Api, Integration, Method, Resource},
+        api::{self, Api, IntegrationKind, Method, Resource},
         settings::{ApiSource, Limits, Settings},
     },
     route::{InsertFault, Part, RouteIndex, StageIndex, TreeBuilder, Verb, VerbKey, pattern},
@@ -245,22 +245,30 @@ impl<'b> StageBuilder<'b> {
                 findings: &mut *self.findings,
             },
         };
-        let integration = match &method.integration {
-            Integration::HttpProxy(proxy) => {
-                http_proxy::compile(proxy, &mut scope).map(IntegrationPlan::HttpProxy)
+        let described = &method.integration;
+        let integration = match described.kind {
+            IntegrationKind::HttpProxy => {
+                http_proxy::compile(described, &mut scope).map(IntegrationPlan::HttpProxy)
             }
-            Integration::Mock(mock) => mock::compile(mock, &mut scope).map(IntegrationPlan::Mock),
+            IntegrationKind::Mock => {
+                mock::compile(described, &mut scope).map(IntegrationPlan::Mock)
+            }
+            other => {
+                let message = format!("integrations of type `{}` are not served", other.as_str());
+                scope.reporter.error(&*described.pointer, message, "");
+                None
+            }
         };
-        let cache = match &method.integration {
-            Integration::HttpProxy(proxy) => cache::route(
+        let cache = match described.kind {
+            IntegrationKind::Mock => None, // it costs nothing to make anew
+            _ => cache::route(
                 self.source,
                 self.name,
                 &resource.path,
-                proxy,
+                described,
                 self.policies,
                 &mut scope,
             ),
-            Integration::Mock(_) => None, // it costs nothing to make anew
         };
         let limits = throttle::route(
             self.api,

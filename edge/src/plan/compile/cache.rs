@@ -23,7 +23,7 @@ use crate::{
     },
     integrate::Source,
     model::{
-        api::{CacheKeyPart, CacheKeySource, HttpProxy, Resource, Verb},
+        api::{CacheKeyPart, CacheKeySource, Integration, Resource, Verb},
         settings::{ApiSource, Cache, CachePolicy, Choice, MethodCache, Settings, StageCache},
     },
 };
@@ -329,7 +329,7 @@ pub(super) fn route(
     source: &ApiSource,
     stage: &str,
     resource: &str,
-    proxy: &HttpProxy,
+    proxy: &Integration,
     policies: &Policies,
     scope: &mut MethodScope<'_, '_>,
 ) -> Option<RouteCache> {
@@ -382,7 +382,7 @@ fn row_of<'c>(cache: &'c StageCache, resource: &str, verb: Verb) -> Option<&'c M
 /// Where the value of a key's part comes from.
 fn key_source(
     part: &CacheKeyPart,
-    proxy: &HttpProxy,
+    proxy: &Integration,
     scope: &mut MethodScope<'_, '_>,
 ) -> Option<Source> {
     match &part.source {

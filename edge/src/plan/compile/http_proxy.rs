@@ -17,11 +17,14 @@ use crate::{
         encode::encoded,
         http_proxy::{HeaderMap, HttpProxyPlan, QueryPair, Segment, Source},
     },
-    model::api::{HttpProxy, ParameterMapping, ParameterSource, Place},
+    model::api::{Integration, ParameterMapping, ParameterSource, Place},
     route::VerbKey,
 };
 
-pub(super) fn compile(proxy: &HttpProxy, scope: &mut MethodScope<'_, '_>) -> Option<HttpProxyPlan> {
+pub(super) fn compile(
+    proxy: &Integration,
+    scope: &mut MethodScope<'_, '_>,
+) -> Option<HttpProxyPlan> {
     let timeout_ms = timeout_ms(proxy, scope);
     let mappings = mappings(proxy, scope);
     let text = proxy.uri_for_stage(scope.stage_variables);
@@ -71,7 +74,7 @@ pub(super) fn compile(proxy: &HttpProxy, scope: &mut MethodScope<'_, '_>) -> Opt
 /// The rows of `requestParameters` that are in order.
 type Mappings<'p> = BTreeMap<(Place, &'p str), (Source, &'p ParameterMapping)>;
 
-fn mappings<'p>(proxy: &'p HttpProxy, scope: &mut MethodScope<'_, '_>) -> Mappings<'p> {
+fn mappings<'p>(proxy: &'p Integration, scope: &mut MethodScope<'_, '_>) -> Mappings<'p> {
     let mut mappings = Mappings::new();
     for row in &proxy.request_parameters {
         let Some(source) = source(row, scope) else {
@@ -91,6 +94,11 @@ pub(super) fn source(row: &ParameterMapping, scope: &mut MethodScope<'_, '_>) ->
         ParameterSource::Static(text) => Some(Source::Static(text.as_bytes().into())),
         ParameterSource::Request { place, name } => {
             request_source(*place, name, &row.pointer, scope)
+        }
+        other => {
+            let message = format!("`{other}` is not served here yet; the row has no effect");
+            scope.reporter.warning(&*row.pointer, message, "");
+            None
         }
     }
 }
@@ -138,7 +146,7 @@ pub(super) fn request_source(
 
 /// A URI's path or query on the way to segments.
 struct Template<'t> {
-    proxy: &'t HttpProxy,
+    proxy: &'t Integration,
     mappings: &'t Mappings<'t>,
     /// Names that stand in the URI.
     named: BTreeSet<String>,
@@ -230,7 +238,7 @@ fn pairs(mappings: &Mappings<'_>) -> Box<[QueryPair]> {
 
 /// Mapped fields, and what `Host` says.
 fn headers(
-    proxy: &HttpProxy,
+    proxy: &Integration,
     mappings: &Mappings<'_>,
     authority: &Authority,
     scope: &mut MethodScope<'_, '_>,
@@ -280,14 +288,14 @@ fn headers(
     (headers.into(), host)
 }
 
-fn timeout_ms(proxy: &HttpProxy, scope: &mut MethodScope<'_, '_>) -> u32 {
+fn timeout_ms(proxy: &Integration, scope: &mut MethodScope<'_, '_>) -> u32 {
     let limit = scope.limits.integration_ms;
-    let max = limit.max(HttpProxy::TIMEOUT_MS_DEFAULT);
-    if !(HttpProxy::TIMEOUT_MS_MIN..=max).contains(&proxy.timeout_ms) {
+    let max = limit.max(Integration::TIMEOUT_MS_DEFAULT);
+    if !(Integration::TIMEOUT_MS_MIN..=max).contains(&proxy.timeout_ms) {
         let message = format!(
             "timeoutInMillis is {}, outside {} to {max}",
             proxy.timeout_ms,
-            HttpProxy::TIMEOUT_MS_MIN
+            Integration::TIMEOUT_MS_MIN
         );
         let hint = "longer waits need a larger `limits.integration_ms`";
         scope.reporter.error(proxy.timeout_pointer(), message, hint);
@@ -296,7 +304,7 @@ fn timeout_ms(proxy: &HttpProxy, scope: &mut MethodScope<'_, '_>) -> u32 {
 }
 
 fn origin(
-    proxy: &HttpProxy,
+    proxy: &Integration,
     authority: &Authority,
     scope: &mut MethodScope<'_, '_>,
 ) -> crate::origin::OriginIndex {

@@ -13,12 +13,14 @@ use regex_automata::{
 
 use super::{super::lenient, apis::MethodScope, http_proxy, listen::is_token};
 use crate::integrate::mock::{MockAnswer, MockBody, MockPlan, Selection};
-use crate::model::api::{Mock, MockResponse, Passthrough, ResponseHeader, Template};
+use crate::model::api::{
+    Integration, IntegrationResponse, ParameterMapping, ParameterSource, Passthrough, Template,
+};
 
 /// Most bytes a compiled selection pattern may take.
 const PATTERN_BYTES_MAX: usize = 256 * 1024;
 
-pub(super) fn compile(mock: &Mock, scope: &mut MethodScope<'_, '_>) -> Option<MockPlan> {
+pub(super) fn compile(mock: &Integration, scope: &mut MethodScope<'_, '_>) -> Option<MockPlan> {
     let choices = choices(mock, scope);
     let answers = mock
         .responses
@@ -56,7 +58,7 @@ struct Choice {
     pattern: Option<Regex>,
 }
 
-fn choices(mock: &Mock, scope: &mut MethodScope<'_, '_>) -> Vec<Choice> {
+fn choices(mock: &Integration, scope: &mut MethodScope<'_, '_>) -> Vec<Choice> {
     let mut choices: Vec<Choice> = Vec::new();
     for (answer, response) in mock.responses.iter().enumerate() {
         let pattern = match response.selection_pattern.as_deref() {
@@ -140,7 +142,7 @@ fn selection(
     }
 }
 
-fn answer(response: &MockResponse, scope: &mut MethodScope<'_, '_>) -> MockAnswer {
+fn answer(response: &IntegrationResponse, scope: &mut MethodScope<'_, '_>) -> MockAnswer {
     if !(200..=599).contains(&response.status) {
         let message = format!("{} is no status of a final answer", response.status);
         scope
@@ -148,7 +150,7 @@ fn answer(response: &MockResponse, scope: &mut MethodScope<'_, '_>) -> MockAnswe
             .error(&*response.pointer, message, "use 200 to 599");
     }
     let mut fields: Vec<(Box<str>, Box<str>)> = Vec::new();
-    for header in &response.response_parameters {
+    for header in &response.parameters {
         if let Some(field) = field(header, scope) {
             fields.push(field);
         }
@@ -160,16 +162,20 @@ fn answer(response: &MockResponse, scope: &mut MethodScope<'_, '_>) -> MockAnswe
     MockAnswer {
         status: response.status,
         fields: fields.into(),
-        bodies: response.response_templates.iter().map(body).collect(),
+        bodies: response.templates.iter().map(body).collect(),
     }
 }
 
-fn field(header: &ResponseHeader, scope: &mut MethodScope<'_, '_>) -> Option<(Box<str>, Box<str>)> {
-    let ResponseHeader {
-        name,
-        value,
-        pointer,
-    } = header;
+fn field(row: &ParameterMapping, scope: &mut MethodScope<'_, '_>) -> Option<(Box<str>, Box<str>)> {
+    let (name, pointer) = (&row.target.name, &row.pointer);
+    let ParameterSource::Static(value) = &row.source else {
+        let message = format!(
+            "`{}` is not served here yet; the row has no effect",
+            row.source
+        );
+        scope.reporter.warning(&**pointer, message, "");
+        return None;
+    };
     if !is_token(name) || !http_proxy::is_field_value(value) {
         let message = format!("`{name}: {value}` is no header field");
         scope

@@ -15,8 +15,8 @@ use crate::{
     cache::{Store, StoreOptions},
     model::{
         api::{
-            Api, CacheKeyPart, CacheKeySource, HttpProxy, Integration, Method, ParameterMapping,
-            ParameterSource, ParameterTarget, Resource, Verb,
+            Api, CacheKeyPart, CacheKeySource, Integration, IntegrationKind, Method,
+            ParameterMapping, ParameterSource, ParameterTarget, Resource, Verb,
         },
         settings::Settings,
     },
@@ -122,23 +122,19 @@ fn api(site: Site) -> Api {
             path: "/{proxy+}".to_owned(),
             pointer: "/paths/proxy".to_owned(),
             methods: [Verb::Get, Verb::Any]
-                .map(|verb| Method {
-                    verb,
-                    pointer: "/any".to_owned(),
-                    parameters: Vec::new(),
-                    integration: Integration::HttpProxy(HttpProxy {
-                        pointer: "/i".to_owned(),
-                        http_method: None,
+                .map(|verb| {
+                    let integration = Integration {
                         uri: format!("http://origin.test/{site:?}/{{proxy}}"),
                         timeout_ms: INTEGRATION_MS,
                         request_parameters: mapping().into_iter().collect(),
                         cache_key: path.clone().map(part).into_iter().collect(),
-                        cache_namespace: None,
-                    }),
-                    api_key_required: false,
+                        ..Integration::new(IntegrationKind::HttpProxy, "/i")
+                    };
+                    Method::new(verb, "/any", integration)
                 })
                 .into(),
         }],
+        ..Api::default()
     }
 }
 
