@@ -1,8 +1,9 @@
-//! OpenAPI 3.0, 3.1 and Swagger 2 documents into the model.
+//! OpenAPI 3.0, 3.1 and Swagger 2 documents into the model, and out of it again.
 //!
 //! Shape: [`import`] walks a tree once, with a file per noun; the [`Document`] stays beside the
 //! [`Api`], so that pointers of later problems become lines and columns. Every
-//! `x-amazon-apigateway-*` member ends in the model or in the report.
+//! `x-amazon-apigateway-*` member ends in the model or in the report. [`export`] goes the other
+//! way.
 //! Units: none of its own.
 //! Errors: everything wrong at once. What is kept and refuses calls, or has no effect here, is a
 //! warning with its pointer; descriptions pass in silence and come back in exports.
@@ -21,6 +22,7 @@ use crate::{
 
 mod authorizers;
 mod endpoint;
+pub mod export;
 mod gateway_responses;
 mod integration;
 mod mapping;

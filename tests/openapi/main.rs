@@ -3,4 +3,6 @@
 //! Shape: one module per command. Units: none. Errors: a row that differs prints both sides.
 //! Source: Amazon API Gateway developer guide, "OpenAPI extensions"; `configs/openapi`.
 
+mod export;
 mod import;
+mod models;
