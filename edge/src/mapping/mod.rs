@@ -8,6 +8,7 @@
 //! JsonPath, and the Amazon API Gateway developer guide, "mapping template reference".
 
 mod error;
+pub mod gateway_response;
 mod inputs;
 mod json;
 mod json_path;
@@ -16,11 +17,13 @@ mod pattern;
 mod print;
 mod run;
 mod value;
+mod variables;
 mod vtl;
 
 pub use error::{Fault, RenderError, TemplateError};
 pub use inputs::{ContextValue, Inputs, Overrides, Pairs};
 pub use meter::STEPS_MAX;
+pub use variables::{ParameterPlace, Variables};
 
 use value::{Heap, Value};
 use vtl::program::Program;
