@@ -6,6 +6,7 @@
 
 pub mod content;
 pub(crate) mod encode;
+pub mod function;
 pub mod headers;
 pub mod http_proxy;
 pub mod mock;
