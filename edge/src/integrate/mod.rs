@@ -11,6 +11,7 @@ pub mod headers;
 pub mod http_proxy;
 pub mod mock;
 mod mock_status;
+pub mod parameter;
 pub mod selection;
 
 pub use http_proxy::{HeaderMap, HttpProxyPlan, RequestParts, Source, TargetFault};
