@@ -1,10 +1,12 @@
 //! Level 6: what a method does: http, functions, mock.
 //!
 //! What it is: one file per integration type, holding what the plan compiles it to and what it
-//! does with values; and what several of them share: header rules, payload conversions, choice of
-//! the answer. Nothing here awaits or sees an exchange; the pipeline does.
+//! does with values; and what several of them share: header rules, payload conversions, content
+//! codings, choice of the answer. Nothing here awaits or sees an exchange; the pipeline does.
 
+pub mod compression;
 pub mod content;
+pub mod cors;
 pub(crate) mod encode;
 pub mod function;
 pub mod headers;

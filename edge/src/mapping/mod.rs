@@ -10,6 +10,7 @@
 
 mod document;
 mod error;
+pub mod gateway_response;
 mod inputs;
 mod json;
 mod json_path;
