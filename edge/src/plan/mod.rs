@@ -8,7 +8,6 @@
 pub mod cache;
 pub mod compile;
 pub mod fault;
-mod lenient;
 pub mod listen;
 pub mod stage;
 pub mod throttle;
