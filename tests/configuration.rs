@@ -781,9 +781,44 @@ fn faulty_caches_are_placed() {
             "[cache.policies.p]\ncookies = { only = [\"\"] }\n",
             &[(5, 1, E, "as requests have it")],
         ),
+        ("stage_cache = { capacity = \"0.5\" }\n[cache]\n", &[]),
+        ("stage_cache = { capacity = \"64 MiB\" }\n[cache]\n", &[]),
         (
-            "stage_cache = { capacity = \"0.5\" }\n[cache]\n",
-            &[(4, 28, E, "make `[cache] capacity` the sum")],
+            "stage_cache = { capacity = { dev = \"237\" } }\n[cache]\n",
+            &[],
+        ),
+        (
+            "stage_cache = { capacity = \"0.5\" }\n",
+            &[(4, 1, E, "add a `[cache]` table")],
+        ),
+        (
+            "stage_cache = { capacity = \"63 MiB\" }\n[cache]\n",
+            &[(4, 28, E, "from 64 MiB to 237 GiB")],
+        ),
+        (
+            "stage_cache = { capacity = \"238 GiB\" }\n[cache]\n",
+            &[(4, 28, E, "from 64 MiB to 237 GiB")],
+        ),
+        (
+            "stage_cache = { capacity = \"0.4\" }\n[cache]\n",
+            &[(4, 28, E, "stage size: 0.5, 1.6")],
+        ),
+        (
+            "stage_cache = { capacity = { dev = \"1 GB\" } }\n[cache]\n",
+            &[(4, 36, E, "stage size: 0.5, 1.6")],
+        ),
+        (
+            "stage_cache = { capacity = { prod = \"0.5\" } }\n[cache]\n",
+            &[(4, 37, E, "it is for dev")],
+        ),
+        (
+            "stages = [\"a\", \"b\"]\nstage_cache = { stages = [\"b\"], capacity = { a = \"0.5\" } }\n\
+             [cache]\n",
+            &[(5, 50, E, "it is for b")],
+        ),
+        (
+            "stage_cache = { capacity = 1 }\n[cache]\n",
+            &[(4, 28, E, "a text, or a table of texts by stage")],
         ),
     ];
     for (more, expected) in rows {

@@ -17,6 +17,7 @@ pub mod listeners;
 pub mod load;
 mod manager;
 mod memory;
+pub mod regions;
 mod reload;
 mod scrape;
 mod start;

@@ -17,7 +17,7 @@ pub mod plans;
 pub mod throttle;
 
 pub use self::{
-    cache::{Cache, CachePolicy, Choice, MethodCache, StageCache, Unauthorized},
+    cache::{Cache, CachePolicy, Choice, MethodCache, StageCache, StageCapacity, Unauthorized},
     limits::Limits,
     origin::{Balance, Ejection, Endpoint, Health, Origin, OriginTls, Roots},
     plans::{ApiKey, PlanQuota, PlanStage, PlanThrottle, UsagePlan},

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use super::{
     super::{
-        cache::{stage_namespace, stage_scope},
+        cache::{RegionPlan, stage_namespace, stage_scope},
         fault::{Document, Findings, Reporter, pointer_part},
         stage::{IntegrationPlan, RoutePlan, StagePlan},
     },
@@ -33,6 +33,8 @@ use crate::{
 pub(super) struct Served {
     pub(super) stages: Vec<StagePlan>,
     pub(super) routes: Vec<RoutePlan>,
+    /// Of single stages; the common one stands before them.
+    pub(super) regions: Vec<RegionPlan>,
     ids: BTreeMap<String, usize>,
 }
 
@@ -66,7 +68,8 @@ pub(super) fn compile(
             name,
             api,
             source,
-            limits: &settings.limits,
+            settings,
+            at: index,
             policies,
             account,
             origins: &mut *origins,
@@ -77,6 +80,7 @@ pub(super) fn compile(
             },
             index: StageIndex(u32::try_from(served.stages.len()).expect("few stages")),
             routes: &mut served.routes,
+            regions: &mut served.regions,
             pointers: Vec::new(),
             tree: TreeBuilder::new(),
         };
@@ -174,13 +178,16 @@ struct StageBuilder<'b> {
     name: &'b str,
     api: &'b Api,
     source: &'b ApiSource,
-    limits: &'b Limits,
+    settings: &'b Settings,
+    /// Position of the API in the settings.
+    at: usize,
     policies: &'b Policies,
     account: Option<RouteRate>,
     origins: &'b mut OriginTable,
     findings: &'b mut Findings,
     index: StageIndex,
     routes: &'b mut Vec<RoutePlan>,
+    regions: &'b mut Vec<RegionPlan>,
     /// Pointers of the methods in the tree, by route index less the first one.
     pointers: Vec<(u32, &'b str)>,
     tree: TreeBuilder,
@@ -238,7 +245,7 @@ impl<'b> StageBuilder<'b> {
             method,
             variables,
             stage_variables: &self.source.variables,
-            limits: self.limits,
+            limits: &self.settings.limits,
             origins: &mut *self.origins,
             reporter: Reporter {
                 document: self.document,
@@ -322,6 +329,8 @@ impl<'b> StageBuilder<'b> {
         };
         let is_host_stage = name == self.source.host_stage_name();
         let cache_scope = stage_scope(&self.api.id, name);
+        let of = (self.api.id.as_str(), name);
+        let cache_region = cache::region(self.settings, self.at, of, self.regions);
         let hosts = self.source.hosts.iter().filter(|_| is_host_stage);
         Some(StagePlan {
             api_id: self.api.id.as_str().into(),
@@ -332,6 +341,7 @@ impl<'b> StageBuilder<'b> {
             by_path: false,
             cache_namespace: stage_namespace(&cache_scope).0,
             cache_scope: cache_scope.into(),
+            cache_region,
             tree,
         })
     }
