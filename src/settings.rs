@@ -138,7 +138,10 @@ impl Configuration {
             let name = api.document.display().to_string();
             let mut imported = match files.read(&api.document) {
                 Ok(bytes) => {
-                    let options = openapi::Options::with_base_path(api.base_path);
+                    let options = openapi::Options {
+                        base_path: api.base_path,
+                        account: settings.account.clone(),
+                    };
                     openapi::import_bytes(&name, bytes, &options)
                 }
                 Err(problem) => {
