@@ -7,7 +7,11 @@
 mod commands;
 mod diff;
 mod export;
+mod faults;
 mod import;
 mod models;
+#[path = "../common/problems.rs"]
+mod problems;
 #[path = "../running/mod.rs"]
 mod running;
+mod samples;
