@@ -12,10 +12,10 @@ use std::fmt::{self, Write};
 
 use serde::Serialize;
 use tidegate_edge::{
-    integrate::{HttpProxyPlan, RequestParts},
+    integrate::{HttpProxyPlan, RequestParts, headers::Kind},
     origin::OriginPlan,
     pipeline::Fault,
-    plan::{Document, IntegrationPlan, Plan, Resolution, RouteFacts},
+    plan::{Backend, Document, IntegrationPlan, MappedPlan, Plan, Resolution, RouteFacts},
     route::{Params, StageIndex, Verb},
     wire::{
         head::{RequestHead, parse_request},
@@ -92,6 +92,14 @@ pub enum Integration {
         headers_set: Vec<String>,
     },
     Mock {
+        statuses: Vec<u16>,
+    },
+    /// Whatever maps: its request and answer are made when they are there.
+    Mapped {
+        kind: &'static str,
+        /// Who is asked; empty: nobody.
+        asks: String,
+        timeout_ms: u32,
         statuses: Vec<u16>,
     },
 }
@@ -272,6 +280,10 @@ impl Request<'_> {
                 }
                 Err(refusal) => out.refusal = Some(refusal),
             },
+            IntegrationPlan::Mapped(plan) => {
+                out.integration = Some(mapped(plan));
+                out.origin = facts.origin.map(origin);
+            }
             IntegrationPlan::Mock(mock) => {
                 let statuses = mock.answers().iter().map(|answer| answer.status);
                 out.integration = Some(Integration::Mock {
@@ -423,6 +435,32 @@ fn balance(plan: &OriginPlan) -> String {
     word.to_owned()
 }
 
+/// What can be said of an integration that maps without a request to map.
+fn mapped(plan: &MappedPlan) -> Integration {
+    let (asks, timeout_ms) = match &plan.backend {
+        Backend::Mock => (String::new(), 0),
+        Backend::Http(http) => (http.uri.to_string(), http.timeout_ms),
+        Backend::Function(function) => (function.arn.to_string(), function.timeout_ms),
+    };
+    Integration::Mapped {
+        kind: match plan.kind {
+            Kind::Mock => "mock",
+            Kind::Http => "http",
+            Kind::HttpProxy => "http_proxy",
+            Kind::Aws => "aws",
+            Kind::AwsProxy => "aws_proxy",
+        },
+        asks,
+        timeout_ms,
+        statuses: plan.answers.iter().map(|answer| answer.status).collect(),
+    }
+}
+
+fn one_of(statuses: &[u16]) -> String {
+    let statuses: Vec<String> = statuses.iter().map(u16::to_string).collect();
+    statuses.join(" or ")
+}
+
 /// Host and target of a URL; a path is asked of the first address that is listened on.
 fn split(url: &str, plan: &Plan) -> (String, String) {
     let bare = url.split('#').next().unwrap_or(url);
@@ -501,11 +539,22 @@ impl fmt::Display for Explanation {
                 row("timeout", &format!("{timeout_ms} ms"));
             }
             Some(Integration::Mock { statuses }) => {
-                let statuses: Vec<String> = statuses.iter().map(u16::to_string).collect();
-                row(
-                    "integration",
-                    &format!("mock, answers {}", statuses.join(" or ")),
-                );
+                let answers = format!("mock, answers {}", one_of(statuses));
+                row("integration", &answers);
+            }
+            Some(Integration::Mapped {
+                kind,
+                asks,
+                timeout_ms,
+                statuses,
+            }) => {
+                row("integration", format!("{kind} {asks}").trim_end());
+                if !statuses.is_empty() {
+                    row("maps to", &one_of(statuses));
+                }
+                if !asks.is_empty() {
+                    row("timeout", &format!("{timeout_ms} ms"));
+                }
             }
             None => {}
         }

@@ -122,8 +122,8 @@ fn faulty_apis_are_refused() {
             "W api0 /i/uri: the stage variable `v` is not defined",
         ),
         (
-            template("#set($x = 1){\"statusCode\": $x}"),
-            "E api0 /template/application/json: mapping templates",
+            template("#set($x = ){\"statusCode\": $x}"),
+            "E api0 /template/application/json: the template does not compile: line 1, column",
         ),
         (
             template("{}"),

@@ -11,6 +11,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 use serde::Deserialize;
 
 pub mod cache;
+pub mod functions;
 pub mod limits;
 pub mod origin;
 pub mod plans;
@@ -18,6 +19,7 @@ pub mod throttle;
 
 pub use self::{
     cache::{Cache, CachePolicy, Choice, MethodCache, StageCache, Unauthorized},
+    functions::FunctionRegion,
     limits::Limits,
     origin::{Balance, Ejection, Endpoint, Health, Origin, OriginTls, Roots},
     plans::{ApiKey, PlanQuota, PlanStage, PlanThrottle, UsagePlan},
@@ -35,6 +37,8 @@ pub struct Settings {
     pub apis: Vec<ApiSource>,
     /// By name; the name is what logs, metrics and `tidegate origins` show.
     pub origins: BTreeMap<String, Origin>,
+    /// By region.
+    pub functions: BTreeMap<String, FunctionRegion>,
     pub limits: Limits,
     pub throttle: Throttle,
     /// Absent: nothing is kept.

@@ -148,6 +148,8 @@ pub struct Exchange {
     pub route: Option<RouteIndex>,
     /// Where `$context.path` begins in the path.
     pub path_from: usize,
+    /// Where the path behind the stage begins in the path.
+    pub resource_from: usize,
     /// `$context.requestId`, a version 4 UUID.
     pub request_id: [u8; REQUEST_ID_BYTES],
     /// First byte received.
@@ -174,6 +176,12 @@ pub struct Exchange {
     pub limits: LimitUse,
     /// The answer says that the client's wish for a fresh one was ignored.
     pub warns: bool,
+    /// `X-Amzn-Trace-Id`; empty until something is going to send it.
+    pub trace: String,
+    /// What a fault says to this client in the place of its usual text; empty: nothing else.
+    pub detail: String,
+    /// `$context.error.validationErrorString`.
+    pub validation: String,
     /// Room for a target on its way out.
     pub scratch: Vec<u8>,
     /// Room for a body that may be sent once more.
@@ -197,6 +205,7 @@ impl Exchange {
             stage: None,
             route: None,
             path_from: 0,
+            resource_from: 0,
             request_id: [b'0'; REQUEST_ID_BYTES],
             received: Mono::default(),
             received_wall: Wall::default(),
@@ -210,6 +219,9 @@ impl Exchange {
             cache: CacheUse::default(),
             limits: LimitUse::default(),
             warns: false,
+            trace: String::new(),
+            detail: String::new(),
+            validation: String::new(),
             scratch: vec![0; SCRATCH_BYTES],
             held: Vec::new(),
         })
@@ -228,6 +240,7 @@ impl Exchange {
         self.stage = None;
         self.route = None;
         self.path_from = 0;
+        self.resource_from = 0;
         write_uuid(random, &mut self.request_id);
         self.received = now;
         self.received_wall = wall;
@@ -238,6 +251,9 @@ impl Exchange {
         self.fault = None;
         self.leaves_at = None;
         self.warns = false;
+        self.trace.clear();
+        self.detail.clear();
+        self.validation.clear();
         self.limits.clear();
     }
 

@@ -11,7 +11,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{cache::Tier, exchange::Exchange, pressure::Step};
+use super::{cache::Tier, exchange::Exchange, pressure::Step, room::Room};
 use crossbeam::utils::CachePadded;
 
 use crate::{
@@ -26,6 +26,7 @@ use crate::{
         format::LogFormat,
         histograms::CoreHistograms,
         metrics::{CoreMetrics, Metric, StageCells},
+        stamp::Stamp,
     },
     wire::{
         date::DateCache,
@@ -123,8 +124,17 @@ pub struct Local {
     directory: RefCell<Arc<Directory>>,
     /// Room for exchanges under way.
     pub spares: Rc<Spares>,
+    /// Room for those of them that are mapped.
+    pub mapped_spares: Rc<Spares>,
     #[allow(clippy::vec_box)] // large, and handed about by pointer
     exchanges: RefCell<Vec<Box<Exchange>>>,
+    /// Memory for mapped requests that are not under way.
+    #[allow(clippy::vec_box)] // large, and handed about by pointer
+    rooms: RefCell<Vec<Box<Room>>>,
+    /// Payload bytes that mapped requests hold.
+    pub payload_bytes: Cell<u64>,
+    /// `$context.requestTime` of the last second asked for.
+    pub stamp: RefCell<Stamp>,
     /// The `Date` of this second.
     pub dates: RefCell<DateCache>,
     /// Its counters.
@@ -149,6 +159,10 @@ pub struct Local {
 
 /// Exchanges kept while unused.
 const EXCHANGES_KEPT: usize = 1024;
+/// Rooms kept while unused.
+const ROOMS_KEPT: usize = 64;
+/// Bytes of the future of an exchange's mapped part.
+pub const MAPPED_FUTURE_BYTES: usize = 4096;
 /// Bytes of an exchange's future.
 pub const EXCHANGE_FUTURE_BYTES: usize = 4608;
 
@@ -167,7 +181,11 @@ impl Local {
             serving: RefCell::new(serving),
             directory: RefCell::new(Arc::new(Directory::empty())),
             spares: Spares::new(EXCHANGE_FUTURE_BYTES, EXCHANGES_KEPT),
+            mapped_spares: Spares::new(MAPPED_FUTURE_BYTES, ROOMS_KEPT),
             exchanges: RefCell::new(Vec::with_capacity(64)),
+            rooms: RefCell::new(Vec::new()),
+            payload_bytes: Cell::new(0),
+            stamp: RefCell::new(Stamp::default()),
             dates: RefCell::new(DateCache::new()),
             metrics,
             histograms: RefCell::new(histograms),
@@ -219,6 +237,21 @@ impl Local {
         let mut exchanges = self.exchanges.borrow_mut();
         if exchanges.len() < EXCHANGES_KEPT {
             exchanges.push(exchange);
+        }
+    }
+
+    /// Memory for a mapped request.
+    #[must_use]
+    pub fn take_room(&self) -> Box<Room> {
+        self.rooms.borrow_mut().pop().unwrap_or_default()
+    }
+
+    /// Takes the memory of a mapped request back.
+    pub fn keep_room(&self, mut room: Box<Room>) {
+        room.clear();
+        let mut rooms = self.rooms.borrow_mut();
+        if rooms.len() < ROOMS_KEPT {
+            rooms.push(room);
         }
     }
 

@@ -64,6 +64,7 @@ pub(super) fn record(local: &Local, serving: &Serving, peer: Peer, conn: &Conn, 
     let route = x.route.and_then(|index| serving.plan.route(index));
     let origin = route.and_then(|route| match &route.integration {
         IntegrationPlan::HttpProxy(proxy) => serving.plan.origin(proxy.origin),
+        IntegrationPlan::Mapped(plan) => plan.origin().and_then(|at| serving.plan.origin(at)),
         IntegrationPlan::Mock(_) => None,
     });
     let endpoint = origin

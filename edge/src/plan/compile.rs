@@ -6,8 +6,10 @@
 
 mod apis;
 mod cache;
+mod function;
 mod http_proxy;
 mod listen;
+mod mapped;
 mod mock;
 mod origins;
 mod places;
@@ -52,6 +54,7 @@ pub fn compile(settings: &Settings, apis: &[Api], revision: u64) -> Result<Compi
     let policies = cache::policies(settings, &mut reporter);
     let account = throttle::account(settings, &mut reporter);
     let clients = throttle::clients(settings, &mut reporter);
+    function::check(settings, &mut reporter);
     let mut origins = OriginTable::new(settings, &mut reporter);
     let mut served = apis::Served::default();
     for (index, (api, source)) in apis.iter().zip(&settings.apis).enumerate() {

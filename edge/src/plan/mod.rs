@@ -9,6 +9,7 @@ pub mod cache;
 pub mod compile;
 pub mod fault;
 pub mod listen;
+pub mod mapped;
 pub mod stage;
 pub mod throttle;
 
@@ -30,7 +31,10 @@ pub use listen::{
     AccessLogPlan, AdminPlan, DnsPlan, ForwardingPlan, ListenAddress, ListenTlsPlan, ListenerPlan,
     LogSink, NetworkSet, ProcessPlan, ServerPlan,
 };
-pub use stage::{IntegrationPlan, RouteFacts, RoutePlan, StagePlan};
+pub use mapped::{
+    AnswerPlan, Backend, FunctionPlan, HttpPlan, MappedPlan, Piece, RequestPlan, TemplatePlan,
+};
+pub use stage::{Access, ApiPlan, IntegrationPlan, RouteFacts, RoutePlan, StagePlan};
 pub use throttle::{ClientPlan, ThrottlePlan};
 
 /// One revision of the configuration, ready to serve.
@@ -127,6 +131,7 @@ impl Plan {
         let route = self.route(index)?;
         let origin = match &route.integration {
             IntegrationPlan::HttpProxy(proxy) => self.origin(proxy.origin),
+            IntegrationPlan::Mapped(plan) => plan.origin().and_then(|origin| self.origin(origin)),
             IntegrationPlan::Mock(_) => None,
         };
         Some(RouteFacts {

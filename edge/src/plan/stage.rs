@@ -4,20 +4,33 @@
 //! method of one resource there. Units: none. Ranges: indices below `u32::MAX`. Errors: none here.
 //! Source: Amazon API Gateway developer guide, "stages" and "method requests".
 
-use super::{cache::RouteCache, fault::Document};
+use std::sync::Arc;
+
+use super::{cache::RouteCache, fault::Document, mapped::MappedPlan};
 use crate::{
-    integrate::{HttpProxyPlan, MockPlan},
+    integrate::{HttpProxyPlan, MockPlan, content::BinaryTypes},
     limits::RouteLimits,
-    model::settings::Limits,
+    model::{api::ApiKind, settings::Limits},
     origin::OriginPlan,
     route::{StageIndex, Tree, VerbKey},
 };
+
+/// What all stages and methods of an API share.
+#[derive(Debug)]
+pub struct ApiPlan {
+    pub kind: ApiKind,
+    /// Media types whose payloads are no text.
+    pub binary: BinaryTypes,
+    /// Answers from this size on may be compressed.
+    pub compression_bytes_min: Option<u32>,
+}
 
 /// One API in one stage.
 #[derive(Debug)]
 pub struct StagePlan {
     pub api_id: Box<str>,
     pub api_name: Box<str>,
+    pub api: Arc<ApiPlan>,
     /// Stage name.
     pub name: Box<str>,
     /// Where the API's document stands in the settings.
@@ -26,6 +39,8 @@ pub struct StagePlan {
     pub hosts: Box<[Box<str>]>,
     /// Whether `/{name}/…` reaches it on hosts that no pattern names.
     pub by_path: bool,
+    /// `$stageVariables`, by name.
+    pub variables: Box<[(Box<str>, Box<str>)]>,
     /// What its stored answers are told apart by from those of other stages.
     pub cache_scope: Box<[u8]>,
     /// The number under which they are flushed.
@@ -42,8 +57,14 @@ pub struct RoutePlan {
     pub resource_path: Box<str>,
     /// Names of the path variables, by ordinal.
     pub variables: Box<[Box<str>]>,
+    /// `$context.resourceId`.
+    pub resource_id: Box<str>,
+    /// `$context.operationName`.
+    pub operation_name: Option<Box<str>>,
     /// Where the API's document defines it.
     pub pointer: Box<str>,
+    /// Who may call it, beside keys.
+    pub access: Access,
     pub integration: IntegrationPlan,
     /// How its answers are kept; `None`: not at all.
     pub cache: Option<RouteCache>,
@@ -51,11 +72,28 @@ pub struct RoutePlan {
     pub limits: RouteLimits,
 }
 
+/// Who may call a method. What this gateway cannot decide yet, it refuses.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Access {
+    /// Anybody.
+    Open,
+    /// Whoever signs; nobody's signature is known.
+    Signed,
+    /// Whom an authorizer lets pass; none can be asked.
+    Authorized,
+    /// Whom the API's policy allows; none is read.
+    ByPolicy,
+}
+
 /// Who answers.
 #[derive(Debug)]
 pub enum IntegrationPlan {
+    /// An origin, to which bodies stream.
     HttpProxy(HttpProxyPlan),
+    /// The gateway, with answers that were prepared.
     Mock(MockPlan),
+    /// Anybody, with payloads read whole and mapped.
+    Mapped(Box<MappedPlan>),
 }
 
 /// Everything `explain` says about a route, as data.

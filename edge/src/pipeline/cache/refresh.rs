@@ -124,7 +124,6 @@ async fn refresh(
         local,
         serving,
         peer,
-        proxy,
         cache: Some(RouteStore { plan, stage, tier }),
     };
     if wish == Wish::Newer {
@@ -143,7 +142,7 @@ async fn ask(call: &Call<'_>, x: &mut Exchange, proxy: &HttpProxyPlan) -> Option
     let group = call.serving.group(proxy.origin)?;
     let deadline = core.now().plus_ms(u64::from(proxy.timeout_ms));
     let mut lease = group.acquire(core, deadline, None).await.ok()?;
-    let head = rewrite::request(call, x, core.pool()).ok()?;
+    let head = rewrite::request(call, proxy, x, core.pool()).ok()?;
     x.cache.asked_at = core.wall();
     lease.conn().send(head);
     let carry = head_of(call, x, lease.conn(), deadline).await?;

@@ -6,24 +6,27 @@
 //! is the same in all its stages, so its findings are reported for the first one only.
 //! Source: Amazon API Gateway developer guide, "stages" and "path part".
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
     super::{
         cache::{stage_namespace, stage_scope},
         fault::{Document, Findings, Reporter, pointer_part},
-        stage::{IntegrationPlan, RoutePlan, StagePlan},
+        mapped::MappedPlan,
+        stage::{Access, ApiPlan, IntegrationPlan, RoutePlan, StagePlan},
     },
     cache::{self, Policies},
-    http_proxy, mock,
+    function, http_proxy, mapped, mock,
     origins::OriginTable,
     throttle,
 };
 use crate::{
+    cache::http::hash::Hash64,
+    integrate::content::BinaryTypes,
     limits::RouteRate,
     model::{
-        api::{self, Api, IntegrationKind, Method, Resource},
-        settings::{ApiSource, Limits, Settings},
+        api::{self, Api, Authorization, IntegrationKind, Method, Resource},
+        settings::{ApiSource, FunctionRegion, Limits, Settings},
     },
     route::{InsertFault, Part, RouteIndex, StageIndex, TreeBuilder, Verb, VerbKey, pattern},
 };
@@ -42,6 +45,7 @@ pub(super) struct MethodScope<'s, 'f> {
     /// Path variables by ordinal.
     pub(super) variables: &'s [&'s str],
     pub(super) stage_variables: &'s BTreeMap<String, String>,
+    pub(super) functions: &'s BTreeMap<String, FunctionRegion>,
     pub(super) limits: &'s Limits,
     pub(super) origins: &'s mut OriginTable,
     pub(super) reporter: Reporter<'f>,
@@ -59,13 +63,20 @@ pub(super) fn compile(
     check_source(index, api, source, served, findings);
     cache::check_source(index, source, settings, policies, &api.resources, findings);
     throttle::check_source(index, source, &api.resources, findings);
+    let shared = Arc::new(ApiPlan {
+        kind: api.kind,
+        binary: BinaryTypes::new(api.binary_media_types.iter().map(|entry| &*entry.text)),
+        compression_bytes_min: api.minimum_compression_bytes,
+    });
     for (nth, name) in source.stage_names().iter().enumerate() {
         let mut repeated = Findings::default();
         let mut stage = StageBuilder {
             document: Document::Api(index),
             name,
             api,
+            shared: &shared,
             source,
+            functions: &settings.functions,
             limits: &settings.limits,
             policies,
             account,
@@ -173,7 +184,9 @@ struct StageBuilder<'b> {
     document: Document,
     name: &'b str,
     api: &'b Api,
+    shared: &'b Arc<ApiPlan>,
     source: &'b ApiSource,
+    functions: &'b BTreeMap<String, FunctionRegion>,
     limits: &'b Limits,
     policies: &'b Policies,
     account: Option<RouteRate>,
@@ -238,6 +251,7 @@ impl<'b> StageBuilder<'b> {
             method,
             variables,
             stage_variables: &self.source.variables,
+            functions: self.functions,
             limits: self.limits,
             origins: &mut *self.origins,
             reporter: Reporter {
@@ -250,13 +264,13 @@ impl<'b> StageBuilder<'b> {
             IntegrationKind::HttpProxy => {
                 http_proxy::compile(described, &mut scope).map(IntegrationPlan::HttpProxy)
             }
-            IntegrationKind::Mock => {
+            IntegrationKind::Mock if mock::is_static(described) => {
                 mock::compile(described, &mut scope).map(IntegrationPlan::Mock)
             }
-            other => {
-                let message = format!("integrations of type `{}` are not served", other.as_str());
-                scope.reporter.error(&*described.pointer, message, "");
-                None
+            IntegrationKind::Mock => mapped::mock(described, &mut scope).map(mapped_plan),
+            IntegrationKind::Http => mapped::http(described, &mut scope).map(mapped_plan),
+            IntegrationKind::Aws | IntegrationKind::AwsProxy => {
+                function::compile(described, &mut scope).map(mapped_plan)
             }
         };
         let cache = match described.kind {
@@ -287,7 +301,10 @@ impl<'b> StageBuilder<'b> {
             verb,
             resource_path: resource.path.as_str().into(),
             variables: variables.iter().map(|name| (*name).into()).collect(),
+            resource_id: resource_id(&self.api.id, &resource.path),
+            operation_name: method.operation_name.as_deref().map(Into::into),
             pointer: method.pointer.as_str().into(),
+            access: access(self.api, method),
             integration,
             cache,
             limits,
@@ -326,16 +343,48 @@ impl<'b> StageBuilder<'b> {
         Some(StagePlan {
             api_id: self.api.id.as_str().into(),
             api_name: self.api.name.as_str().into(),
+            api: Arc::clone(self.shared),
             name: name.into(),
             document: self.document,
             hosts: hosts.map(|host| host.as_str().into()).collect(),
             by_path: false,
+            variables: (self.source.variables.iter())
+                .map(|(name, value)| (name.as_str().into(), value.as_str().into()))
+                .collect(),
             cache_namespace: stage_namespace(&cache_scope).0,
             cache_scope: cache_scope.into(),
             tree,
         })
     }
 }
+
+fn mapped_plan(plan: MappedPlan) -> IntegrationPlan {
+    IntegrationPlan::Mapped(Box::new(plan))
+}
+
+/// Who may call a method. The policy of an API comes before anything of its methods.
+fn access(api: &Api, method: &Method) -> Access {
+    match &method.authorization {
+        _ if api.policy.is_some() => Access::ByPolicy,
+        Authorization::None => Access::Open,
+        Authorization::Iam { .. } => Access::Signed,
+        Authorization::Authorizer { .. } => Access::Authorized,
+    }
+}
+
+/// Six characters that stay the same as long as API and path do.
+fn resource_id(api: &str, path: &str) -> Box<str> {
+    const DIGITS: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
+    let mut rest = Hash64::of_tag(format!("{api}\0{path}").as_bytes());
+    let digit = |_| {
+        let digit = usize::try_from(rest % 36).unwrap_or(0);
+        rest /= 36;
+        char::from(DIGITS.get(digit).copied().unwrap_or(b'0'))
+    };
+    (0..RESOURCE_ID_CHARS).map(digit).collect::<String>().into()
+}
+
+const RESOURCE_ID_CHARS: usize = 6;
 
 /// A document's verb as the tree knows it.
 pub(super) fn verb_key(verb: api::Verb) -> VerbKey {
