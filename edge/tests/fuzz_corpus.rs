@@ -17,6 +17,8 @@ mod case;
 mod chunked_body;
 #[path = "../fuzz/bodies/forwarded.rs"]
 mod forwarded;
+#[path = "../fuzz/bodies/function_answer.rs"]
+mod function_answer;
 #[path = "../fuzz/bodies/json_path.rs"]
 mod json_path;
 #[path = "../fuzz/bodies/mapping_template.rs"]
@@ -111,4 +113,9 @@ fn mapping_templates() {
 #[test]
 fn json_paths() {
     replay("json_path", json_path::check);
+}
+
+#[test]
+fn answers_of_functions() {
+    replay("function_answer", function_answer::check);
 }
