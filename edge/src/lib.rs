@@ -19,4 +19,5 @@ pub mod route;
 pub mod server;
 pub mod sim;
 pub mod telemetry;
+pub mod validate;
 pub mod wire;
