@@ -10,7 +10,9 @@ use std::path::{Path, PathBuf};
 
 use tidegate_edge::model::{
     api::Api,
-    settings::{ApiSource, LISTEN_ADDRESS_DEFAULT, Listen, Roots, STAGE_DEFAULT, Settings},
+    settings::{
+        ApiSource, BasePath, LISTEN_ADDRESS_DEFAULT, Listen, Roots, STAGE_DEFAULT, Settings,
+    },
 };
 
 use crate::{
@@ -131,7 +133,10 @@ impl Configuration {
         for (index, api) in settings.apis.iter_mut().enumerate() {
             let name = api.document.display().to_string();
             let mut imported = match files.read(&api.document) {
-                Ok(bytes) => openapi::import_bytes(&name, bytes),
+                Ok(bytes) => {
+                    let options = openapi::Options::with_base_path(api.base_path);
+                    openapi::import_bytes(&name, bytes, &options)
+                }
                 Err(problem) => {
                     let at = format!("/apis/{index}/document");
                     let problem = match &settings_document {
@@ -241,14 +246,16 @@ fn resolve_paths(settings: &mut Settings, folder: &Path) {
 }
 
 /// The body of the fuzz target `configuration`: any bytes, never a panic. The first byte picks
-/// the format.
+/// the format, and with it the fate of a document's base path.
 pub fn fuzz_configuration(bytes: &[u8]) {
     let Some((format, text)) = bytes.split_first() else {
         return;
     };
+    let mode = BasePath::ALL.into_iter().nth(usize::from(format / 3 % 3));
+    let options = openapi::Options::with_base_path(mode.unwrap_or_default());
     let report = match format % 3 {
-        0 => openapi::import_bytes("fuzz.yaml", text).report,
-        1 => openapi::import_bytes("fuzz.json", text).report,
+        0 => openapi::import_bytes("fuzz.yaml", text, &options).report,
+        1 => openapi::import_bytes("fuzz.json", text, &options).report,
         _ => match Source::from_bytes("fuzz.toml", text) {
             Ok(source) => parse(source, Path::new("")).report,
             Err(problem) => Report::of(vec![*problem]),

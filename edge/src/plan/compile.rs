@@ -50,7 +50,7 @@ pub fn compile(settings: &Settings, apis: &[Api], revision: u64) -> Result<Compi
     let admin = listen::admin(settings, &mut reporter);
     let process = listen::process(settings, &mut reporter);
     let dns = listen::dns(settings, &mut reporter);
-    let cache = cache::region(settings, &mut reporter);
+    let cache = cache::plan(settings, &mut reporter);
     let policies = cache::policies(settings, &mut reporter);
     let account = throttle::account(settings, &mut reporter);
     let clients = throttle::clients(settings, &mut reporter);
@@ -69,6 +69,7 @@ pub fn compile(settings: &Settings, apis: &[Api], revision: u64) -> Result<Compi
         );
     }
     let throttle = throttle::plan(settings, &served.routes, clients);
+    let cache = cache.map(|cache| cache::with_regions(cache, std::mem::take(&mut served.regions)));
     let hosts = places::assign(settings, &mut served, &mut findings);
     let origins = origins.finish(&mut findings);
     if !findings.errors.is_empty() {

@@ -22,8 +22,8 @@ use crate::{
 };
 
 pub use cache::{
-    CachePlan, EdgeCachePlan, RouteCache, STAGE_KEY, SealPlan, StageCachePlan, stage_namespace,
-    stage_scope,
+    CachePlan, EdgeCachePlan, RegionIndex, RegionOf, RegionPlan, RouteCache, STAGE_KEY, SealPlan,
+    StageCachePlan, stage_file, stage_namespace, stage_scope,
 };
 pub use compile::{Compiled, compile};
 pub use fault::{Document, Findings, PlanFault};
@@ -119,6 +119,12 @@ impl Plan {
         self.stages.get(index.0 as usize)
     }
 
+    /// The region that answers of `stage` are kept in, if any are kept.
+    #[must_use]
+    pub fn region_of(&self, stage: &StagePlan) -> Option<&RegionPlan> {
+        self.cache.as_ref()?.region(stage.cache_region)
+    }
+
     /// An origin group by index.
     #[must_use]
     pub fn origin(&self, index: OriginIndex) -> Option<&OriginPlan> {
@@ -140,6 +146,7 @@ impl Plan {
             route,
             limits: &self.limits,
             origin,
+            region: self.region_of(self.stage(route.stage)?),
         })
     }
 }

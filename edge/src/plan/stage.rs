@@ -6,7 +6,11 @@
 
 use std::sync::Arc;
 
-use super::{cache::RouteCache, fault::Document, mapped::MappedPlan};
+use super::{
+    cache::{RegionIndex, RegionPlan, RouteCache},
+    fault::Document,
+    mapped::MappedPlan,
+};
 use crate::{
     integrate::{HttpProxyPlan, MockPlan, content::BinaryTypes},
     limits::RouteLimits,
@@ -45,6 +49,8 @@ pub struct StagePlan {
     pub cache_scope: Box<[u8]>,
     /// The number under which they are flushed.
     pub cache_namespace: u64,
+    /// Where they are.
+    pub cache_region: RegionIndex,
     pub(super) tree: Tree,
 }
 
@@ -105,6 +111,8 @@ pub struct RouteFacts<'p> {
     pub limits: &'p Limits,
     /// The group behind an `http_proxy` integration.
     pub origin: Option<&'p OriginPlan>,
+    /// Where answers of its stage are kept.
+    pub region: Option<&'p RegionPlan>,
 }
 
 impl StagePlan {

@@ -10,7 +10,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
     super::{
-        cache::{stage_namespace, stage_scope},
+        cache::{RegionPlan, stage_namespace, stage_scope},
         fault::{Document, Findings, Reporter, pointer_part},
         mapped::MappedPlan,
         stage::{Access, ApiPlan, IntegrationPlan, RoutePlan, StagePlan},
@@ -36,6 +36,8 @@ use crate::{
 pub(super) struct Served {
     pub(super) stages: Vec<StagePlan>,
     pub(super) routes: Vec<RoutePlan>,
+    /// Of single stages; the common one stands before them.
+    pub(super) regions: Vec<RegionPlan>,
     ids: BTreeMap<String, usize>,
 }
 
@@ -76,8 +78,8 @@ pub(super) fn compile(
             api,
             shared: &shared,
             source,
-            functions: &settings.functions,
-            limits: &settings.limits,
+            settings,
+            at: index,
             policies,
             account,
             origins: &mut *origins,
@@ -88,6 +90,7 @@ pub(super) fn compile(
             },
             index: StageIndex(u32::try_from(served.stages.len()).expect("few stages")),
             routes: &mut served.routes,
+            regions: &mut served.regions,
             pointers: Vec::new(),
             tree: TreeBuilder::new(),
         };
@@ -186,14 +189,16 @@ struct StageBuilder<'b> {
     api: &'b Api,
     shared: &'b Arc<ApiPlan>,
     source: &'b ApiSource,
-    functions: &'b BTreeMap<String, FunctionRegion>,
-    limits: &'b Limits,
+    settings: &'b Settings,
+    /// Position of the API in the settings.
+    at: usize,
     policies: &'b Policies,
     account: Option<RouteRate>,
     origins: &'b mut OriginTable,
     findings: &'b mut Findings,
     index: StageIndex,
     routes: &'b mut Vec<RoutePlan>,
+    regions: &'b mut Vec<RegionPlan>,
     /// Pointers of the methods in the tree, by route index less the first one.
     pointers: Vec<(u32, &'b str)>,
     tree: TreeBuilder,
@@ -251,8 +256,8 @@ impl<'b> StageBuilder<'b> {
             method,
             variables,
             stage_variables: &self.source.variables,
-            functions: self.functions,
-            limits: self.limits,
+            functions: &self.settings.functions,
+            limits: &self.settings.limits,
             origins: &mut *self.origins,
             reporter: Reporter {
                 document: self.document,
@@ -339,6 +344,8 @@ impl<'b> StageBuilder<'b> {
         };
         let is_host_stage = name == self.source.host_stage_name();
         let cache_scope = stage_scope(&self.api.id, name);
+        let of = (self.api.id.as_str(), name);
+        let cache_region = cache::region(self.settings, self.at, of, self.regions);
         let hosts = self.source.hosts.iter().filter(|_| is_host_stage);
         Some(StagePlan {
             api_id: self.api.id.as_str().into(),
@@ -353,6 +360,7 @@ impl<'b> StageBuilder<'b> {
                 .collect(),
             cache_namespace: stage_namespace(&cache_scope).0,
             cache_scope: cache_scope.into(),
+            cache_region,
             tree,
         })
     }
