@@ -1,6 +1,7 @@
 //! What: the small deployment of real programs over lines with delays, beside what is expected of it.
-//! Shape: `tidegate-bench wan` run as a program, its JSON judged case by case; the best of three
-//!   runs counts, for a host that does something else meanwhile makes any of them late.
+//! Shape: `tidegate-bench wan` run as a program, its JSON judged case by case; of three runs the best
+//!   counts for each case, for a host that does something else meanwhile makes any of them late. One
+//!   that is so busy that even the delay line is late says nothing about the slowest hundredth.
 //! Units: milliseconds.
 //! Errors: panics with the rows that are beyond what is allowed. Where the host forbids namespaces
 //!   or TUN devices the test says so and passes.
@@ -8,9 +9,11 @@
 
 #![allow(clippy::disallowed_methods)] // the outside world has a clock
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::Mutex;
 
 use serde_json::Value;
 
@@ -18,32 +21,50 @@ use serde_json::Value;
 const MEDIAN_SHARE: f64 = 0.05;
 const SLOW_SHARE: f64 = 0.15;
 const RUNS: usize = 3;
+/// A line, or a generator, that is later than that in a hundredth of all cases shares its host.
+const LATE_MS: f64 = 1.0;
 /// The exit status that says that the host forbids it.
 const FORBIDDEN: i32 = 3;
 
+/// Whoever measures wants the host for itself.
+static ALONE: Mutex<()> = Mutex::new(());
+
 #[test]
 fn real_connections_take_as_long_as_expected() {
+    let _alone = ALONE.lock();
     let directory = tempfile::tempdir().expect("a folder");
     let json = directory.path().join("wan.json");
-    let mut beyond = Vec::new();
+    let mut beyond: Option<BTreeMap<String, String>> = None;
     for _ in 0..RUNS {
-        let output = wan(&["--seconds=5", "--body-bytes=1000,30000"], &json);
+        let arguments = [
+            "--rtt-ms=60,120,150",
+            "--seconds=5",
+            "--body-bytes=1000,30000",
+        ];
+        let output = wan(&arguments, &json);
         if output.status.code() == Some(FORBIDDEN) {
             let why = String::from_utf8_lossy(&output.stderr).into_owned();
             println!("skipped: this host does not allow it\n{why}");
             return;
         }
         let found = judge(&output, &json);
-        if found.is_empty() {
+        let still = match beyond {
+            Some(before) => (before.into_iter())
+                .filter(|(what, _)| found.contains_key(what))
+                .collect(),
+            None => found,
+        };
+        if still.is_empty() {
             return;
         }
-        beyond.push(found.join("\n"));
+        beyond = Some(still);
     }
-    panic!("in none of {RUNS} runs:\n{}", beyond.join("\n--\n"));
+    panic!("in none of {RUNS} runs:\n{beyond:#?}");
 }
 
 #[test]
 fn a_signal_ends_it_and_leaves_nothing_behind() {
+    let _alone = ALONE.lock();
     let directory = tempfile::tempdir().expect("a folder");
     let mut command = bench();
     command
@@ -77,11 +98,10 @@ fn a_signal_ends_it_and_leaves_nothing_behind() {
     assert_eq!(processes_naming(&started), Vec::<String>::new());
 }
 
-/// What is beyond the allowed of a run, in words.
-fn judge(output: &Output, json: &Path) -> Vec<String> {
-    if !output.status.success() {
-        return vec![String::from_utf8_lossy(&output.stderr).into_owned()];
-    }
+/// What is beyond the allowed of a run: which case, and how far.
+fn judge(output: &Output, json: &Path) -> BTreeMap<String, String> {
+    let words = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{words}");
     let text = fs::read_to_string(json).expect("the figures");
     let figures: Value = serde_json::from_str(&text).expect("JSON");
     let cases = figures["cases"].as_array().expect("a list");
@@ -90,21 +110,26 @@ fn judge(output: &Output, json: &Path) -> Vec<String> {
         30,
         "three deployments, five connections, two sizes"
     );
-    let mut beyond = Vec::new();
+    let late_ms = |value: &Value, name: &str| value[name].as_f64().expect("a time");
+    let line_ms = late_ms(&figures["line"], "late_p99_ms");
+    let mut beyond = BTreeMap::new();
     for case in cases {
         let ms = |pointer: &str| case.pointer(pointer).and_then(Value::as_f64);
         let formula = ms("/formula_ms").expect("the formula");
-        let expected = |quantile: &str| ms(&format!("/simulated_ms/{quantile}")).unwrap_or(formula);
+        let late_ms = line_ms.max(late_ms(case, "generator_late_p99_ms"));
         for (quantile, share) in [("p50", MEDIAN_SHARE), ("p99", SLOW_SHARE)] {
             let measured = ms(&format!("/measured_ms/{quantile}")).expect("a quantile");
-            let expected = expected(quantile);
-            if (measured / expected - 1.0).abs() > share {
-                beyond.push(format!(
-                    "{} {} {}: {quantile} {measured:.2} ms, expected {expected:.2}",
-                    case["deployment"], case["connection"], case["body_bytes"]
-                ));
+            let is_judged = quantile == "p50" || late_ms <= LATE_MS;
+            if is_judged && (measured / formula - 1.0).abs() > share {
+                let [deployment, connection, bytes] =
+                    ["deployment", "connection", "body_bytes"].map(|key| case[key].to_string());
+                let name = format!("{deployment} {connection} {bytes} {quantile}");
+                beyond.insert(name, format!("{measured:.2} ms, expected {formula:.2}"));
             }
         }
+    }
+    if line_ms > LATE_MS {
+        println!("the delay line itself was late by {line_ms:.2} ms: only medians are judged");
     }
     beyond
 }

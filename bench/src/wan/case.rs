@@ -108,17 +108,32 @@ impl Case {
     /// between edge and region included, have a window that the whole answer fits into, a new one
     /// begins with ten segments and doubles them each round trip.
     pub(crate) fn formula_ns(&self, distances: &Distances) -> u64 {
-        let (near_ns, far_ns) = match self.deployment {
-            Deployment::Regional => (distances.client_region_ns, 0),
-            Deployment::Edge => (distances.client_edge_ns, distances.edge_region_ns),
-            Deployment::EdgeCached => (distances.client_edge_ns, 0),
-        };
+        let (near_ns, far_ns) = self.ways_ns(distances);
         let flights = if self.session.is_new() {
             flights(u64::from(self.body_bytes) + HEAD_BYTES)
         } else {
             1
         };
         near_ns * (self.session.handshakes() + flights) + far_ns
+    }
+
+    /// How often a connection that is kept is asked: when the answer before has surely come, but
+    /// sooner than after a retransmission timeout, when TCP would take it for idle and shrink its
+    /// window. Where both cannot be had, the first counts.
+    pub(crate) fn period_ns(&self, distances: &Distances) -> u64 {
+        let answer_ns = self.formula_ns(distances);
+        let least_ns = answer_ns + answer_ns / 8 + MARGIN_NS;
+        let most_ns = self.ways_ns(distances).0 + TIMEOUT_LEAST_NS - MARGIN_NS;
+        least_ns.max(least_ns.midpoint(most_ns))
+    }
+
+    /// The client's way, and the one behind the edge.
+    fn ways_ns(&self, distances: &Distances) -> (u64, u64) {
+        match self.deployment {
+            Deployment::Regional => (distances.client_region_ns, 0),
+            Deployment::Edge => (distances.client_edge_ns, distances.edge_region_ns),
+            Deployment::EdgeCached => (distances.client_edge_ns, 0),
+        }
     }
 }
 
@@ -139,6 +154,9 @@ const SEGMENT_BYTES: u64 = 1448;
 const WINDOW_SEGMENTS: u64 = 10;
 /// The head of an answer.
 const HEAD_BYTES: u64 = 300;
+/// A retransmission timeout is a round trip and at least that.
+const TIMEOUT_LEAST_NS: u64 = 200_000_000;
+const MARGIN_NS: u64 = 15_000_000;
 
 #[cfg(test)]
 mod tests {
@@ -159,6 +177,30 @@ mod tests {
             (217_201, 5),
         ] {
             assert_eq!(flights(bytes), expected, "{bytes} bytes");
+        }
+    }
+
+    #[test]
+    fn a_kept_connection_is_neither_busy_nor_idle() {
+        let distances = |near_ms: u64, far_ms: u64| Distances {
+            client_edge_ns: near_ms * 1_000_000,
+            edge_region_ns: far_ms * 1_000_000,
+            client_region_ns: (near_ms + far_ms) * 1_000_000,
+        };
+        use Deployment::{Edge, EdgeCached, Regional};
+        for (deployment, near_ms, far_ms, expected_ms) in [
+            (EdgeCached, 24, 80, 125.5),
+            (Edge, 24, 80, 170.5),
+            (Regional, 24, 80, 210.5),
+            (Edge, 24, 400, 492.0), // the timeout is over by then
+        ] {
+            let case = Case {
+                deployment,
+                session: Session::Kept,
+                body_bytes: 1000,
+            };
+            let period_ns = case.period_ns(&distances(near_ms, far_ms));
+            assert_eq!(period_ns as f64 / 1e6, expected_ms, "{case:?}");
         }
     }
 

@@ -24,7 +24,8 @@ use super::world::{Process, World};
 /// How each case is loaded.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Pace {
-    /// Requests a second, at equal distances.
+    /// Requests a second on new connections, at equal distances; those that are kept have their own
+    /// pace.
     pub(crate) rate: f64,
     /// Not counted.
     pub(crate) warm_up: Duration,
@@ -66,12 +67,17 @@ impl Load {
         let name = format!("{}-{session}-{bytes}", case.deployment.name());
         let json = directory.join(format!("{name}.json"));
         let log = directory.join(format!("{name}.hlog"));
+        let rate = if case.session.is_new() {
+            pace.rate
+        } else {
+            KEPT_CONNECTIONS as f64 * 1e9 / case.period_ns(&world.distances) as f64
+        };
         let mut command = Command::new(program);
         command
             .arg(world.url(&case))
             .args(["--quiet", "--allow-remote", "--fail-on-error"])
             .args(["--timeout", "10s", "--interval", "250ms"])
-            .arg(format!("--rate={}", pace.rate))
+            .arg(format!("--rate={rate:.3}"))
             .arg(format!(
                 "--duration={}ms",
                 (pace.warm_up + pace.counted).as_millis()
@@ -92,7 +98,6 @@ impl Load {
         }
         if case.session.is_tls() {
             command.arg("--ca").arg(world.certificate());
-            command.args(["--server-name", "localhost"]);
         }
         if case.session == Session::NewTls {
             command.arg("--no-resumption");
@@ -191,6 +196,5 @@ fn counted(log: &[u8], warm_up: Duration) -> io::Result<Histogram<u64>> {
         .ok_or_else(|| odd("nothing was counted".to_owned()))
 }
 
-/// Each rests for less than a retransmission timeout between two answers, so that TCP does not take
-/// it for idle and shrink its window.
+/// Asked in turn.
 const KEPT_CONNECTIONS: u64 = 2;

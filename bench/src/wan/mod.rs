@@ -86,13 +86,16 @@ fn measure(options: &Options, stop: &AtomicBool) -> io::Result<Results> {
     let mut world = World::raise(&options.tools, &setup, directory.path())?;
     let mut rows = Vec::new();
     for session in &options.sessions {
-        rows.extend(measure_group(
-            options,
-            *session,
-            &mut world,
-            directory.path(),
-            stop,
-        )?);
+        for (case, measured) in
+            measure_group(options, *session, &mut world, directory.path(), stop)?
+        {
+            rows.push(Row {
+                case,
+                measured,
+                formula_ns: case.formula_ns(&simulated.distances),
+                simulated: simulated.of(&case),
+            });
+        }
     }
     let congestion = world.congestion.clone();
     let line = world.finish()?;

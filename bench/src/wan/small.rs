@@ -74,7 +74,7 @@ impl Simulator<'_> {
         let text = toml::to_string(scenario).map_err(io::Error::other)?;
         fs::write(&file, text)?;
         let output = Command::new(self.gateway)
-            .arg("sim")
+            .args(["sim", "--quiet"])
             .arg(&file)
             .arg("--json")
             .arg(&json)

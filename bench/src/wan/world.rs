@@ -51,6 +51,7 @@ pub(crate) struct World {
     edge: Space,
     region: Space,
     certificate: Certificate,
+    pub(crate) distances: Distances,
     /// What TCP does about congestion there.
     pub(crate) congestion: String,
 }
@@ -105,7 +106,11 @@ impl World {
             client,
             edge,
             region,
-            certificate: Certificate::generate(directory)?,
+            certificate: Certificate::generate_for(
+                [EDGE, REGION, REGION_FAR].map(|at| at.to_string()).to_vec(),
+                directory,
+            )?,
+            distances,
             congestion,
         };
         world.serve(tools, &setup.sizes, directory)?;
