@@ -353,6 +353,24 @@ fn a_file_that_was_left_tells_of_a_move() {
 }
 
 #[test]
+fn every_region_is_sealed() {
+    let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+    const SECRET: &[u8] = b"a body that nobody else may read";
+    let origin = Scripted::start(|_| Reply::ok(&[], SECRET));
+    for (key, is_plain) in [("", true), ("key_file = \"boot\"\n", false)] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let text = stages(&origin, OWN).replace(CACHE, &format!("{CACHE}{key}"));
+        let gateway = Gateway::start_in(folder, API, &text);
+        for (stage, file) in [("dev", "c.cache.a@dev"), ("prod", "c.cache")] {
+            of(&gateway, stage, "/secret");
+            let bytes = fs::read(gateway.folder.path().join(file)).expect("the region");
+            let found = bytes.windows(SECRET.len()).any(|part| part == SECRET);
+            assert_eq!(found, is_plain, "{file} with {key:?}");
+        }
+    }
+}
+
+#[test]
 fn what_was_left_in_the_runtime_directory_goes() {
     let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
     let origin = origin();
