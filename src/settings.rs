@@ -16,9 +16,13 @@ use tidegate_edge::model::{
 };
 
 use crate::{
-    diagnostics::{Problem, Report, Severity},
+    diagnostics::{Colour, Problem, Report, Severity},
     files::Files,
-    openapi::{self, Imported},
+    openapi::{
+        self, Imported,
+        diff::{diff, to_text},
+        export::{ExportFormat, ExportOptions, export, to_yaml},
+    },
     source::{Document, Format, Source, read},
 };
 
@@ -254,8 +258,8 @@ pub fn fuzz_configuration(bytes: &[u8]) {
     let mode = BasePath::ALL.into_iter().nth(usize::from(format / 3 % 3));
     let options = openapi::Options::with_base_path(mode.unwrap_or_default());
     let report = match format % 3 {
-        0 => openapi::import_bytes("fuzz.yaml", text, &options).report,
-        1 => openapi::import_bytes("fuzz.json", text, &options).report,
+        0 => fuzz_document("fuzz.yaml", text, &options),
+        1 => fuzz_document("fuzz.json", text, &options),
         _ => match Source::from_bytes("fuzz.toml", text) {
             Ok(source) => parse(source, Path::new("")).report,
             Err(problem) => Report::of(vec![*problem]),
@@ -266,4 +270,27 @@ pub fn fuzz_configuration(bytes: &[u8]) {
         assert!(problem.line == 0 || problem.column >= 1);
     }
     let _text = report.to_string();
+}
+
+/// A document without errors comes back from every export.
+fn fuzz_document(name: &str, text: &[u8], options: &openapi::Options) -> Report {
+    let imported = openapi::import_bytes(name, text, options);
+    if imported.report.has_errors() {
+        return imported.report;
+    }
+    for format in ExportFormat::ALL {
+        let Ok(document) = export(&imported.api, &ExportOptions::whole(format)) else {
+            continue;
+        };
+        for (name, text) in [
+            ("fuzz.json", document.to_string()),
+            ("fuzz.yaml", to_yaml(&document)),
+        ] {
+            let again = openapi::import(Source::new(name, text), &openapi::Options::default());
+            assert!(!again.report.has_errors(), "{}", again.report);
+            let changes = diff(&imported.api, &again.api);
+            assert!(changes.is_empty(), "{}", to_text(&changes, Colour::Never));
+        }
+    }
+    imported.report
 }

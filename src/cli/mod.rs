@@ -7,9 +7,11 @@
 mod cache;
 mod client;
 mod demo;
+mod diff;
 mod doctor;
 mod exit;
 mod explain;
+mod export;
 mod inputs;
 mod keys;
 mod man;
@@ -24,8 +26,10 @@ mod validate;
 
 pub use cache::{CacheCommand, CachePlace};
 pub use demo::Demo;
+pub use diff::Diff;
 pub use exit::Exit;
 pub use explain::Explain;
+pub use export::{Export, From};
 pub use inputs::Inputs;
 pub use origins::{Origins, OriginsAction, Target};
 pub use store::StorePlace;
@@ -72,6 +76,18 @@ pub const COMMANDS: &[Entry] = &[
         about: "Show which route, limits and origin a request would meet",
         arguments: explain::arguments,
         execute: explain::execute,
+    },
+    Entry {
+        name: "export",
+        about: "Write an API as OpenAPI 3.0.1 or Swagger 2",
+        arguments: export::arguments,
+        execute: export::execute,
+    },
+    Entry {
+        name: "diff",
+        about: "Show what differs between two API documents",
+        arguments: diff::arguments,
+        execute: diff::execute,
     },
     Entry {
         name: "doctor",
@@ -194,6 +210,8 @@ mod tests {
         match name.as_str() {
             "run" | "validate" => format!("{:?}", Inputs::read(&given)),
             "explain" => format!("{:?}", Explain::read(&given)),
+            "export" => format!("{:?}", Export::read(&given)),
+            "diff" => format!("{:?}", Diff::read(&given)),
             "origins" => format!("{:?}", Origins::read(&given)),
             "cache" => format!("{:?}", CacheCommand::read(&given)),
             "keys" => format!("{:?}", keys::read(&given)),
@@ -238,6 +256,44 @@ mod tests {
             ("explain GET http://h/x --config t", &["\"http://h/x\""]),
             ("explain G(T /x --api a", &["invalid value", "token"]),
             ("explain GET x --api a", &["invalid value", "/"]),
+            (
+                "export --api a.yaml",
+                &[
+                    "Document(\"a.yaml\")",
+                    "Oas30",
+                    "integrations: false",
+                    "stage: \"dev\"",
+                ],
+            ),
+            (
+                "export --running a1 --admin /s --format swagger --yaml --stage prod",
+                &[
+                    "Running(\"a1\", Some(\"/s\"))",
+                    "Swagger",
+                    "yaml: true",
+                    "\"prod\"",
+                ],
+            ),
+            (
+                "export --api a --extensions integrations,validators --base-path split",
+                &[
+                    "integrations: true",
+                    "authorizers: false",
+                    "validators: true",
+                    "Split",
+                ],
+            ),
+            (
+                "export --api a --extensions postman",
+                &["invalid value", "apigateway"],
+            ),
+            ("export --api a --running b", &["cannot be used with"]),
+            ("export --format oas30", &["required"]),
+            (
+                "diff a b --json",
+                &["before: \"a\"", "after: \"b\"", "json: true"],
+            ),
+            ("diff a", &["<B>", "required"]),
             (
                 "origins list --json",
                 &["List", "json: true", "admin: None"],

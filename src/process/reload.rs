@@ -18,7 +18,7 @@ use tidegate_edge::{
 
 use super::{
     control::{Control, Phase, stage_names, with_limits},
-    keeper,
+    documents, keeper,
     listeners::Open,
     load::{self, Loaded},
     manager, regions,
@@ -134,6 +134,8 @@ async fn load_and_serve(control: &Rc<Control>) -> (Ending, String) {
             serve(control, next, open, matches!(verdict, Verdict::Passed));
             let memory = &control.memory;
             memory.replaced(&control.sources, &loaded);
+            let read = documents::of(&loaded.configuration, control.core.wall());
+            control.documents.replace(read);
             memory.serving_since(control.core.now(), good_after_ms);
             return (Ending::Serves, report(&loaded));
         }
