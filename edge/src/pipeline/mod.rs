@@ -18,6 +18,7 @@ mod record;
 pub mod request;
 pub mod respond;
 mod rewrite;
+mod told;
 
 pub use exchange::{AddressText, Exchange, Peer};
 pub use fault::Fault;

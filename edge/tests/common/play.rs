@@ -115,7 +115,17 @@ const PATIENCE_MS: u64 = 30_000;
 
 impl Stage {
     /// Starts a gateway whose origin answers as `answers` say, the last one again and again.
-    pub(crate) fn new(kind: Kind, mut settings: Value, answers: Vec<Answer>) -> Stage {
+    pub(crate) fn new(kind: Kind, settings: Value, answers: Vec<Answer>) -> Stage {
+        Stage::with(kind, settings, &[api()], answers)
+    }
+
+    /// The same for other APIs; `settings` may say what they like of them.
+    pub(crate) fn with(
+        kind: Kind,
+        mut settings: Value,
+        apis: &[tidegate_edge::model::api::Api],
+        answers: Vec<Answer>,
+    ) -> Stage {
         let folder = tempfile::tempdir().expect("a folder");
         if let Some(cache) = settings.get_mut("cache") {
             cache["path"] = json!(folder.path().join("cache"));
@@ -128,7 +138,7 @@ impl Stage {
             ..Script::default()
         }));
         let origin = serve_origin(&core, &script);
-        let plan = documents::plan_of(&complete(settings, origin), &[api()]);
+        let plan = documents::plan_of(&complete(settings, origin), apis);
         let limits = LimitsHome::private([1, 2]);
         let keyring = Keyring {
             tickets: TicketKeys::new(core.wall()).expect("randomness"),
@@ -137,10 +147,11 @@ impl Stage {
             limits: limits.clone(),
         };
         let mut registry = Registry::new(1);
-        let ids = registry.stages(&[StageName {
-            api: "a".to_owned(),
-            stage: "dev".to_owned(),
-        }]);
+        let names = plan.stages.iter().map(|stage| StageName {
+            api: stage.api_id.to_string(),
+            stage: stage.name.to_string(),
+        });
+        let ids = registry.stages(&names.collect::<Vec<_>>());
         let gauges = Gauges {
             metrics: registry.core(0).expect("one core"),
             cells: registry.stage_cells(0, &ids),
@@ -239,10 +250,12 @@ fn complete(mut settings: Value, origin: SocketAddr) -> tidegate_edge::model::se
     let throttle = settings
         .as_object_mut()
         .and_then(|all| all.remove("api_throttle"));
-    settings["apis"] = json!([{
-        "document": "a.yaml",
-        "hosts": ["a", "*.example", "a.example.com", "127.0.0.1", "[2001:db8::1]"],
-    }]);
+    if settings.get("apis").is_none() {
+        settings["apis"] = json!([{
+            "document": "a.yaml",
+            "hosts": ["a", "*.example", "a.example.com", "127.0.0.1", "[2001:db8::1]"],
+        }]);
+    }
     if settings.get("cache").is_some() {
         settings["apis"][0]["edge_cache"] = json!("standard");
     }

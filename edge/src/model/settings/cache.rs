@@ -131,6 +131,8 @@ pub struct StageCache {
     pub capacity: Option<String>,
     /// Rows for single methods; the last one that fits counts.
     pub methods: Vec<MethodCache>,
+    /// `GET` methods that no row is for are kept. On.
+    pub enabled: bool,
 }
 
 impl Default for StageCache {
@@ -142,6 +144,7 @@ impl Default for StageCache {
             unauthorized: Unauthorized::default(),
             capacity: None,
             methods: Vec::new(),
+            enabled: true,
         }
     }
 }

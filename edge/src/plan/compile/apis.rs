@@ -1,28 +1,32 @@
 //! One API: its stages, its tree, its routes.
 //!
 //! Shape: [`Served`] grows stage by stage; route indices are global. Units: none. Ranges: stage
-//! names 1 to 128 of `[A-Za-z0-9_-]`, stage variables as the service allows them. Errors:
-//! findings on the API's document, and on the settings for what stands there. An API's document
-//! is the same in all its stages, so its findings are reported for the first one only.
+//! names 1 to 128 of `[A-Za-z0-9_-]`. Errors: findings on the API's document, and on the settings
+//! for what stands there. Several stages may serve one document, so a finding is reported once.
 //! Source: Amazon API Gateway developer guide, "stages" and "path part".
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     super::{
-        cache::{stage_namespace, stage_scope},
-        fault::{Document, Findings, Reporter, pointer_part},
-        stage::{IntegrationPlan, RoutePlan, StagePlan},
+        cache::{canary_scope, stage_namespace, stage_scope},
+        fault::{Document, Findings, Reporter},
+        release::Release,
+        stage::{CanaryPlan, IntegrationPlan, RoutePlan, StagePlan},
     },
     cache::{self, Policies},
     http_proxy, mock,
     origins::OriginTable,
-    throttle,
+    places::DEFAULT_STAGE,
+    stages, throttle,
 };
 use crate::{
     limits::RouteRate,
     model::{
-        api::{self, Api, IntegrationKind, Method, Resource},
+        api::{
+            self, Api, Integration, IntegrationKind, IntegrationResponse, Method, Resource,
+            Template,
+        },
         settings::{ApiSource, Limits, Settings},
     },
     route::{InsertFault, Part, RouteIndex, StageIndex, TreeBuilder, Verb, VerbKey, pattern},
@@ -34,6 +38,8 @@ pub(super) struct Served {
     pub(super) stages: Vec<StagePlan>,
     pub(super) routes: Vec<RoutePlan>,
     ids: BTreeMap<String, usize>,
+    /// Documents whose findings have been reported.
+    documents: BTreeSet<usize>,
 }
 
 /// What a method's integration is compiled with.
@@ -47,50 +53,217 @@ pub(super) struct MethodScope<'s, 'f> {
     pub(super) reporter: Reporter<'f>,
 }
 
+/// One stage, and its canary.
 pub(super) fn compile(
-    index: usize,
-    api: &Api,
-    source: &ApiSource,
-    (settings, policies, account): (&Settings, &Policies, Option<RouteRate>),
+    release: &Release,
+    apis: &[Api],
+    shared: (&Settings, &Policies, Option<RouteRate>),
     origins: &mut OriginTable,
     served: &mut Served,
     findings: &mut Findings,
 ) {
-    check_source(index, api, source, served, findings);
-    cache::check_source(index, source, settings, policies, &api.resources, findings);
-    throttle::check_source(index, source, &api.resources, findings);
-    for (nth, name) in source.stage_names().iter().enumerate() {
-        let mut repeated = Findings::default();
-        let mut stage = StageBuilder {
-            document: Document::Api(index),
-            name,
-            api,
-            source,
-            limits: &settings.limits,
-            policies,
-            account,
-            origins: &mut *origins,
-            findings: if nth == 0 {
-                &mut *findings
-            } else {
-                &mut repeated
-            },
-            index: StageIndex(u32::try_from(served.stages.len()).expect("few stages")),
-            routes: &mut served.routes,
-            pointers: Vec::new(),
-            tree: TreeBuilder::new(),
-        };
-        stage.resources();
-        if let Some(plan) = stage.finish() {
-            served.stages.push(plan);
-        }
+    let (settings, _, _) = shared;
+    let (Some(source), Some(api)) = (
+        settings.apis.get(release.source),
+        apis.get(release.document),
+    ) else {
+        return;
+    };
+    let mut source = source.for_stage(&release.stage);
+    source.variables.extend(release.variables.clone());
+    let stage = Stage {
+        release,
+        document: release.document,
+        deployment: &release.deployment,
+        api,
+        source: &source,
+        cache_scope: stage_scope(&api.id, &release.stage),
+        is_canary: false,
+    };
+    let Some(plan) = build(&stage, shared, origins, served, findings) else {
+        return;
+    };
+    let index = served.stages.len();
+    served.stages.push(plan);
+    let Some((canary, api)) =
+        (release.canary.as_ref()).and_then(|canary| Some((canary, apis.get(canary.document)?)))
+    else {
+        return;
+    };
+    let mut reporter = Reporter {
+        document: Document::Settings,
+        findings: &mut *findings,
+    };
+    let Some(share) = stages::share(release, canary, &mut reporter) else {
+        return;
+    };
+    source.variables.extend(canary.variables.clone());
+    let shares_cache = canary.use_stage_cache || canary.document == release.document;
+    let stage = Stage {
+        release,
+        document: canary.document,
+        deployment: &canary.deployment,
+        api,
+        source: &source,
+        cache_scope: if shares_cache {
+            stage_scope(&api.id, &release.stage)
+        } else {
+            canary_scope(&api.id, &release.stage)
+        },
+        is_canary: true,
+    };
+    if let Some(plan) = build(&stage, shared, origins, served, findings) {
+        served.stages[index].canary = Some(CanaryPlan {
+            share,
+            stage: next_stage(served),
+        });
+        served.stages.push(plan);
     }
+}
+
+/// What one stage in a plan is made of.
+struct Stage<'s> {
+    release: &'s Release,
+    document: usize,
+    deployment: &'s str,
+    api: &'s Api,
+    /// What the settings say, as it is for this stage.
+    source: &'s ApiSource,
+    cache_scope: Vec<u8>,
+    is_canary: bool,
+}
+
+/// Compiles a stage; what was found in its document before is not found again.
+fn build(
+    stage: &Stage<'_>,
+    (settings, policies, account): (&Settings, &Policies, Option<RouteRate>),
+    origins: &mut OriginTable,
+    served: &mut Served,
+    findings: &mut Findings,
+) -> Option<StagePlan> {
+    let mut found = Findings::default();
+    let mut builder = StageBuilder {
+        document: Document::Api(stage.document),
+        name: &stage.release.stage,
+        api: stage.api,
+        source: stage.source,
+        limits: &settings.limits,
+        policies,
+        account,
+        origins,
+        findings: &mut found,
+        index: next_stage(served),
+        routes: &mut served.routes,
+        pointers: Vec::new(),
+        tree: TreeBuilder::new(),
+    };
+    builder.resources();
+    let plan = builder.finish(stage);
+    if served.documents.insert(stage.document) {
+        findings.errors.append(&mut found.errors);
+        findings.warnings.append(&mut found.warnings);
+    } else {
+        let (errors, warnings) = (&findings.errors, &findings.warnings);
+        found.errors.retain(|fault| !errors.contains(fault));
+        found.warnings.retain(|fault| !warnings.contains(fault));
+        findings.errors.append(&mut found.errors);
+        findings.warnings.append(&mut found.warnings);
+    }
+    plan
+}
+
+fn next_stage(served: &Served) -> StageIndex {
+    StageIndex(u32::try_from(served.stages.len()).expect("few stages"))
+}
+
+/// The answer to `/ping` and `/sping`, made as any mock is.
+pub(super) fn health(
+    limits: &Limits,
+    origins: &mut OriginTable,
+    findings: &mut Findings,
+) -> Option<IntegrationPlan> {
+    let template = |content_type: &str, text: &str| Template {
+        content_type: content_type.to_owned(),
+        text: text.to_owned(),
+        pointer: String::new(),
+    };
+    let integration = Integration {
+        request_templates: vec![template("$default", "{\"statusCode\": 200}")],
+        responses: vec![IntegrationResponse {
+            pointer: String::new(),
+            selection_pattern: None,
+            status: 200,
+            content_handling: None,
+            parameters: Vec::new(),
+            templates: vec![template("text/plain", "healthy")],
+        }],
+        ..Integration::new(IntegrationKind::Mock, "")
+    };
+    let method = Method::new(api::Verb::Any, "", integration);
+    let mut scope = MethodScope {
+        method: &method,
+        variables: &[],
+        stage_variables: &BTreeMap::new(),
+        limits,
+        origins,
+        reporter: Reporter {
+            document: Document::Settings,
+            findings,
+        },
+    };
+    mock::compile(&method.integration, &mut scope).map(IntegrationPlan::Mock)
+}
+
+/// What the settings say about an API, and whether its documents agree.
+pub(super) fn check(
+    index: usize,
+    source: &ApiSource,
+    (settings, policies): (&Settings, &Policies),
+    (apis, releases): (&[Api], &[Release]),
+    served: &mut Served,
+    findings: &mut Findings,
+) {
+    let own = releases.iter().filter(|release| release.source == index);
+    let documents: BTreeSet<usize> = own
+        .flat_map(|release| {
+            let canary = release.canary.as_ref().map(|canary| canary.document);
+            std::iter::once(release.document).chain(canary)
+        })
+        .collect();
+    let documents: Vec<&Api> = documents
+        .into_iter()
+        .filter_map(|at| apis.get(at))
+        .collect();
+    let id = match (&source.id, documents.first()) {
+        (Some(id), _) => id,
+        (None, Some(api)) => &api.id,
+        (None, None) => "",
+    };
+    check_source(index, id, source, served, findings);
+    let Some((first, others)) = documents.split_first() else {
+        return;
+    };
+    // What one of several documents has may be named.
+    let mut all = Vec::new();
+    let resources = if others.is_empty() {
+        &first.resources
+    } else {
+        all.extend(
+            documents
+                .iter()
+                .flat_map(|api| api.resources.iter().cloned()),
+        );
+        &all
+    };
+    cache::check_source(index, source, settings, policies, resources, findings);
+    throttle::check_source(index, source, resources, findings);
+    stages::check_source(index, source, settings, resources, findings);
 }
 
 /// What the settings say about the API.
 fn check_source(
     index: usize,
-    api: &Api,
+    id: &str,
     source: &ApiSource,
     served: &mut Served,
     findings: &mut Findings,
@@ -106,17 +279,17 @@ fn check_source(
                 .bytes()
                 .all(|byte| byte.is_ascii_alphanumeric() || more.contains(&byte))
     };
-    if !is_name(&api.id, b"-_.") {
+    if !is_name(id, b"-_.") {
         reporter.error(
             at("id"),
-            format!("`{}` is no API id", api.id),
+            format!("`{id}` is no API id"),
             "use letters and digits",
         );
     }
-    if let Some(earlier) = served.ids.insert(api.id.clone(), index) {
+    if let Some(earlier) = served.ids.insert(id.to_owned(), index) {
         reporter.error(
             at("id"),
-            format!("the API id `{}` is taken by /apis/{earlier}", api.id),
+            format!("the API id `{id}` is taken by /apis/{earlier}"),
             "give one of the two another `id`",
         );
     }
@@ -129,7 +302,7 @@ fn check_source(
     }
     let names = source.stage_names();
     for (nth, name) in names.iter().enumerate() {
-        if !is_name(name, b"_-") {
+        if !is_name(name, b"_-") && *name != DEFAULT_STAGE {
             let hint = "a stage name has 1 to 128 letters, digits, `_` or `-`";
             reporter.error(at("stage"), format!("`{name}` is no stage name"), hint);
         }
@@ -151,19 +324,6 @@ fn check_source(
                 at("host_stage"),
                 "`host_stage` needs `hosts`",
                 "add the host names",
-            );
-        }
-    }
-    for (name, value) in &source.variables {
-        let good_name = name.len() <= 64 && is_name(name, b"_");
-        let good_value = value.len() <= 512
-            && (value.bytes())
-                .all(|byte| byte.is_ascii_alphanumeric() || b"-._~:/?#&=,".contains(&byte));
-        if !good_name || !good_value {
-            reporter.error(
-                format!("/apis/{index}/variables/{}", pointer_part(name)),
-                format!("`{name}` is no stage variable"),
-                "name: 1 to 64 of A-Za-z0-9_, value: to 512 of A-Za-z0-9-._~:/?#&=,",
             );
         }
     }
@@ -311,7 +471,7 @@ impl<'b> StageBuilder<'b> {
         self.reporter().error(pointer, fault, hint);
     }
 
-    fn finish(mut self) -> Option<StagePlan> {
+    fn finish(mut self, stage: &Stage<'_>) -> Option<StagePlan> {
         let name = self.name;
         let tree = match std::mem::take(&mut self.tree).finish() {
             Ok(tree) => tree,
@@ -320,14 +480,20 @@ impl<'b> StageBuilder<'b> {
                 return None;
             }
         };
-        let is_host_stage = name == self.source.host_stage_name();
-        let cache_scope = stage_scope(&self.api.id, name);
+        let is_host_stage = !stage.is_canary && name == self.source.host_stage_name();
+        let cache_scope = stage.cache_scope.clone();
         let hosts = self.source.hosts.iter().filter(|_| is_host_stage);
         Some(StagePlan {
             api_id: self.api.id.as_str().into(),
             api_name: self.api.name.as_str().into(),
             name: name.into(),
             document: self.document,
+            source: stage.release.source,
+            deployment_id: stage.deployment.into(),
+            endpoint: self.api.endpoint.kind,
+            by_default_host: !self.api.endpoint.disable_execute_api,
+            canary: None,
+            is_canary: stage.is_canary,
             hosts: hosts.map(|host| host.as_str().into()).collect(),
             by_path: false,
             cache_namespace: stage_namespace(&cache_scope).0,
