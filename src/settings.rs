@@ -246,14 +246,16 @@ fn resolve_paths(settings: &mut Settings, folder: &Path) {
 }
 
 /// The body of the fuzz target `configuration`: any bytes, never a panic. The first byte picks
-/// the format.
+/// the format, and with it the fate of a document's base path.
 pub fn fuzz_configuration(bytes: &[u8]) {
     let Some((format, text)) = bytes.split_first() else {
         return;
     };
+    let mode = BasePath::ALL.into_iter().nth(usize::from(format / 3 % 3));
+    let options = openapi::Options::with_base_path(mode.unwrap_or_default());
     let report = match format % 3 {
-        0 => openapi::import_bytes("fuzz.yaml", text).report,
-        1 => openapi::import_bytes("fuzz.json", text).report,
+        0 => openapi::import_bytes("fuzz.yaml", text, &options).report,
+        1 => openapi::import_bytes("fuzz.json", text, &options).report,
         _ => match Source::from_bytes("fuzz.toml", text) {
             Ok(source) => parse(source, Path::new("")).report,
             Err(problem) => Report::of(vec![*problem]),

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use tidegate::{
     diagnostics::{Problem, Report, Severity},
-    openapi,
+    openapi::{self, Options},
     settings::{self, Configuration},
     source::Source,
 };
@@ -23,7 +23,7 @@ fn root() -> PathBuf {
 }
 
 fn import(name: &str, text: &str) -> (Api, Report) {
-    let imported = openapi::import(Source::new(name, text));
+    let imported = openapi::import(Source::new(name, text), &Options::default());
     (imported.api, imported.report)
 }
 
@@ -81,9 +81,19 @@ fn faulty_integrations_are_placed() {
             &[(5, 7, E, "no `type`")],
         ),
         (
-            "unserved type",
+            "function without address",
             "type: aws_proxy".into(),
-            &[(6, 15, E, "not served yet")],
+            &[(5, 7, E, "no `uri`")],
+        ),
+        (
+            "function whose address is none",
+            "type: aws\nuri: https://h/p".into(),
+            &[(7, 14, E, "Invalid ARN specified in the request")],
+        ),
+        (
+            "subtype of a REST API",
+            "type: aws_proxy\nintegrationSubtype: SQS-SendMessage\nuri: 'arn:a'".into(),
+            &[(7, 9, E, "REST APIs have no integration subtypes")],
         ),
         (
             "unknown type",
@@ -102,8 +112,8 @@ fn faulty_integrations_are_placed() {
         ),
         (
             "timeout too long",
-            format!("{PROXY}timeoutInMillis: 29001"),
-            &[(8, 26, E, "write 50 to 29000")],
+            format!("{PROXY}timeoutInMillis: 900001"),
+            &[(8, 26, E, "write 50 to 900000")],
         ),
         (
             "timeout too short",
@@ -133,7 +143,26 @@ fn faulty_integrations_are_placed() {
         (
             "mapping from the context",
             format!("{PROXY}requestParameters:\n  integration.request.header.X: context.requestId"),
-            &[(9, 11, W, "not served yet")],
+            &[],
+        ),
+        (
+            "mapping from the answer",
+            format!(
+                "{PROXY}requestParameters:\n  \
+                 integration.request.header.X: integration.response.header.X"
+            ),
+            &[(9, 41, E, "no source of a mapping")],
+        ),
+        (
+            "mapping that is no text",
+            format!("{PROXY}requestParameters:\n  integration.request.header.X: true"),
+            &[(
+                9,
+                11,
+                W,
+                "Invalid format for 'requestParameters'. Expected type string for property \
+                 'integration.request.header.X' of resource '/a' and method 'GET' but got 'true'",
+            )],
         ),
         (
             "mappings as a list",
@@ -143,15 +172,35 @@ fn faulty_integrations_are_placed() {
         (
             "VPC link",
             format!("{PROXY}connectionType: VPC_LINK"),
-            &[(8, 25, E, "not served yet")],
+            &[(8, 25, E, "a VPC link without `connectionId`")],
         ),
         (
-            "members that change behaviour",
+            "link that is not used",
+            format!("{PROXY}connectionId: abc"),
+            &[(8, 9, W, "add `connectionType: VPC_LINK`")],
+        ),
+        (
+            "members of other types",
             format!("{PROXY}credentials: arn\ntlsConfig: {{insecureSkipVerification: true}}"),
+            &[],
+        ),
+        (
+            "slips in words",
+            format!(
+                "{PROXY}contentHandling: CONVERT_TO_TXT\nresponseTransferMode: STREM\n\
+                 payloadFormatVersion: 3\ntlsConfig: {{serverNameToVerfy: h}}"
+            ),
             &[
-                (8, 9, W, "`credentials` is not served yet"),
-                (9, 9, W, "[origins.NAME.tls]"),
+                (8, 26, E, "did you mean `CONVERT_TO_TEXT`?"),
+                (9, 31, E, "did you mean `STREAM`?"),
+                (10, 31, E, "write \"1.0\" or \"2.0\""),
+                (11, 21, E, "did you mean `serverNameToVerify`?"),
             ],
+        ),
+        (
+            "cache key",
+            format!("{PROXY}cacheKeyParameters: [method.request.body]"),
+            &[(8, 30, E, "no parameter of a cache key")],
         ),
         (
             "passthrough word",
@@ -189,12 +238,20 @@ fn faulty_integrations_are_placed() {
                 "{MOCK}    responseParameters:\n      \
                  method.response.header.A: integration.response.header.A"
             ),
-            &[(11, 15, W, "this header is not sent")],
+            &[],
+        ),
+        (
+            "header from the request",
+            format!(
+                "{MOCK}    responseParameters:\n      \
+                 method.response.header.A: method.request.header.A"
+            ),
+            &[(11, 41, E, "write integration.response.")],
         ),
         (
             "template with mapping language",
             format!("{MOCK}    responseTemplates:\n      application/json: $input.body"),
-            &[(11, 15, W, "mapping language")],
+            &[],
         ),
         (
             "template that is no text",
@@ -263,23 +320,36 @@ fn faulty_documents_are_placed() {
             &[(4, 5, E, "no integration")],
         ),
         (
-            "security at both levels",
+            "schemes that are not there",
             format!(
                 "openapi: 3.0.1\nsecurity: [{{k: []}}]\npaths:\n  /a:\n    get:\n      \
-                 security: [{{k: []}}]\n      {OK}"
+                 security: [{{l: []}}]\n      {OK}\n    put:\n      {OK}"
             ),
             &[
-                (2, 1, W, "requests are served without this check"),
-                (6, 7, W, "requests are served without this check"),
+                (2, 13, E, "there is no security scheme `k`"),
+                (6, 19, E, "there is no security scheme `l`"),
             ],
         ),
         (
-            "a scheme that is no API key",
+            "one warning for all methods of a scheme",
             format!(
-                "openapi: 3.0.1\ncomponents:\n  securitySchemes:\n    k: {{type: apiKey, in: header, \
-                 name: Authorization}}\npaths:\n  /a:\n    get:\n      security: [{{k: []}}]\n      {OK}"
+                "openapi: 3.0.1\nsecurity: [{{k: []}}]\ncomponents:\n  securitySchemes:\n    \
+                 k: {{type: apiKey, in: header, name: Authorization}}\npaths:\n  /a:\n    \
+                 get:\n      {OK}\n    put:\n      {OK}"
             ),
-            &[(8, 7, W, "requests are served without this check")],
+            &[(2, 1, W, "the authorizer `k` is not asked")],
+        ),
+        (
+            "two authorizers",
+            format!(
+                "openapi: 3.0.1\ncomponents:\n  securitySchemes:\n    k: {{type: oauth2}}\n    \
+                 l: {{type: http}}\npaths:\n  /a:\n    get:\n      \
+                 security: [{{k: []}}, {{l: []}}]\n      {OK}"
+            ),
+            &[
+                (9, 7, W, "refuse every call"),
+                (9, 28, E, "a method has one authorizer"),
+            ],
         ),
         (
             "an API key",
@@ -296,7 +366,20 @@ fn faulty_documents_are_placed() {
                 "openapi: 3.0.1\nx-amazon-apigateway-api-key-source: AUTHORIZER\n\
                  paths:\n  /a:\n    get: {{{OK}}}"
             ),
-            &[(2, 37, E, "there is no authorizer yet")],
+            &[(2, 1, W, "keys come from an authorizer")],
+        ),
+        (
+            "signatures",
+            format!(
+                "openapi: 3.0.1\npaths:\n  /a:\n    get:\n      \
+                 x-amazon-apigateway-auth: {{type: AWS_IAM}}\n      {OK}\n    put:\n      \
+                 x-amazon-apigateway-auth: {{type: NONE}}\n      {OK}\n    post:\n      \
+                 x-amazon-apigateway-auth: {{type: IAM}}\n      {OK}"
+            ),
+            &[
+                (5, 7, W, "signatures are not checked"),
+                (11, 7, E, "write NONE or AWS_IAM"),
+            ],
         ),
         (
             "empty security is no check",
@@ -304,22 +387,85 @@ fn faulty_documents_are_placed() {
             &[],
         ),
         (
-            "features of later times",
+            "settings of the whole",
             format!(
                 "openapi: 3.0.1\nx-amazon-apigateway-policy: {{a: 1}}\n\
-                 x-amazon-apigateway-binary-media-types: [image/png]\n\
+                 x-amazon-apigateway-binary-media-types: [image/png, 5]\n\
+                 x-amazon-apigateway-minimum-compression-size: 10485761\n\
                  x-amazon-apigateway-request-validator: all\n\
-                 x-amazon-apigateway-gateway-responses: {{DEFAULT_4XX: {{}}}}\n\
+                 x-amazon-apigateway-gateway-responses: {{DEFAULT_4X: {{}}}}\n\
+                 x-amazon-apigateway-endpoint-configuration: {{types: [EDGE, REGIONL]}}\n\
+                 x-amazon-apigateway-security-policy: TLS_1_2\n\
                  x-amazon-apigateway-something: 1\nx-mine: 1\n\
                  paths:\n  /a:\n    get: {{{OK}}}"
             ),
             &[
-                (2, 1, W, "x-amazon-apigateway-policy"),
-                (3, 1, W, "binary-media-types"),
-                (4, 1, W, "not validated"),
-                (5, 1, W, "default bodies"),
-                (6, 1, W, "not known"),
+                (2, 1, W, "every call of this API is refused"),
+                (3, 53, E, "quote the value"),
+                (4, 47, E, "write 0 to 10485760"),
+                (5, 40, E, "there is no request validator `all`"),
+                (6, 41, E, "did you mean `DEFAULT_4XX`?"),
+                (7, 60, E, "multiple Endpoint Types"),
+                (8, 1, W, "min_version"),
+                (9, 1, W, "not known"),
             ],
+        ),
+        (
+            "gateway responses",
+            format!(
+                "openapi: 3.0.1\nx-amazon-apigateway-gateway-responses:\n  THROTTLED:\n    \
+                 statusCode: 99\n    responseParameters:\n      gatewayresponse.path.X: \"'a'\"\n      \
+                 gatewayresponse.header.X: [a]\n    responseTemplates: {{application/json: [a]}}\n    \
+                 responseTemplate: {{}}\npaths:\n  /a:\n    get: {{{OK}}}"
+            ),
+            &[
+                (4, 17, E, "write 100 to 599"),
+                (6, 7, E, "write gatewayresponse.header.NAME"),
+                (7, 7, E, "no source of a mapping"),
+                (8, 25, E, "a template is a text"),
+                (9, 5, E, "did you mean `responseTemplates`?"),
+            ],
+        ),
+        (
+            "CORS",
+            format!(
+                "openapi: 3.0.1\nx-amazon-apigateway-cors:\n  allowOrigins: ['*']\n  \
+                 allowCredentials: true\n  maxAge: 86401\n  allowMethod: [GET]\n\
+                 paths:\n  /a:\n    get: {{{OK}}}"
+            ),
+            &[
+                (2, 1, E, "credentials cannot be allowed to every origin"),
+                (5, 11, E, "write -1 to 86400"),
+                (6, 3, E, "did you mean `allowMethods`?"),
+            ],
+        ),
+        (
+            "models and answers",
+            format!(
+                "openapi: 3.0.1\ncomponents:\n  schemas:\n    Pet: {{type: object}}\n\
+                 paths:\n  /a:\n    post:\n      requestBody:\n        content:\n          \
+                 application/json: {{schema: {{$ref: '#/components/schemas/Pat'}}}}\n          \
+                 text/plain: {{schema: 5}}\n      responses:\n        20: {{}}\n        \
+                 2XX: {{description: fine}}\n        default: {{description: other}}\n      {OK}"
+            ),
+            &[
+                (10, 45, E, "did you mean `Pet`?"),
+                (11, 32, E, "a schema is a table"),
+                (13, 9, E, "is no HTTP status"),
+            ],
+        ),
+        (
+            "a named integration that nothing names",
+            format!(
+                "openapi: 3.0.1\npaths:\n  /a:\n    get: {{{OK}}}\ncomponents:\n  \
+                 x-amazon-apigateway-integrations:\n    spare: {{type: mock}}"
+            ),
+            &[(7, 5, W, "no method refers to the integration `spare`")],
+        ),
+        (
+            "the default route takes every verb",
+            format!("openapi: 3.0.1\npaths:\n  /$default:\n    get: {{{OK}}}"),
+            &[(4, 5, E, "write `x-amazon-apigateway-any-method`")],
         ),
         (
             "reference to nowhere",
@@ -636,9 +782,44 @@ fn faulty_caches_are_placed() {
             "[cache.policies.p]\ncookies = { only = [\"\"] }\n",
             &[(5, 1, E, "as requests have it")],
         ),
+        ("stage_cache = { capacity = \"0.5\" }\n[cache]\n", &[]),
+        ("stage_cache = { capacity = \"64 MiB\" }\n[cache]\n", &[]),
         (
-            "stage_cache = { capacity = \"0.5\" }\n[cache]\n",
-            &[(4, 28, E, "make `[cache] capacity` the sum")],
+            "stage_cache = { capacity = { dev = \"237\" } }\n[cache]\n",
+            &[],
+        ),
+        (
+            "stage_cache = { capacity = \"0.5\" }\n",
+            &[(4, 1, E, "add a `[cache]` table")],
+        ),
+        (
+            "stage_cache = { capacity = \"63 MiB\" }\n[cache]\n",
+            &[(4, 28, E, "from 64 MiB to 237 GiB")],
+        ),
+        (
+            "stage_cache = { capacity = \"238 GiB\" }\n[cache]\n",
+            &[(4, 28, E, "from 64 MiB to 237 GiB")],
+        ),
+        (
+            "stage_cache = { capacity = \"0.4\" }\n[cache]\n",
+            &[(4, 28, E, "stage size: 0.5, 1.6")],
+        ),
+        (
+            "stage_cache = { capacity = { dev = \"1 GB\" } }\n[cache]\n",
+            &[(4, 36, E, "stage size: 0.5, 1.6")],
+        ),
+        (
+            "stage_cache = { capacity = { prod = \"0.5\" } }\n[cache]\n",
+            &[(4, 37, E, "it is for dev")],
+        ),
+        (
+            "stages = [\"a\", \"b\"]\nstage_cache = { stages = [\"b\"], capacity = { a = \"0.5\" } }\n\
+             [cache]\n",
+            &[(5, 50, E, "it is for b")],
+        ),
+        (
+            "stage_cache = { capacity = 1 }\n[cache]\n",
+            &[(4, 28, E, "a text, or a table of texts by stage")],
         ),
     ];
     for (more, expected) in rows {
@@ -694,7 +875,8 @@ fn integration(api: &Api, path: &str, verb: Verb) -> Integration {
 
 fn sample(name: &str) -> Api {
     let path = root().join("configs/openapi").join(name);
-    let imported = openapi::import_bytes(name, &std::fs::read(path).expect("sample"));
+    let bytes = std::fs::read(path).expect("sample");
+    let imported = openapi::import_bytes(name, &bytes, &Options::default());
     assert!(imported.report.is_empty(), "{}", imported.report);
     imported.api
 }

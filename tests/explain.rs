@@ -54,6 +54,7 @@ fn requests_are_explained() {
                 "GET /pets?type=dog, Host: pets.example.com",
                 "timeout      5000 ms",
                 "cache        stage cache, 300 s",
+                "region       own of petstore01/prod, 512 MiB",
                 "max-age=0 is ignored with a Warning",
                 "key          stage: prod of petstore01",
                 "namespace: /pets",
@@ -77,6 +78,7 @@ fn requests_are_explained() {
             "http://localhost/echo/anything/a?v=1&x=2",
             &[
                 "cache        edge policy `images`",
+                "region       common, 512 MiB",
                 "not kept: no-store, private, Set-Cookie, Vary: *",
                 "lifetime     s-maxage, max-age or Expires, from 0 to 31536000 s",
                 "404 without them 10 s",

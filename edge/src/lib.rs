@@ -6,6 +6,7 @@
 pub mod base;
 pub mod cache;
 pub mod exec;
+pub mod geo;
 pub mod integrate;
 pub mod limits;
 pub mod mapping;
@@ -19,4 +20,5 @@ pub mod route;
 pub mod server;
 pub mod sim;
 pub mod telemetry;
+pub mod validate;
 pub mod wire;

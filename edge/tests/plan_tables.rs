@@ -3,6 +3,8 @@
 #[path = "common/documents.rs"]
 mod documents;
 
+use std::path::Path;
+
 use documents::{api, findings_of, mock, ok_mock, plan_of, proxy, settings};
 use proptest::prelude::*;
 use serde_json::json;
@@ -656,5 +658,88 @@ proptest! {
             let shown = String::from_utf8_lossy(target);
             prop_assert!(check_path(&target[..end]).is_ok(), "{}", shown);
         }
+    }
+}
+
+/// Regions of the plan: whose, how large, where the settings say so; then which one each stage uses.
+#[test]
+fn stages_use_the_regions_that_they_name() {
+    let common = "common 536870912 /cache/capacity";
+    let rows = [
+        (json!(null), vec![common], vec![0, 0]),
+        (json!({}), vec![common], vec![0, 0]),
+        (
+            json!({ "capacity": "64 MiB" }),
+            vec![
+                common,
+                "a1/dev 67108864 /apis/0/stage_cache/capacity",
+                "a1/prod 67108864 /apis/0/stage_cache/capacity",
+            ],
+            vec![1, 2],
+        ),
+        (
+            json!({ "capacity": { "prod": "0.5" } }),
+            vec![
+                common,
+                "a1/prod 536870912 /apis/0/stage_cache/capacity/prod",
+            ],
+            vec![0, 1],
+        ),
+        (
+            json!({ "stages": ["dev"], "capacity": "1.6" }),
+            vec![common, "a1/dev 1717986918 /apis/0/stage_cache/capacity"],
+            vec![1, 0],
+        ),
+    ];
+    for (stage_cache, regions, indices) in rows {
+        let mut source = json!({ "document": "a", "stages": ["dev", "prod"] });
+        if !stage_cache.is_null() {
+            source["stage_cache"] = stage_cache.clone();
+        }
+        let given = settings(json!({ "apis": [source], "cache": { "path": "/r/c" } }));
+        let plan = plan_of(&given, &[api("a1", vec![("GET /", ok_mock())])]);
+        let cache = plan.cache.as_ref().expect("a cache");
+        let found: Vec<String> = (cache.regions.iter())
+            .map(|region| format!("{} {} {}", region.of, region.capacity_bytes, region.pointer))
+            .collect();
+        assert_eq!(found, regions, "{stage_cache}");
+        let used: Vec<u32> = (plan.stages.iter())
+            .map(|stage| stage.cache_region.0)
+            .collect();
+        assert_eq!(used, indices, "{stage_cache}");
+        for (stage, index) in plan.stages.iter().zip(used) {
+            let path = match index {
+                0 => "/r/c".to_owned(),
+                _ => format!("/r/c.a1@{}", stage.name),
+            };
+            let region = plan.region_of(stage).expect("a region");
+            assert_eq!(region.path.as_deref(), Some(Path::new(&path)));
+        }
+    }
+}
+
+#[test]
+fn stage_sizes_have_names() {
+    let gib = |tenths: u64| (tenths << 30) / 10;
+    let rows = [
+        ("0.5", gib(5)),
+        ("1.6", gib(16)),
+        ("6.1", gib(61)),
+        ("13.5", gib(135)),
+        ("28.4", gib(284)),
+        ("58.2", gib(582)),
+        ("118", gib(1180)),
+        ("237", gib(2370)),
+        ("64 MiB", 64 << 20),
+        ("237GiB", 237 << 30),
+    ];
+    for (text, bytes) in rows {
+        let source = json!({ "document": "a", "stage_cache": { "capacity": text } });
+        let given = settings(json!({ "apis": [source], "cache": { "capacity": text } }));
+        let plan = plan_of(&given, &[api("a1", vec![("GET /", ok_mock())])]);
+        let regions = &plan.cache.as_ref().expect("a cache").regions;
+        let sizes: Vec<u64> = regions.iter().map(|region| region.capacity_bytes).collect();
+        assert_eq!(sizes, [bytes, bytes], "{text}");
+        assert!(regions.iter().all(|region| region.path.is_none()));
     }
 }

@@ -16,15 +16,16 @@ use tidegate_edge::{
 };
 
 use super::{
-    Refused, Wanted,
+    Refused, Region, Wanted,
     key::{self, Asked, KEY_BYTES_MAX},
+    work::owner,
 };
 
 /// Looks up what a GET for `wanted` would find.
 ///
 /// # Errors
 /// No such route, or one without a cache.
-pub fn show(owner: &Owner, plan: &Plan, wanted: &Wanted, now: Wall) -> Result<Value, Refused> {
+pub fn show(regions: &[Region], plan: &Plan, wanted: &Wanted, now: Wall) -> Result<Value, Refused> {
     let bad = |reason: String| Refused::new(400, reason);
     let asked = Asked::parse(Some(plan), "GET", &wanted.url, &wanted.headers).map_err(bad)?;
     let mut params = Params::new();
@@ -43,11 +44,17 @@ pub fn show(owner: &Owner, plan: &Plan, wanted: &Wanted, now: Wall) -> Result<Va
     };
     let too_long = || Refused::new(400, "the key is too long");
     let key = key::write(cache, stage, &params, &asked).ok_or_else(too_long)?;
+    let gone = || Refused::new(404, "the region of this route is not open");
+    let region = regions
+        .get(stage.cache_region.0 as usize)
+        .ok_or_else(gone)?;
+    let owner = &owner(region)?;
     let shelf = Shelf { owner, stage, now };
     let mut body = shelf.describe(cache, &asked, key);
     let parts = key::parts(cache, route, stage, &params, &asked);
     if let Some(object) = body.as_object_mut() {
         object.insert("kind".to_owned(), json!(kind(cache)));
+        object.insert("region".to_owned(), json!(region.name));
         let parts: Vec<String> = (parts.into_iter())
             .map(|(name, value)| format!("{name}: {value}"))
             .collect();

@@ -1,7 +1,7 @@
 //! What operators do with the response cache: look at it, flush, purge, prove it.
 //!
 //! What it is: [`Order`] is one thing to do, with its form as a request to a running gateway;
-//! [`work`] does it on an open store, in the gateway or beside it; [`entry`] finds what is stored
+//! [`work`] does it on all open [`Region`]s, in the gateway or beside it; [`entry`] finds what is stored
 //! for one request and [`key`] says under which key, for `explain` as well. Shape: orders in, JSON
 //! out. Units: bytes, seconds, as the names say. Errors: [`Refused`], with a status. Source: the API
 //! Gateway developer guide, "flush the stage cache".
@@ -9,6 +9,49 @@
 pub mod entry;
 pub mod key;
 pub mod work;
+
+use std::sync::Arc;
+
+use tidegate_edge::{cache::Store, server::Blueprint};
+
+/// One region, open.
+#[derive(Clone, Debug)]
+pub struct Region {
+    /// `common`, or API and stage.
+    pub name: String,
+    /// What is kept in it.
+    pub store: Arc<Store>,
+}
+
+impl Region {
+    /// Those of `blueprint`, in the order of its plan.
+    #[must_use]
+    pub fn of(blueprint: &Blueprint) -> Vec<Region> {
+        let plans = blueprint.plan.cache.iter().flat_map(|cache| &cache.regions);
+        plans
+            .zip(&blueprint.caches)
+            .map(|(plan, cache)| Region {
+                name: plan.of.to_string(),
+                store: Arc::clone(&cache.store),
+            })
+            .collect()
+    }
+}
+
+/// In the largest unit that keeps two digits.
+#[must_use]
+pub fn sized(bytes: u64) -> String {
+    const MIB: u64 = 1 << 20;
+    const GIB: u64 = 1 << 30;
+    match bytes {
+        _ if bytes >= 10 * GIB && bytes % GIB == 0 => format!("{} GiB", bytes / GIB),
+        _ if bytes >= 10 * GIB => {
+            let tenths = bytes / (GIB / 10);
+            format!("{}.{} GiB", tenths / 10, tenths % 10)
+        }
+        _ => format!("{} MiB", bytes / MIB),
+    }
+}
 
 /// One thing to do.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -183,6 +226,21 @@ fn decode(part: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sizes_are_read_at_a_glance() {
+        let rows = [
+            (64 << 20, "64 MiB"),
+            ((1 << 30) + (1 << 29), "1536 MiB"),
+            (13 << 30, "13 GiB"),
+            ((1 << 30) * 135 / 10, "13.5 GiB"),
+            (237 << 30, "237 GiB"),
+            (1000, "0 MiB"),
+        ];
+        for (bytes, expected) in rows {
+            assert_eq!(sized(bytes), expected);
+        }
+    }
 
     #[test]
     fn orders_survive_their_way_to_the_gateway() {

@@ -1,13 +1,13 @@
 //! `tidegate cache stat | flush | purge | get | verify`: the response cache.
 //!
-//! What it is: asks the running gateway, or opens the cache's file itself: the one that `--path`
-//! names, or that of the settings. Shape: [`CacheCommand`], an [`Order`] and where it goes. Units:
+//! What it is: asks the running gateway, or opens the cache's files itself: the one that `--path`
+//! names, or those of the settings. Shape: [`CacheCommand`], an [`Order`] and where it goes. Units:
 //! bytes and seconds, as shown. Errors: 69 when no gateway answers, 3 for settings that do not
 //! compile, 1 when the order was refused, nothing is stored, or something is damaged.
 
 use super::{Exit, client, inputs::Inputs, origins};
 use crate::{
-    cache::{Flush, Order, Purge, Refused, Wanted, work},
+    cache::{Flush, Order, Purge, Refused, Region, Wanted, work},
     process::{control::with_limits, load},
 };
 use clap::{Arg, ArgAction, ArgGroup, ArgMatches, Command, value_parser};
@@ -39,7 +39,7 @@ pub struct CacheCommand {
 pub enum CachePlace {
     /// The running gateway's, asked on this socket or on the default one.
     Running(Option<PathBuf>),
-    /// The file of these settings, whoever uses it now.
+    /// The files of these settings, whoever uses them now.
     Settings(Inputs),
     /// This file, sealed by the key in the other.
     File(PathBuf, Option<PathBuf>),
@@ -171,7 +171,7 @@ fn place(command: Command) -> Command {
         .arg(origins::admin().conflicts_with_all(["path", "config"]))
         .arg(path("path", "FILE", "Open this file instead").conflicts_with("config"))
         .arg(path("key-file", "FILE", "The key that seals it").requires("path"))
-        .arg(path("config", "FILE", "Open the file of these settings instead").short('c'))
+        .arg(path("config", "FILE", "Open the files of these settings instead").short('c'))
         .arg(
             Arg::new("json")
                 .long("json")
@@ -207,8 +207,9 @@ fn answer(command: &CacheCommand) -> Result<Value, (Exit, String)> {
         CachePlace::Running(admin) => ask(admin.as_deref(), &command.order),
         CachePlace::File(path, key_file) => {
             let key = key_file.as_deref().map(key_file::read).transpose();
-            let store = open(path, key.map_err(failed)?).map_err(failed)?;
-            perform(&command.order, &store, None)
+            let name = path.display().to_string();
+            let region = open(name, path, key.map_err(failed)?).map_err(failed)?;
+            perform(&command.order, &[region], None)
         }
         CachePlace::Settings(inputs) => {
             let sources = inputs.clone().sources();
@@ -216,8 +217,8 @@ fn answer(command: &CacheCommand) -> Result<Value, (Exit, String)> {
             loaded.print_report();
             let invalid = || (Exit::InvalidConfiguration, "no cache was opened".to_owned());
             let plan = with_limits(loaded.plan.ok_or_else(invalid)?, &sources);
-            let store = open_of(&plan).map_err(failed)?;
-            perform(&command.order, &store, Some(&plan))
+            let regions = open_of(&plan).map_err(failed)?;
+            perform(&command.order, &regions, Some(&plan))
         }
     }
 }
@@ -237,20 +238,19 @@ fn ask(admin: Option<&Path>, order: &Order) -> Result<Value, (Exit, String)> {
 
 fn perform(
     order: &Order,
-    store: &std::sync::Arc<Store>,
+    regions: &[Region],
     plan: Option<&Plan>,
 ) -> Result<Value, (Exit, String)> {
-    work::perform(order, store, plan, now())
+    work::perform(order, regions, plan, now())
         .map_err(|Refused { reason, .. }| (Exit::Failed, reason))
 }
 
-/// The store of a plan.
-fn open_of(plan: &Plan) -> Result<std::sync::Arc<Store>, String> {
+/// The regions of a plan: all of them, or none, so that nothing is done by halves.
+fn open_of(plan: &Plan) -> Result<Vec<Region>, String> {
     let cache = plan
         .cache
         .as_ref()
         .ok_or("the settings have no `[cache]`")?;
-    let path = cache.path.as_ref().ok_or("there is no runtime directory")?;
     let key = match &cache.seal {
         SealPlan::None => None,
         SealPlan::File(file) => Some(key_file::read(file)?),
@@ -258,14 +258,22 @@ fn open_of(plan: &Plan) -> Result<std::sync::Arc<Store>, String> {
             return Err("only the running gateway knows its key; ask it instead".to_owned());
         }
     };
-    open(path, key)
+    let regions = cache.regions.iter().map(|region| {
+        let path = region
+            .path
+            .as_ref()
+            .ok_or("there is no runtime directory")?;
+        open(region.of.to_string(), path, key)
+    });
+    regions.collect()
 }
 
-fn open(path: &Path, key: Option<[u8; 32]>) -> Result<std::sync::Arc<Store>, String> {
+fn open(name: String, path: &Path, key: Option<[u8; 32]>) -> Result<Region, String> {
     // Capacity and limits are those of the file.
     let mut options = StoreOptions::new(path, 0, now().0);
     options.key = key;
-    Store::open_existing(&options).map_err(|fault| fault.to_string())
+    let store = Store::open_existing(&options).map_err(|fault| fault.to_string())?;
+    Ok(Region { name, store })
 }
 
 /// Failure where what was asked for is not there, or is not whole.
@@ -282,14 +290,20 @@ fn shown(order: &Order, value: &Value) -> String {
     match order {
         Order::Flush(_) => "flushed\n".to_owned(),
         Order::Purge(_) => format!("{} objects removed\n", value["removed"]),
-        Order::Stat | Order::Get(_) | Order::Verify => rows(value),
+        Order::Stat | Order::Get(_) | Order::Verify => {
+            let each = value["regions"].as_array().into_iter().flatten();
+            let each: String = each.map(|region| format!("\n{}", rows(region))).collect();
+            rows(value) + &each
+        }
     }
 }
 
-/// One line a member; members of members behind their names, lists one below the other.
+/// One line a member; members of members behind their names, lists one below the other. Regions
+/// have rows of their own.
 fn rows(value: &Value) -> String {
     let mut rows: Vec<(String, String)> = Vec::new();
-    for (name, member) in value.as_object().into_iter().flatten() {
+    let members = value.as_object().into_iter().flatten();
+    for (name, member) in members.filter(|(name, _)| *name != "regions") {
         let name = name.replace('_', " ");
         match member {
             Value::Object(inner) => rows.extend(inner.iter().map(|(sub, value)| {

@@ -9,11 +9,11 @@ use tidegate_edge::{
         Caller, HttpCacheRules, Request, RequestDirectivesRule, SetCookieRule, serve::bypasses,
     },
     model::settings::{ApiSource, Settings, Unauthorized},
-    plan::{IntegrationPlan, RouteCache, RouteFacts, StageCachePlan},
+    plan::{IntegrationPlan, RegionOf, RegionPlan, RouteCache, RouteFacts, StageCachePlan},
     route::Params,
 };
 
-use crate::cache::{entry::kind, key, key::Asked};
+use crate::cache::{entry::kind, key, key::Asked, sized};
 
 /// How the answer would be kept and found.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
@@ -21,6 +21,9 @@ pub struct Caching {
     /// The policy or stage cache that applies; absent: none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
+    /// The region that answers are kept in, and its size.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
     /// The store may answer this request.
     pub answers: bool,
     /// Why not, or what else decides.
@@ -44,6 +47,7 @@ pub(super) fn caching(
     let Some(cache) = &facts.route.cache else {
         return Caching {
             by: None,
+            region: None,
             answers: false,
             because: vec![why_not(facts, settings)],
             key: Vec::new(),
@@ -72,11 +76,21 @@ pub(super) fn caching(
     };
     Caching {
         by: Some(kind(cache)),
+        region: facts.region.map(region),
         answers,
         because,
         key: key::parts(cache, facts.route, facts.stage, params, asked),
         lifetime,
         forwarded: key::forwarded(cache, asked),
+    }
+}
+
+/// Whose region it is, and how large.
+fn region(plan: &RegionPlan) -> String {
+    let size = sized(plan.capacity_bytes);
+    match &plan.of {
+        RegionOf::Common => format!("common, {size}"),
+        RegionOf::Stage { .. } => format!("own of {}, {size}", plan.of),
     }
 }
 

@@ -1,25 +1,29 @@
-//! `x-amazon-apigateway-integration` of the types `http_proxy` and `mock`.
+//! `x-amazon-apigateway-integration` of every type.
 //!
-//! Shape: one function per type; both judge their members by one table first.
-//! Units: milliseconds, HTTP status numbers.
-//! Errors: other types, missing or faulty members, values out of range, each at its place.
-//! Source: the gateway's guide, "x-amazon-apigateway-integration object".
+//! Shape: one [`Integration`] whatever the type; what a type does not use is read all the same, so
+//! that an export has it. `mapping` reads the rows that map. Units: milliseconds, HTTP status
+//! numbers.
+//! Errors: unknown types and members, addresses of the wrong kind, values out of range, each at
+//! its place.
+//! Source: Amazon API Gateway developer guide, "x-amazon-apigateway-integration object" and
+//! "Integration settings"; the HTTP API guide, "integrations".
 
 use tidegate_edge::model::api::{
-    CacheKeyPart, CacheKeySource, Integration, IntegrationKind, IntegrationResponse,
-    ParameterMapping, ParameterSource, ParameterTarget, Passthrough, Template, Verb,
+    ApiKind, Connection, ContentHandling, Integration, IntegrationKind, IntegrationResponse,
+    IntegrationTls, Passthrough, PayloadFormat, TransferMode, Verb,
 };
 
 use super::{
-    Fate::{self, Fine, Unserved},
-    Reader, Strictness,
+    Fate::{self, Fine},
+    INTEGRATIONS, Reader, Strictness,
+    root::scalar,
 };
 use crate::{
     diagnostics::did_you_mean,
-    source::node::{Cursor, Value},
+    source::node::{Cursor, join},
 };
 
-/// Members of an integration. Those without meaning for its type pass, as in the gateway.
+/// Members of an integration. Those without meaning for its type pass, as in the service.
 const INTEGRATION: &[(&str, Fate)] = &[
     ("type", Fine),
     ("httpMethod", Fine),
@@ -29,21 +33,20 @@ const INTEGRATION: &[(&str, Fate)] = &[
     ("requestParameters", Fine),
     ("requestTemplates", Fine),
     ("responses", Fine),
+    ("responseParameters", Fine),
     ("$ref", Fine),
     ("description", Fine),
     ("connectionType", Fine),
     ("connectionId", Fine),
     ("integrationTarget", Fine),
+    ("integrationSubtype", Fine),
     ("payloadFormatVersion", Fine),
     ("responseTransferMode", Fine),
-    ("credentials", Unserved("the request is sent without them")),
+    ("credentials", Fine),
     ("cacheKeyParameters", Fine),
     ("cacheNamespace", Fine),
-    ("contentHandling", Unserved("bodies pass through unchanged")),
-    (
-        "tlsConfig",
-        Unserved("set `[origins.NAME.tls]` in the settings file"),
-    ),
+    ("contentHandling", Fine),
+    ("tlsConfig", Fine),
 ];
 
 /// Members of one entry of `responses`.
@@ -51,90 +54,133 @@ const RESPONSE: &[(&str, Fate)] = &[
     ("statusCode", Fine),
     ("responseParameters", Fine),
     ("responseTemplates", Fine),
-    ("contentHandling", Unserved("bodies pass through unchanged")),
+    ("contentHandling", Fine),
 ];
 
-/// Types of the gateway that this one does not serve yet.
-const TYPES_UNSERVED: &[&str] = &["aws", "aws_proxy", "http"];
-
 impl<'a> Reader<'a> {
-    pub(super) fn integration(&mut self, at: &Cursor<'a>) -> Option<Integration> {
+    /// The integration at `at`, or where its `$ref` leads; `place` is where descriptions go.
+    pub(super) fn integration(&mut self, at: &Cursor<'a>, place: &str) -> Option<Integration> {
         let at = self.resolve(at)?;
         if !self.is_table(&at, "an integration") {
             return None;
         }
+        self.named_integrations.push(at.pointer.clone());
         self.sort_out(&at, INTEGRATION, Strictness::Strict);
-        let Some(kind) = self.text_of(&at, "type") else {
-            if at.get("type").is_none() {
-                let hint = "add `type: http_proxy` or `type: mock`";
-                self.error(&at, "this integration has no `type`", hint);
-            }
-            return None;
+        let kind = self.integration_type(&at)?;
+        if let Some(text) = at.get("description") {
+            self.describe(join(place, "description"), &text);
+        }
+        let is_http = self.kind == ApiKind::Http;
+        let (connection, subtype) = (self.connection(&at), self.subtype(&at));
+        let uri = self.uri(&at, kind, &connection, subtype.is_some());
+        let passthroughs = PASSTHROUGHS;
+        let passthrough =
+            self.word_of(&at, "passthroughBehavior", Passthrough::parse, passthroughs);
+        let text = |text: Option<&str>| text.map(str::to_owned);
+        let mut integration = Integration {
+            http_method: self.http_method(&at),
+            connection,
+            subtype,
+            credentials: text(self.text_of(&at, "credentials")),
+            timeout_ms: self.timeout_ms(&at),
+            passthrough: passthrough.unwrap_or_default(),
+            content_handling: self.content_handling(&at),
+            request_templates: self.templates(&at, "requestTemplates"),
+            responses: self.integration_responses(&at, kind),
+            cache_key: self.cache_key(&at),
+            cache_namespace: text(self.text_of(&at, "cacheNamespace")),
+            tls: self.tls(&at),
+            transfer_mode: self.transfer_mode(&at),
+            payload_format: self.payload_format(&at),
+            target: text(self.text_of(&at, "integrationTarget")),
+            ..Integration::new(kind, &*at.pointer)
         };
-        match kind.to_ascii_lowercase().as_str() {
-            "http_proxy" => self.http_proxy(&at),
-            "mock" => Some(self.mock(&at)),
-            other => {
-                let member = at.get("type").unwrap_or_else(|| at.clone());
-                let message = if TYPES_UNSERVED.contains(&other) {
-                    format!("integrations of type `{kind}` are not served yet")
-                } else {
-                    format!("`{kind}` is no type of integration")
-                };
-                let hint = did_you_mean(other, &["http_proxy", "mock"]);
-                self.error(&member, message, hint.unwrap_or_default());
-                None
+        if is_http {
+            integration.request_changes = self.http_rows(&at, "requestParameters");
+            integration.response_changes = self.response_changes(&at);
+        } else {
+            integration.request_parameters = self.request_parameters(&at);
+            if let Some(member) = at.get("responseParameters") {
+                let hint = "in a REST API they stand in an entry of `responses`";
+                self.unserved(&member, "responseParameters", hint);
+            }
+        }
+        uri?.clone_into(&mut integration.uri);
+        Some(integration)
+    }
+
+    /// Named integrations that no method refers to would vanish in silence.
+    pub(super) fn unused_integrations(&mut self) {
+        let components = self.cursor().get("components");
+        let Some(table) = components.and_then(|components| components.get(INTEGRATIONS)) else {
+            return;
+        };
+        for (entry, at) in table.members() {
+            if !self.named_integrations.contains(&at.pointer) {
+                let message = format!("no method refers to the integration `{}`", entry.key);
+                let hint = "refer to it by `$ref`, or take it away";
+                self.warn_at_key(&at, message, hint);
             }
         }
     }
 
-    fn http_proxy(&mut self, at: &Cursor<'a>) -> Option<Integration> {
-        self.connection(at);
-        self.passthrough(at);
-        let http_method = self.http_method(at);
-        let timeout_ms = self.timeout_ms(at);
-        let request_parameters = self.request_parameters(at);
-        let cache_key = self.cache_key(at);
-        let cache_namespace = self.text_of(at, "cacheNamespace").map(str::to_owned);
-        let uri = self.uri(at)?;
-        Some(Integration {
-            http_method,
-            uri: uri.to_owned(),
-            timeout_ms,
-            request_parameters,
-            cache_key,
-            cache_namespace,
-            ..Integration::new(IntegrationKind::HttpProxy, &*at.pointer)
-        })
+    fn integration_type(&mut self, at: &Cursor<'a>) -> Option<IntegrationKind> {
+        let known = IntegrationKind::ALL.map(IntegrationKind::as_str);
+        if at.get("type").is_none() {
+            let hint = "add `type: http_proxy` or `type: mock`";
+            self.error(at, "this integration has no `type`", hint);
+            return None;
+        }
+        let text = self.text_of(at, "type")?;
+        let kind = IntegrationKind::parse(text);
+        if kind.is_none() {
+            let member = at.get("type").unwrap_or_else(|| at.clone());
+            let hint = did_you_mean(text, &known).unwrap_or_default();
+            self.error(&member, format!("`{text}` is no type of integration"), hint);
+        }
+        kind
     }
 
-    /// What says how to reach the origin, beside its address.
-    fn connection(&mut self, at: &Cursor<'a>) {
-        if let Some(kind) = self.text_of(at, "connectionType")
-            && !kind.eq_ignore_ascii_case("INTERNET")
-        {
-            let member = at.get("connectionType").unwrap_or_else(|| at.clone());
-            let message = format!("connections of type `{kind}` are not served yet");
-            let hint = "write `INTERNET`, and `[origins.NAME] match` in the settings file";
-            self.error(&member, message, hint);
+    fn connection(&mut self, at: &Cursor<'a>) -> Connection {
+        let words = ["INTERNET", "VPC_LINK"];
+        let parse = |text: &str| {
+            let mut words = words.into_iter();
+            words.find(|word| word.eq_ignore_ascii_case(text))
+        };
+        let kind = self.word_of(at, "connectionType", parse, &words);
+        let id = self.text_of(at, "connectionId");
+        match (kind, id, at.get("connectionId")) {
+            (Some("VPC_LINK"), Some(id), Some(member)) => Connection::VpcLink {
+                id: id.to_owned(),
+                pointer: member.pointer,
+            },
+            (Some("VPC_LINK"), None, _) => {
+                let member = at.get("connectionType").unwrap_or_else(|| at.clone());
+                let hint = "add `connectionId: …`, the id of the link";
+                self.error(&member, "a VPC link without `connectionId`", hint);
+                Connection::Internet
+            }
+            (_, Some(_), Some(member)) => {
+                let message = "`connectionId` without a VPC link has no effect";
+                let hint = "add `connectionType: VPC_LINK`";
+                self.warn_at_key(&member, message.to_owned(), hint);
+                Connection::Internet
+            }
+            _ => Connection::Internet,
         }
-        if let Some(version) = at.get("payloadFormatVersion")
-            && !matches!(version.text(), Some("1.0"))
-            && version.node.value != Value::Float(1.0)
-        {
-            let instead = "requests are forwarded as they are";
-            self.unserved(&version, "payloadFormatVersion", instead);
+    }
+
+    fn subtype(&mut self, at: &Cursor<'a>) -> Option<String> {
+        let text = self.text_of(at, "integrationSubtype")?;
+        if self.kind == ApiKind::Rest {
+            let member = at.get("integrationSubtype").unwrap_or_else(|| at.clone());
+            let message = "REST APIs have no integration subtypes";
+            let hint = "write a `uri`, or make it an HTTP API: \
+                        `x-amazon-apigateway-importexport-version: \"1.0\"`";
+            self.error_at_key(&member, message.to_owned(), Some(hint.to_owned()));
+            return None;
         }
-        if let Some(mode) = self.text_of(at, "responseTransferMode")
-            && !["STREAM", "BUFFERED"].contains(&mode.to_ascii_uppercase().as_str())
-        {
-            let member = at.get("responseTransferMode").unwrap_or_else(|| at.clone());
-            self.error(
-                &member,
-                format!("`{mode}` is no mode"),
-                "write STREAM or BUFFERED",
-            );
-        }
+        Some(text.to_owned())
     }
 
     fn http_method(&mut self, at: &Cursor<'a>) -> Option<Verb> {
@@ -149,199 +195,118 @@ impl<'a> Reader<'a> {
         verb
     }
 
+    /// Longer waits than the default are judged with the settings, which may allow them.
     fn timeout_ms(&mut self, at: &Cursor<'a>) -> u32 {
-        let Some(member) = at.get("timeoutInMillis") else {
-            return Integration::TIMEOUT_MS_DEFAULT;
-        };
-        let (min, max) = (Integration::TIMEOUT_MS_MIN, Integration::TIMEOUT_MS_DEFAULT);
-        match member.node.value {
-            Value::Integer(number) => {
-                if let Ok(timeout_ms) = u32::try_from(number)
-                    && (min..=max).contains(&timeout_ms)
-                {
-                    return timeout_ms;
-                }
-                let message = format!("a timeout of {number} ms is out of range");
-                self.error(&member, message, format!("write {min} to {max}"));
-            }
-            _ => {
-                let message = format!(
-                    "`timeoutInMillis` must be a number, here it is {}",
-                    member.node.kind()
-                );
-                self.error(&member, message, format!("write {min} to {max}"));
-            }
-        }
-        max
+        let range = i64::from(Integration::TIMEOUT_MS_MIN)..=i64::from(TIMEOUT_MS_MAX);
+        let number = self.number_of(at, "timeoutInMillis", range);
+        let number = number.and_then(|number| u32::try_from(number).ok());
+        number.unwrap_or(Integration::TIMEOUT_MS_DEFAULT)
     }
 
-    fn uri(&mut self, at: &Cursor<'a>) -> Option<&'a str> {
-        let hint = "write `uri: https://host/path`";
-        let Some(uri) = self.text_of(at, "uri") else {
+    /// `None`: there is none, or one of the wrong kind, and an error says so.
+    fn uri(
+        &mut self,
+        at: &Cursor<'a>,
+        kind: IntegrationKind,
+        connection: &Connection,
+        has_subtype: bool,
+    ) -> Option<&'a str> {
+        let text = self.text_of(at, "uri");
+        if kind == IntegrationKind::Mock || has_subtype {
+            return Some(text.unwrap_or(""));
+        }
+        let is_service = matches!(kind, IntegrationKind::Aws | IntegrationKind::AwsProxy);
+        let hint = match is_service {
+            true => "write `uri: arn:aws:apigateway:REGION:SERVICE:path/…` or `…:action/…`",
+            false => "write `uri: https://host/path`",
+        };
+        let Some(uri) = text else {
             if at.get("uri").is_none() {
                 self.error(at, "this integration has no `uri`", hint);
             }
             return None;
         };
         let lower = uri.to_ascii_lowercase();
-        let schemes = ["http://", "https://", "${stagevariables."];
-        if !schemes.iter().any(|scheme| lower.starts_with(scheme)) {
+        let starts = |words: &[&str]| words.iter().any(|word| lower.starts_with(word));
+        let is_link = *connection != Connection::Internet;
+        let is_good = starts(&["${stagevariables."])
+            || match is_service {
+                true => starts(&["arn:"]),
+                false => starts(&["http://", "https://"]) || (is_link && starts(&["arn:"])),
+            };
+        if !is_good {
             let member = at.get("uri").unwrap_or_else(|| at.clone());
-            let message = format!("`{uri}` does not begin with http:// or https://");
+            let message = match is_service {
+                true => format!("`{uri}`: Invalid ARN specified in the request"),
+                false => format!("`{uri}` does not begin with http:// or https://"),
+            };
             self.error(&member, message, hint);
             return None;
         }
         Some(uri)
     }
 
-    fn request_parameters(&mut self, at: &Cursor<'a>) -> Vec<ParameterMapping> {
-        let Some(table) = at.get("requestParameters") else {
-            return Vec::new();
-        };
-        if !self.is_table(&table, "`requestParameters`") {
-            return Vec::new();
-        }
-        let mut mappings = Vec::new();
-        for (entry, row) in table.members() {
-            let target = ParameterTarget::parse(&entry.key);
-            if target.is_none() {
-                let message = format!("`{}` is no target of a mapping", entry.key);
-                let hint = "write integration.request.{path|querystring|header}.NAME";
-                self.error_at_key(&row, message, Some(hint.to_owned()));
-            }
-            let source = self.parameter_source(&row);
-            if let (Some(target), Some(source)) = (target, source) {
-                mappings.push(ParameterMapping {
-                    target,
-                    source,
-                    pointer: row.pointer,
-                });
-            }
-        }
-        mappings
+    fn content_handling(&mut self, at: &Cursor<'a>) -> Option<ContentHandling> {
+        let known = ["CONVERT_TO_BINARY", "CONVERT_TO_TEXT"];
+        self.word_of(at, "contentHandling", ContentHandling::parse, &known)
     }
 
-    fn cache_key(&mut self, at: &Cursor<'a>) -> Vec<CacheKeyPart> {
-        const HINT: &str = "write a list of method.request.{path|querystring|header}.NAME";
-        let Some(list) = at.get("cacheKeyParameters") else {
-            return Vec::new();
-        };
-        if !matches!(list.node.value, Value::Sequence(_)) {
-            let message = format!(
-                "`cacheKeyParameters` must be a list, here it is {}",
-                list.node.kind()
-            );
-            self.error(&list, message, HINT);
-            return Vec::new();
-        }
-        let mut parts = Vec::new();
-        for entry in list.items() {
-            let text = entry.text().unwrap_or("");
-            match CacheKeySource::parse(text) {
-                Some(source) => parts.push(CacheKeyPart {
-                    source,
-                    pointer: entry.pointer,
-                }),
-                None => {
-                    let message = format!("`{text}` is no parameter of a cache key");
-                    self.error(&entry, message, HINT);
-                }
-            }
-        }
-        parts
-    }
-
-    fn parameter_source(&mut self, at: &Cursor<'a>) -> Option<ParameterSource> {
-        const UNSERVED: &[&str] = &[
-            "context.",
-            "stageVariables.",
-            "method.request.body",
-            "method.request.multivalue",
+    fn tls(&mut self, at: &Cursor<'a>) -> IntegrationTls {
+        const MEMBERS: &[(&str, Fate)] = &[
+            ("insecureSkipVerification", Fine),
+            ("serverNameToVerify", Fine),
         ];
-        let text = at.text().unwrap_or("");
-        let is_served = |source: &ParameterSource| {
-            use ParameterSource::{Request, Static};
-            matches!(source, Request { .. } | Static(_))
+        let Some(at) = at.get("tlsConfig") else {
+            return IntegrationTls::default();
         };
-        let source = ParameterSource::parse(text).filter(is_served);
-        if source.is_none() {
-            if UNSERVED.iter().any(|start| text.starts_with(start)) {
-                self.unserved(at, text, "this parameter is not sent");
-            } else {
-                let message = match at.text() {
-                    Some(text) => format!("`{text}` is no source of a mapping"),
-                    None => format!("{} is no source of a mapping", at.node.kind()),
-                };
-                let hint = "write method.request.{path|querystring|header}.NAME, \
-                            or a constant in both quotes: \"'text'\"";
+        if !self.is_table(&at, "`tlsConfig`") {
+            return IntegrationTls::default();
+        }
+        self.sort_out(&at, MEMBERS, Strictness::Strict);
+        let skip = self.flag_of(&at, "insecureSkipVerification");
+        IntegrationTls {
+            insecure_skip_verification: skip.unwrap_or(false),
+            server_name_to_verify: self.text_of(&at, "serverNameToVerify").map(str::to_owned),
+        }
+    }
+
+    fn transfer_mode(&mut self, at: &Cursor<'a>) -> TransferMode {
+        let modes = [TransferMode::Buffered, TransferMode::Stream];
+        let parse = |text: &str| {
+            let mut modes = modes.into_iter();
+            modes.find(|mode| mode.as_str().eq_ignore_ascii_case(text))
+        };
+        let known = modes.map(TransferMode::as_str);
+        self.word_of(at, "responseTransferMode", parse, &known)
+            .unwrap_or_default()
+    }
+
+    /// Often written without quotes.
+    fn payload_format(&mut self, at: &Cursor<'a>) -> PayloadFormat {
+        let Some(member) = at.get("payloadFormatVersion") else {
+            return PayloadFormat::default();
+        };
+        let text = scalar(member.node);
+        let formats = [PayloadFormat::V1, PayloadFormat::V2];
+        let found = formats.into_iter().find(|format| format.as_str() == text);
+        if found.is_none() {
+            let message = format!("`{text}` is no format of an event");
+            self.error(&member, message, "write \"1.0\" or \"2.0\"");
+        }
+        found.unwrap_or_default()
+    }
+
+    fn integration_responses(
+        &mut self,
+        at: &Cursor<'a>,
+        kind: IntegrationKind,
+    ) -> Vec<IntegrationResponse> {
+        let Some(table) = at.get("responses") else {
+            if kind == IntegrationKind::Mock {
+                let hint = "add `responses: {default: {statusCode: \"200\"}}`";
+                let message = "this mock has no `responses`, so it can only fail";
                 self.error(at, message, hint);
             }
-        }
-        source
-    }
-
-    fn passthrough(&mut self, at: &Cursor<'a>) -> Passthrough {
-        let Some(text) = self.text_of(at, "passthroughBehavior") else {
-            return Passthrough::default();
-        };
-        let behavior = Passthrough::parse(text);
-        if behavior.is_none() {
-            let known = ["when_no_match", "when_no_templates", "never"];
-            let member = at.get("passthroughBehavior").unwrap_or_else(|| at.clone());
-            let hint = did_you_mean(text, &known).unwrap_or_default();
-            self.error(&member, format!("`{text}` is no behaviour"), hint);
-        }
-        behavior.unwrap_or_default()
-    }
-
-    fn mock(&mut self, at: &Cursor<'a>) -> Integration {
-        Integration {
-            passthrough: self.passthrough(at),
-            request_templates: self.templates(at, "requestTemplates"),
-            responses: self.mock_responses(at),
-            ..Integration::new(IntegrationKind::Mock, &*at.pointer)
-        }
-    }
-
-    fn templates(&mut self, holder: &Cursor<'a>, key: &str) -> Vec<Template> {
-        let Some(table) = holder.get(key) else {
-            return Vec::new();
-        };
-        if !self.is_table(&table, &format!("`{key}`")) {
-            return Vec::new();
-        }
-        let mut templates = Vec::new();
-        for (entry, row) in table.members() {
-            let text = match &row.node.value {
-                Value::Text(text) => text.as_str(),
-                Value::Null => "",
-                _ => {
-                    let message = format!("a template is a text, here it is {}", row.node.kind());
-                    self.error(&row, message, "quote it, or write `|` and indent it below");
-                    continue;
-                }
-            };
-            if text.contains(['$', '#']) {
-                let what = format!("{key}: mapping language");
-                self.unserved(&row, &what, "the text is used as it stands here");
-            }
-            templates.push(Template {
-                content_type: entry.key.clone(),
-                text: text.to_owned(),
-                pointer: row.pointer,
-            });
-        }
-        templates
-    }
-
-    fn mock_responses(&mut self, at: &Cursor<'a>) -> Vec<IntegrationResponse> {
-        let Some(table) = at.get("responses") else {
-            let hint = "add `responses: {default: {statusCode: \"200\"}}`";
-            self.error(
-                at,
-                "this mock has no `responses`, so it can only fail",
-                hint,
-            );
             return Vec::new();
         };
         if !self.is_table(&table, "`responses`") {
@@ -359,7 +324,7 @@ impl<'a> Reader<'a> {
             responses.push(IntegrationResponse {
                 selection_pattern: (entry.key != "default").then(|| entry.key.clone()),
                 status,
-                content_handling: None,
+                content_handling: self.content_handling(&row),
                 parameters: self.response_parameters(&row),
                 templates: self.templates(&row, "responseTemplates"),
                 pointer: row.pointer,
@@ -369,58 +334,17 @@ impl<'a> Reader<'a> {
     }
 
     fn status(&mut self, at: &Cursor<'a>) -> Option<u16> {
-        const HINT: &str = "write a status from 100 to 599";
-        let Some(member) = at.get("statusCode") else {
-            self.error(at, "this response has no `statusCode`", HINT);
+        if at.get("statusCode").is_none() {
+            let hint = "write a status from 100 to 599";
+            self.error(at, "this response has no `statusCode`", hint);
             return None;
-        };
-        let number = match &member.node.value {
-            Value::Integer(number) => u16::try_from(*number).ok(),
-            Value::Text(text) => text.parse().ok(),
-            _ => None,
-        };
-        let status = number.filter(|status| (100..=599).contains(status));
-        if status.is_none() {
-            self.error(&member, "this is no HTTP status", HINT);
         }
-        status
-    }
-
-    fn response_parameters(&mut self, at: &Cursor<'a>) -> Vec<ParameterMapping> {
-        let Some(table) = at.get("responseParameters") else {
-            return Vec::new();
-        };
-        if !self.is_table(&table, "`responseParameters`") {
-            return Vec::new();
-        }
-        let mut headers = Vec::new();
-        for (entry, row) in table.members() {
-            let Some(target) = ParameterTarget::parse_response(&entry.key) else {
-                let message = format!("`{}` is no target of a mapping", entry.key);
-                let hint = "write method.response.header.NAME";
-                self.error_at_key(&row, message, Some(hint.to_owned()));
-                continue;
-            };
-            match ParameterSource::parse(row.text().unwrap_or("")) {
-                Some(source @ ParameterSource::Static(_)) => headers.push(ParameterMapping {
-                    target,
-                    source,
-                    pointer: row.pointer,
-                }),
-                _ => self.response_source_fault(&row),
-            }
-        }
-        headers
-    }
-
-    fn response_source_fault(&mut self, row: &Cursor<'a>) {
-        let text = row.text().unwrap_or("");
-        let unserved = ["integration.response.", "context.", "stageVariables."];
-        if unserved.iter().any(|start| text.starts_with(start)) {
-            self.unserved(row, text, "this header is not sent");
-            return;
-        }
-        let message = format!("`{text}` is no source of a mapping");
-        self.error(row, message, "write a constant in both quotes: \"'text'\"");
+        let status = self.number_of(at, "statusCode", 100..=599)?;
+        u16::try_from(status).ok()
     }
 }
+
+/// Fifteen minutes: the longest wait that the service has anywhere.
+const TIMEOUT_MS_MAX: u32 = 900_000;
+
+const PASSTHROUGHS: &[&str] = &["when_no_match", "when_no_templates", "never"];

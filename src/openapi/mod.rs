@@ -1,26 +1,40 @@
-//! OpenAPI 3.0, 3.1 and Swagger 2 documents into the model.
+//! OpenAPI 3.0, 3.1 and Swagger 2 documents into the model, and out of it again.
 //!
-//! Shape: [`import`] walks the tree once; `paths` reads path items and methods,
-//! `integration` their integrations. The [`Document`] stays beside the [`Api`], so that
-//! pointers of later problems become lines and columns.
+//! Shape: [`import`] walks a tree once, with a file per noun; the [`Document`] stays beside the
+//! [`Api`], so that pointers of later problems become lines and columns. Every
+//! `x-amazon-apigateway-*` member ends in the model or in the report. [`export`] goes the other
+//! way.
 //! Units: none of its own.
-//! Errors: everything wrong at once. What changes behaviour and is not served yet is a warning
-//! with its pointer; purely descriptive parts pass in silence.
-//! Source: OpenAPI Specification 3.0.3, 3.1.0 and 2.0; the gateway's `x-amazon-apigateway-*`.
+//! Errors: everything wrong at once. What is kept and refuses calls, or has no effect here, is a
+//! warning with its pointer; descriptions pass in silence and come back in exports.
+//! Source: OpenAPI Specification 3.0.3, 3.1.0 and 2.0; Amazon API Gateway developer guide,
+//! "OpenAPI extensions".
 
-use tidegate_edge::model::api::Api;
+use tidegate_edge::model::api::{Api, ApiKind, Model, Named};
 
 use crate::{
-    diagnostics::{Problem, Report, Severity, did_you_mean, nearest},
+    diagnostics::{Problem, Report, Severity},
     source::{
         Document, Format, Source,
-        node::{Cursor, Value},
+        node::{Cursor, Node},
     },
 };
 
+mod authorizers;
+mod endpoint;
+pub mod export;
+mod gateway_responses;
 mod integration;
+mod mapping;
+mod models;
+mod options;
 mod paths;
-mod security;
+mod reader;
+mod responses;
+mod root;
+mod validators;
+
+pub use options::{BasePath, Options};
 
 /// What one document gave.
 #[derive(Clone, Debug)]
@@ -33,21 +47,36 @@ pub struct Imported {
 }
 
 /// Reads a document; the format follows from the name.
-pub fn import(source: Source) -> Imported {
+pub fn import(source: Source, options: &Options) -> Imported {
     let format = Format::of_name(&source.name);
-    let document = match Document::parse(source, format) {
-        Ok(document) => document,
-        Err(problems) => {
-            return Imported {
-                api: Api::default(),
-                document: None,
-                report: Report::of(problems),
-            };
-        }
-    };
+    match Document::parse(source, format) {
+        Ok(document) => of_document(document, options),
+        Err(problems) => Imported::failed(problems),
+    }
+}
+
+/// Reads bytes that may be no text at all.
+pub fn import_bytes(name: &str, bytes: &[u8], options: &Options) -> Imported {
+    match Source::from_bytes(name, bytes) {
+        Ok(source) => import(source, options),
+        Err(problem) => Imported::failed(vec![*problem]),
+    }
+}
+
+fn of_document(document: Document, options: &Options) -> Imported {
+    let filled = options.filled(&document.root);
     let mut reader = Reader {
         document: &document,
+        root: filled.as_ref().unwrap_or(&document.root),
+        options,
         report: Report::default(),
+        kind: ApiKind::Rest,
+        dialect: Dialect::OpenApi,
+        models: Vec::new(),
+        descriptions: Vec::new(),
+        warned: Vec::new(),
+        named_integrations: Vec::new(),
+        method: String::new(),
     };
     let api = reader.api();
     let report = reader.report;
@@ -58,19 +87,15 @@ pub fn import(source: Source) -> Imported {
     }
 }
 
-/// Reads bytes that may be no text at all.
-pub fn import_bytes(name: &str, bytes: &[u8]) -> Imported {
-    match Source::from_bytes(name, bytes) {
-        Ok(source) => import(source),
-        Err(problem) => Imported {
+impl Imported {
+    fn failed(problems: Vec<Problem>) -> Imported {
+        Imported {
             api: Api::default(),
             document: None,
-            report: Report::of(vec![*problem]),
-        },
+            report: Report::of(problems),
+        }
     }
-}
 
-impl Imported {
     /// A later problem of this document, for example the plan compiler's.
     pub fn problem_at(
         &self,
@@ -88,8 +113,42 @@ impl Imported {
 
 /// One walk over a document.
 struct Reader<'a> {
+    /// For places.
     document: &'a Document,
+    /// Its tree, placeholders put in.
+    root: &'a Node,
+    options: &'a Options,
     report: Report,
+    kind: ApiKind,
+    dialect: Dialect,
+    models: Vec<Model>,
+    descriptions: Vec<Named>,
+    /// Pointers of what was warned of and is used by several methods.
+    warned: Vec<String>,
+    /// Pointers of the named integrations that a method refers to.
+    named_integrations: Vec<String>,
+    /// The method being read, as the service's warnings name it.
+    method: String,
+}
+
+/// The two families of documents.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Dialect {
+    /// OpenAPI 3.
+    OpenApi,
+    /// Swagger 2.
+    Swagger,
+}
+
+impl<'a> Reader<'a> {
+    /// The root, to walk from.
+    fn cursor(&self) -> Cursor<'a> {
+        Cursor {
+            node: self.root,
+            key_span: None,
+            pointer: String::new(),
+        }
+    }
 }
 
 /// What to do with a member that is not read further.
@@ -97,286 +156,8 @@ struct Reader<'a> {
 enum Fate {
     /// Read elsewhere, or a description for people.
     Fine,
-    /// Changes behaviour and is not served yet; the text says what happens instead.
+    /// It has no effect here; the text says what happens instead.
     Unserved(&'static str),
-}
-
-use Fate::{Fine, Unserved};
-
-/// Members of the document itself.
-const ROOT: &[(&str, Fate)] = &[
-    ("openapi", Fine),
-    ("swagger", Fine),
-    ("paths", Fine),
-    ("info", Fine),
-    ("tags", Fine),
-    ("externalDocs", Fine),
-    ("servers", Fine),
-    ("host", Fine),
-    ("schemes", Fine),
-    ("consumes", Fine),
-    ("produces", Fine),
-    ("components", Fine),
-    ("definitions", Fine),
-    ("parameters", Fine),
-    ("responses", Fine),
-    ("securityDefinitions", Fine),
-    ("jsonSchemaDialect", Fine),
-    (
-        "basePath",
-        Unserved("routes begin with the stage, not with this path"),
-    ),
-    ("security", Fine),
-    ("webhooks", Unserved("webhooks are not routed")),
-    ("x-amazon-apigateway-api-key-source", Fine),
-    (
-        "x-amazon-apigateway-binary-media-types",
-        Unserved("bodies pass through unchanged"),
-    ),
-    (
-        "x-amazon-apigateway-cors",
-        Unserved("no CORS headers are added and no preflight is answered"),
-    ),
-    (
-        "x-amazon-apigateway-endpoint-configuration",
-        Unserved("the settings file says where to listen"),
-    ),
-    (
-        "x-amazon-apigateway-endpoint-access-mode",
-        Unserved("every listener serves this API"),
-    ),
-    (
-        "x-amazon-apigateway-gateway-responses",
-        Unserved("errors have their default bodies"),
-    ),
-    (
-        "x-amazon-apigateway-minimum-compression-size",
-        Unserved("bodies are not compressed"),
-    ),
-    (
-        "x-amazon-apigateway-policy",
-        Unserved("requests are served without this policy"),
-    ),
-    ("x-amazon-apigateway-request-validator", Unserved(VALIDATOR)),
-    (
-        "x-amazon-apigateway-request-validators",
-        Unserved(VALIDATOR),
-    ),
-    (
-        "x-amazon-apigateway-security-policy",
-        Unserved("`[tls] min_version` of the settings file decides"),
-    ),
-    ("x-amazon-apigateway-documentation", Fine),
-    ("x-amazon-apigateway-importexport-version", Fine),
-    ("x-amazon-apigateway-tag-value", Fine),
-];
-
-const SECURITY: &str = "requests are served without this check";
-const VALIDATOR: &str = "requests are not validated";
-
-impl<'a> Reader<'a> {
-    fn api(&mut self) -> Api {
-        let root = self.document.cursor();
-        if !matches!(root.node.value, Value::Mapping(_)) {
-            self.error(
-                &root,
-                "this is not an OpenAPI document",
-                "begin with `openapi: 3.0.1`, `info` and `paths`",
-            );
-            return Api::default();
-        }
-        self.version(&root);
-        self.sort_out(&root, ROOT, Strictness::Loose);
-        self.key_source(&root);
-        self.shared_security(&root);
-        let name = root.get("info").and_then(|info| info.get("title"));
-        let name = name.and_then(|title| title.text()).unwrap_or("");
-        let resources = match root.get("paths") {
-            Some(paths) => self.resources(&paths),
-            None => {
-                let hint = "add `paths:` with at least one path";
-                self.error(&root, "`paths` is missing", hint);
-                Vec::new()
-            }
-        };
-        Api {
-            id: id_of(name),
-            name: name.to_owned(),
-            resources,
-            ..Api::default()
-        }
-    }
-
-    fn version(&mut self, root: &Cursor<'a>) {
-        const HINT: &str = "write `openapi: 3.0.1`, `openapi: 3.1.0` or `swagger: \"2.0\"`";
-        let (at, good): (_, &[&str]) = match (root.get("openapi"), root.get("swagger")) {
-            (Some(at), _) => (at, &["3.0", "3.1"]),
-            (None, Some(at)) => (at, &["2.0"]),
-            (None, None) => {
-                return self.error(root, "`openapi` or `swagger` is missing", HINT);
-            }
-        };
-        let version = match &at.node.value {
-            Value::Text(text) => text.clone(),
-            Value::Float(number) => format!("{number:.1}"),
-            Value::Integer(number) => number.to_string(),
-            other => format!("{other:?}"),
-        };
-        let is_good = good.iter().any(|good| {
-            let rest = version.strip_prefix(good);
-            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-        });
-        if !is_good {
-            self.error(&at, format!("version `{version}` is not read"), HINT);
-        }
-    }
-
-    /// Judges every member by `table`; those it does not hold by `strictness`.
-    fn sort_out(&mut self, at: &Cursor<'a>, table: &[(&str, Fate)], strictness: Strictness) {
-        for (entry, member) in at.members() {
-            let key = entry.key.as_str();
-            match table.iter().find(|(known, _)| *known == key) {
-                Some((_, Fine)) => {}
-                Some((_, Unserved(instead))) => {
-                    let is_empty = match &member.node.value {
-                        Value::Sequence(items) => items.is_empty(),
-                        Value::Mapping(entries) => entries.is_empty(),
-                        _ => false,
-                    };
-                    if !is_empty {
-                        self.unserved(&member, key, instead);
-                    }
-                }
-                None => self.unknown(&member, key, table, strictness),
-            }
-        }
-    }
-
-    fn unknown(
-        &mut self,
-        at: &Cursor<'a>,
-        key: &str,
-        table: &[(&str, Fate)],
-        strictness: Strictness,
-    ) {
-        let is_ours = key.starts_with("x-amazon-");
-        if key.starts_with("x-") && !is_ours {
-            return;
-        }
-        let known: Vec<&str> = table.iter().map(|(known, _)| *known).collect();
-        let near = nearest(key, known.iter().copied()).is_some();
-        let hint = if near || !is_ours {
-            did_you_mean(key, &known)
-        } else {
-            Some("it has no effect".to_owned())
-        };
-        let severity = match strictness {
-            Strictness::Strict => Severity::Error,
-            Strictness::Loose => Severity::Warning,
-        };
-        self.push(
-            severity,
-            at,
-            true,
-            format!("`{key}` is not known here"),
-            hint,
-        );
-    }
-
-    fn unserved(&mut self, at: &Cursor<'a>, what: &str, instead: &str) {
-        let message = format!("`{what}` is not served yet");
-        self.push(
-            Severity::Warning,
-            at,
-            true,
-            message,
-            Some(instead.to_owned()),
-        );
-    }
-
-    fn error(&mut self, at: &Cursor<'a>, message: impl Into<String>, hint: impl Into<String>) {
-        self.push(
-            Severity::Error,
-            at,
-            false,
-            message.into(),
-            Some(hint.into()),
-        );
-    }
-
-    fn error_at_key(&mut self, at: &Cursor<'a>, message: String, hint: Option<String>) {
-        self.push(Severity::Error, at, true, message, hint);
-    }
-
-    fn push(
-        &mut self,
-        severity: Severity,
-        at: &Cursor<'a>,
-        is_about_key: bool,
-        message: String,
-        hint: Option<String>,
-    ) {
-        let span = at.key_span.filter(|_| is_about_key);
-        let span = span.unwrap_or_else(|| at.span());
-        let source = &self.document.source;
-        let problem = source.problem(severity, span, &at.pointer, message, hint);
-        self.report.push(problem);
-    }
-
-    /// The node itself, or what its `$ref` leads to within the document.
-    fn resolve(&mut self, at: &Cursor<'a>) -> Option<Cursor<'a>> {
-        let mut found = at.clone();
-        for _ in 0..REFERENCES_MAX {
-            let Some(reference) = found.get("$ref") else {
-                return Some(found);
-            };
-            let Some(target) = reference.text() else {
-                self.error(&reference, "`$ref` must be a text", "write \"#/…\"");
-                return None;
-            };
-            let Some(pointer) = target.strip_prefix('#') else {
-                let message = format!("`{target}` leads out of this document");
-                self.error(&reference, message, "copy that part into this document");
-                return None;
-            };
-            let document = self.document;
-            let mut next = document.cursor();
-            for part in pointer.split('/').skip(1) {
-                let name = part.replace("~1", "/").replace("~0", "~");
-                let Some(child) = next.child(&name) else {
-                    let known: Vec<&str> = next.node.entries().iter().map(|e| &*e.key).collect();
-                    let message = format!("`{target}` leads nowhere: there is no `{name}`");
-                    let hint = did_you_mean(&name, &known);
-                    self.push(Severity::Error, &reference, false, message, hint);
-                    return None;
-                };
-                next = child;
-            }
-            found = next;
-        }
-        self.error(at, "this `$ref` leads back to itself", "break the circle");
-        None
-    }
-
-    /// A text member; an error when it is something else.
-    fn text_of(&mut self, at: &Cursor<'a>, key: &str) -> Option<&'a str> {
-        let member = at.get(key)?;
-        if member.text().is_none() {
-            let message = format!("`{key}` must be a text, here it is {}", member.node.kind());
-            self.error(&member, message, "quote the value");
-        }
-        member.text()
-    }
-
-    /// Whether this is a table; an error when not.
-    fn is_table(&mut self, at: &Cursor<'a>, what: &str) -> bool {
-        if matches!(at.node.value, Value::Mapping(_)) {
-            return true;
-        }
-        let message = format!("{what} must be a table, here it is {}", at.node.kind());
-        self.error(at, message, "write its members indented below it");
-        false
-    }
 }
 
 /// Whether unknown members are errors or warnings.
@@ -386,25 +167,29 @@ enum Strictness {
     Loose,
 }
 
-/// A longer chain of `$ref`s is taken for a circle.
-const REFERENCES_MAX: usize = 16;
+/// The verb of a path that names no verb.
+const ANY_METHOD: &str = "x-amazon-apigateway-any-method";
+const INTEGRATION: &str = "x-amazon-apigateway-integration";
+const INTEGRATIONS: &str = "x-amazon-apigateway-integrations";
+const AUTH: &str = "x-amazon-apigateway-auth";
+const AUTHORIZER: &str = "x-amazon-apigateway-authorizer";
+const AUTH_TYPE: &str = "x-amazon-apigateway-authtype";
+const VALIDATOR: &str = "x-amazon-apigateway-request-validator";
+const VALIDATORS: &str = "x-amazon-apigateway-request-validators";
+const GATEWAY_RESPONSES: &str = "x-amazon-apigateway-gateway-responses";
+const POLICY: &str = "x-amazon-apigateway-policy";
+const KEY_SOURCE: &str = "x-amazon-apigateway-api-key-source";
+const BINARY_TYPES: &str = "x-amazon-apigateway-binary-media-types";
+const COMPRESSION: &str = "x-amazon-apigateway-minimum-compression-size";
+const ENDPOINT: &str = "x-amazon-apigateway-endpoint-configuration";
+const SECURITY_POLICY: &str = "x-amazon-apigateway-security-policy";
+const ACCESS_MODE: &str = "x-amazon-apigateway-endpoint-access-mode";
+const CORS: &str = "x-amazon-apigateway-cors";
+const EXPORT_VERSION: &str = "x-amazon-apigateway-importexport-version";
+const DOCUMENTATION: &str = "x-amazon-apigateway-documentation";
 
-/// Ten characters that depend on the title alone, as the gateway's own identifiers look.
-fn id_of(title: &str) -> String {
-    const DIGITS: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
-    let mut hash = FNV_OFFSET;
-    for byte in title.bytes() {
-        hash = (hash ^ u64::from(byte)).wrapping_mul(FNV_PRIME);
-    }
-    (0..10)
-        .map(|_| {
-            let digit = usize::try_from(hash % 36).unwrap_or(0);
-            hash /= 36;
-            char::from(DIGITS.get(digit).copied().unwrap_or(b'0'))
-        })
-        .collect()
-}
-
-/// FNV-1a, 64 bits.
-const FNV_OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
-const FNV_PRIME: u64 = 0x0100_0000_01b3;
+/// Our own: the models of a request or an answer by content type, where Swagger 2 has one schema.
+const REQUEST_MODELS: &str = "x-tidegate-request-models";
+const RESPONSE_MODELS: &str = "x-tidegate-response-models";
+/// Our own: a header that an answer must have, which Swagger 2 cannot say.
+const HEADER_REQUIRED: &str = "x-tidegate-required";

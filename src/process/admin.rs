@@ -26,7 +26,7 @@ use tidegate_edge::{
     wire::{Framing, HeadFinder, HeadLimits, HeadWriter, Method, RequestHead, parse_request},
 };
 
-pub use sockets::{AdminError, runtime_file, socket_candidates};
+pub use sockets::{AdminError, known_runtime_file, runtime_file, socket_candidates};
 
 use super::{control::Control, listeners::Open};
 use crate::store::order::MESSAGE_BYTES_MAX;

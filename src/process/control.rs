@@ -36,11 +36,11 @@ use tidegate_edge::{
 
 use super::{
     Sources,
-    admin::{Admin, AdminError},
+    admin::{self, Admin, AdminError},
     ending,
     keeper::{self, Keeper},
     listeners::{ListenError, Open},
-    load, manager, memory,
+    load, manager, memory, regions,
     reload::{self, LastLoad},
     scrape::Scrape,
     start::{Memory, keep_good},
@@ -51,7 +51,7 @@ use super::{
     watchdog,
     workers::{Seed, Workers},
 };
-use crate::{cli::Exit, settings::Configuration};
+use crate::{cache::Region, cli::Exit, settings::Configuration};
 
 /// Why the gateway could not start.
 #[derive(Debug, thiserror::Error)]
@@ -96,6 +96,8 @@ pub(super) struct Control {
     pub(super) memory: Memory,
     pub(super) keeper: Keeper,
     pub(super) blueprint: RefCell<Arc<Blueprint>>,
+    /// What one worker serves for a while before the others.
+    pub(super) trying: RefCell<Option<Arc<Blueprint>>>,
     pub(super) workers: RefCell<Option<Workers>>,
     pub(super) admission: Arc<Admission>,
     pub(super) registry: RefCell<Registry>,
@@ -119,6 +121,22 @@ pub(super) struct Control {
 }
 
 impl Control {
+    /// The regions of the response cache that requests may meet now, in the order of the plan
+    /// that serves, behind them those of the one on trial alone.
+    pub(super) fn regions(&self) -> Vec<Region> {
+        let mut all = Region::of(&self.blueprint.borrow());
+        if let Some(tried) = &*self.trying.borrow() {
+            let known = all.len();
+            for region in Region::of(tried) {
+                let mut known = all.iter().take(known);
+                if !known.any(|known| Arc::ptr_eq(&known.store, &region.store)) {
+                    all.push(region);
+                }
+            }
+        }
+        all
+    }
+
     /// The step of the worker that is pressed most.
     pub(super) fn pressure(&self) -> Step {
         let (registry, workers) = (self.registry.borrow(), self.workers.borrow());
@@ -170,11 +188,14 @@ pub(super) fn serve(
         eprint!("{}", configuration.report.render(colour));
         Failure::Blueprint
     };
-    let blueprint =
-        Blueprint::new(with_limits(plan, &sources), &keyring, None).map_err(|errors| {
-            load::add_blueprint_errors(&mut configuration, &errors);
-            refuse(&configuration)
-        })?;
+    let mut plan = with_limits(plan, &sources);
+    if !regions::check_room(&mut plan, &sources, &mut configuration) {
+        return Err(refuse(&configuration));
+    }
+    let blueprint = Blueprint::new(plan, &keyring, None).map_err(|errors| {
+        load::add_blueprint_errors(&mut configuration, &errors);
+        refuse(&configuration)
+    })?;
     let seeds = keeper::declared(&configuration.settings).map_err(|faults| {
         load::add_seed_faults(&mut configuration, &faults);
         refuse(&configuration)
@@ -200,6 +221,8 @@ pub(super) fn serve(
     core.spawn(memory::watch(Rc::clone(&control)));
     core.spawn(keep_good(Rc::clone(&control)));
     core.spawn(tending::tend(Rc::clone(&control)));
+    control.blueprint.borrow().leave_common();
+    regions::tidy(&control.blueprint.borrow().plan, None, &control.sources);
     if !handover.ready(&control) {
         // A predecessor names this process as the main one itself; before that it has no say.
         manager::tell(&[NotifyState::Ready]);
@@ -277,6 +300,7 @@ fn start(
         memory,
         keeper,
         blueprint: RefCell::new(blueprint),
+        trying: RefCell::new(None),
         workers: RefCell::new(Some(workers)),
         admission,
         registry: RefCell::new(registry),
@@ -316,18 +340,11 @@ fn keyring(now_mono: Mono, now: Wall, handover: &Handover) -> Result<Keyring, St
 /// What the settings leave to the host: connections are bounded by descriptors (45 %), and what is
 /// mapped lies in the runtime directory, in files of this gateway alone.
 pub fn with_limits(mut plan: Plan, sources: &Sources) -> Plan {
-    let file = |name: &str, end: &str| {
-        super::admin::runtime_file(&format!("{name}-{}.{end}", sources.instance()))
-    };
-    if let Some(cache) = &mut plan.cache
-        && cache.path.is_none()
-    {
-        cache.path = file("responses", "cache");
-    }
+    regions::place(&mut plan, sources, admin::runtime_file);
     if let Some(throttle) = &mut plan.throttle
         && throttle.path.is_none()
     {
-        throttle.path = file("limits", "table");
+        throttle.path = admin::runtime_file(&format!("limits-{}.table", sources.instance()));
     }
     if plan.limits.connections_max == 0 {
         let connections = open_files_max().saturating_mul(45) / 100;

@@ -16,6 +16,7 @@ pub mod listeners;
 pub mod load;
 mod manager;
 mod memory;
+pub mod regions;
 mod reload;
 mod scrape;
 mod start;

@@ -22,8 +22,9 @@ use super::{
     keeper,
     listeners::Open,
     load::{self, Loaded},
-    manager,
+    manager, regions,
     trial::{self, Verdict},
+    workers::enlarge_pages,
 };
 use crate::{
     deploy::{self, Refused},
@@ -198,6 +199,10 @@ async fn load_and_serve(control: &Rc<Control>, proposal: Option<&Proposal>) -> (
     };
     let plan = loaded.plan.take();
     let plan = plan.map(|plan| with_limits(plan, &control.sources));
+    let plan = plan.and_then(|mut plan| {
+        let fits = regions::check_room(&mut plan, &control.sources, &mut loaded.configuration);
+        fits.then_some(plan)
+    });
     let seeds = keeper::declared(&loaded.configuration.settings).map_err(|faults| {
         load::add_seed_faults(&mut loaded.configuration, &faults);
     });
@@ -218,7 +223,9 @@ async fn load_and_serve(control: &Rc<Control>, proposal: Option<&Proposal>) -> (
     let Some((next, open)) = ready else {
         return (Ending::Refused, report(&loaded));
     };
+    *control.trying.borrow_mut() = Some(Arc::clone(&next));
     let verdict = trial::run(control, &next, &open).await;
+    *control.trying.borrow_mut() = None;
     let reason = match verdict {
         Verdict::Passed | Verdict::Untried => {
             let passed = matches!(verdict, Verdict::Passed);
@@ -240,6 +247,8 @@ async fn load_and_serve(control: &Rc<Control>, proposal: Option<&Proposal>) -> (
         Verdict::Reverted(reason) => reason,
         Verdict::Interrupted => "not served: the gateway drains".to_owned(),
     };
+    next.take_back(&control.blueprint.borrow());
+    regions::let_go(&control.core, &next, &control.blueprint.borrow());
     eprintln!("tidegate: {reason}");
     let problem = Problem::of_file("the new configuration", reason, None);
     loaded.configuration.report.push(problem);
@@ -291,6 +300,7 @@ fn prepare(
         for fd in open.added_since(&control.open.borrow()) {
             control.core.close(fd);
         }
+        next.take_back(&before);
         configuration
             .report
             .push(Problem::of_file("[[listen]]", error.to_string(), None));
@@ -341,7 +351,11 @@ fn serve(control: &Control, next: Arc<Blueprint>, open: Open, passed: bool) {
     control.upstreams.watch(&control.core, &[next.as_ref()]);
     control.tried_since.set(trial::tally(control));
     *control.open.borrow_mut() = open;
-    let before = control.blueprint.replace(next);
+    let before = control.blueprint.replace(Arc::clone(&next));
+    next.leave_common();
+    enlarge_pages(&next, Some(&before));
+    regions::tidy(&next.plan, Some(&before.plan), &control.sources);
+    regions::let_go(&control.core, &before, &next);
     retire(control, Arc::clone(&before.plan));
 }
 

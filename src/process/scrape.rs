@@ -21,6 +21,7 @@ use tidegate_edge::{
 };
 
 use super::control::Control;
+use crate::cache::Region;
 
 /// One worker's answer.
 struct Answer {
@@ -132,6 +133,9 @@ impl Scrape {
 pub(super) async fn metrics(control: &Control) -> String {
     control.scrape.collect(control).await;
     let totals = control.log.borrow().as_ref().map(|log| log.totals());
+    let regions: Vec<_> = (Region::of(&control.blueprint.borrow()).into_iter())
+        .map(|region| (region.name, region.store.stats()))
+        .collect();
     let figures = ProcessFigures {
         version: env!("CARGO_PKG_VERSION"),
         started: control.started,
@@ -142,7 +146,7 @@ pub(super) async fn metrics(control: &Control) -> String {
         reloads_failed: control.reloads_failed.get(),
         reloads_reverted: control.reloads_reverted.get(),
         log: totals.as_deref(),
-        cache: (control.blueprint.borrow().cache.as_ref()).map(|cache| cache.store.stats()),
+        cache: &regions,
     };
     render(&control.registry.borrow(), &figures)
 }

@@ -5,7 +5,7 @@
 //! be started. Source: core_affinity; cgroup quotas by `available_parallelism`.
 
 use std::{
-    sync::{Arc, mpsc},
+    sync::{Arc, Weak, mpsc},
     thread,
     time::Duration,
 };
@@ -93,9 +93,7 @@ impl Workers {
                 Err(_) => return Err(format!("worker {index} ended at its start")),
             }
         }
-        if let Some(cache) = &blueprint.cache {
-            enlarge_pages(Arc::clone(&cache.store));
-        }
+        enlarge_pages(blueprint, None);
         Ok(workers)
     }
 
@@ -128,14 +126,31 @@ impl Workers {
     }
 }
 
-/// Moves the response cache into large pages, beside the workers and with a pause after each, so
-/// that nobody waits for it; the process may end meanwhile. Without a thread look-ups stay slower.
+/// Moves the regions of the response cache that `before` did not have into large pages, beside the
+/// workers and with a pause after each, so that nobody waits for it; the process may end meanwhile.
+/// Without a thread look-ups stay slower. A store that is not served any more is let go.
 #[allow(clippy::disallowed_methods)] // a thread of its own, not a core
-fn enlarge_pages(store: Arc<Store>) {
+pub(super) fn enlarge_pages(blueprint: &Blueprint, before: Option<&Blueprint>) {
+    let stores = match before {
+        Some(before) => blueprint.caches_without(before),
+        None => blueprint
+            .caches
+            .iter()
+            .map(|cache| Arc::clone(&cache.store))
+            .collect(),
+    };
+    let stores: Vec<Weak<Store>> = stores.iter().map(Arc::downgrade).collect();
+    if stores.is_empty() {
+        return;
+    }
     let run = move || {
-        let mut at = 0;
-        while store.enlarge_pages(&mut at, ENLARGED_BYTES) {
-            thread::sleep(ENLARGE_PAUSE);
+        for store in stores {
+            let mut at = 0;
+            while (store.upgrade())
+                .is_some_and(|store| store.enlarge_pages(&mut at, ENLARGED_BYTES))
+            {
+                thread::sleep(ENLARGE_PAUSE);
+            }
         }
     };
     let _ = thread::Builder::new()

@@ -78,7 +78,8 @@ impl Reading<'_> {
             return;
         };
         let at = format!("/apis/{index}/document");
-        let document = self.import(&path, &at);
+        let options = openapi::Options::with_base_path(source.base_path);
+        let document = self.import(&path, &at, &options);
         self.name(document, source);
         let mut releases = Vec::new();
         for name in source.stage_names() {
@@ -86,7 +87,7 @@ impl Reading<'_> {
             let canary = canary.map(|canary| {
                 let at = format!("/apis/{index}/stages/{name}/canary/document");
                 let document = match &canary.document {
-                    Some(path) => self.import(path, &at),
+                    Some(path) => self.import(path, &at, &options),
                     None => document,
                 };
                 CanaryRelease {
@@ -126,10 +127,10 @@ impl Reading<'_> {
     }
 
     /// Reads a file; where it cannot be read, the settings that name it at `at` are at fault.
-    fn import(&mut self, path: &Path, at: &str) -> usize {
+    fn import(&mut self, path: &Path, at: &str, options: &openapi::Options) -> usize {
         let name = path.display().to_string();
         let imported = match self.files.read(path) {
-            Ok(bytes) => openapi::import_bytes(&name, bytes),
+            Ok(bytes) => openapi::import_bytes(&name, bytes, options),
             Err(problem) => {
                 let problem = match self.settings {
                     Some(document) => {
@@ -186,7 +187,8 @@ impl Reading<'_> {
                 source.stages.push(&stage.stage);
             }
         }
-        let places = self.import_deployed(&deployed, &id);
+        let options = openapi::Options::with_base_path(source.base_path);
+        let places = self.import_deployed(&deployed, &id, &options);
         let none = DeployedStage::default();
         for name in source.stage_names() {
             let mut stages = deployed.stages.iter();
@@ -212,11 +214,16 @@ impl Reading<'_> {
     }
 
     /// Imports every document that a stage serves; gives deployments with their positions.
-    fn import_deployed(&mut self, deployed: &Deployed, id: &str) -> Vec<(String, usize)> {
+    fn import_deployed(
+        &mut self,
+        deployed: &Deployed,
+        id: &str,
+        options: &openapi::Options,
+    ) -> Vec<(String, usize)> {
         let documents = deployed.documents.iter();
         documents
             .map(|(deployment, document)| {
-                let mut imported = openapi::import_bytes(&document.name, document.text.as_bytes());
+                let mut imported = openapi::import_bytes(&document.name, document.text.as_bytes(), options);
                 imported.api.id = id.to_owned();
                 (deployment.clone(), self.push(imported))
             })

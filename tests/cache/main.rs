@@ -9,6 +9,7 @@ mod edge;
 mod operators;
 mod parts;
 mod policies;
+mod regions;
 #[path = "../running/mod.rs"]
 mod running;
 mod sharing;

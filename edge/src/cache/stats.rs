@@ -5,6 +5,8 @@
 //! with the segments. Units: counts and bytes. Errors: none; a process that dies between an act
 //! and its count leaves the sum off by one. Source: none.
 
+use std::ops::AddAssign;
+
 use super::{geometry::OWNERS_MAX, segment::Kind, store::Store, sync::Ordering};
 
 /// What is counted.
@@ -102,6 +104,71 @@ impl Stats {
             ("index", self.evicted_index),
             ("no_room", self.evicted_no_room),
         ]
+    }
+}
+
+/// What two regions have done and hold together.
+impl AddAssign for Stats {
+    fn add_assign(&mut self, other: Stats) {
+        let Stats {
+            capacity_bytes,
+            objects,
+            used_bytes,
+            data_bytes,
+            segments_parked,
+            segments_free,
+            hits,
+            misses,
+            inserts,
+            inserted_bytes,
+            refused,
+            replaced,
+            removed,
+            evicted_small,
+            evicted_main,
+            evicted_expired,
+            evicted_flushed,
+            evicted_index,
+            evicted_no_room,
+            moved_to_main,
+            reinserted,
+            moved_bytes,
+            ghost_hits,
+            damaged,
+            segments_reclaimed,
+            segments_expired,
+        } = other;
+        let rows = [
+            (&mut self.capacity_bytes, capacity_bytes),
+            (&mut self.objects, objects),
+            (&mut self.used_bytes, used_bytes),
+            (&mut self.data_bytes, data_bytes),
+            (&mut self.segments_parked, segments_parked),
+            (&mut self.segments_free, segments_free),
+            (&mut self.hits, hits),
+            (&mut self.misses, misses),
+            (&mut self.inserts, inserts),
+            (&mut self.inserted_bytes, inserted_bytes),
+            (&mut self.refused, refused),
+            (&mut self.replaced, replaced),
+            (&mut self.removed, removed),
+            (&mut self.evicted_small, evicted_small),
+            (&mut self.evicted_main, evicted_main),
+            (&mut self.evicted_expired, evicted_expired),
+            (&mut self.evicted_flushed, evicted_flushed),
+            (&mut self.evicted_index, evicted_index),
+            (&mut self.evicted_no_room, evicted_no_room),
+            (&mut self.moved_to_main, moved_to_main),
+            (&mut self.reinserted, reinserted),
+            (&mut self.moved_bytes, moved_bytes),
+            (&mut self.ghost_hits, ghost_hits),
+            (&mut self.damaged, damaged),
+            (&mut self.segments_reclaimed, segments_reclaimed),
+            (&mut self.segments_expired, segments_expired),
+        ];
+        for (sum, more) in rows {
+            *sum = sum.wrapping_add(more);
+        }
     }
 }
 

@@ -160,6 +160,15 @@ impl Store {
         self.was_made
     }
 
+    /// Takes the file's name away, unless it leads to another one by now: who opens the region from
+    /// now on makes it anew, who has it open keeps it.
+    pub fn forget_file(&self) {
+        if self.file.is_named(self.file.path()) {
+            // Without the right to do it the next one to open the file finds it as it is.
+            let _ = self.file.unlink();
+        }
+    }
+
     /// The file.
     #[must_use]
     pub fn path(&self) -> &Path {

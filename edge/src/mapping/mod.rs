@@ -2,12 +2,15 @@
 //!
 //! Shape: [`Template::compile`] once, when an API is deployed; [`Template::render`] for every
 //! request, into an [`Output`] that keeps its memory. Nothing here waits or reads a clock. Units:
-//! bytes; lines and columns from 1. Errors: [`TemplateError`] and [`RenderError`]; the gateway
+//! bytes; lines and columns from 1. [`Document`] and [`Variables`] serve mappings without
+//! templates. Errors: [`TemplateError`] and [`RenderError`]; the gateway
 //! answers a render error with 500. Bounds: [`ROUNDS_MAX`], [`STEPS_MAX`], [`OUTPUT_BYTES_MAX`],
 //! depths, and memory. Source: Apache Velocity 1.7 with missing references as empty texts, Jayway
 //! JsonPath, and the Amazon API Gateway developer guide, "mapping template reference".
 
+mod document;
 mod error;
+pub mod gateway_response;
 mod inputs;
 mod json;
 mod json_path;
@@ -16,11 +19,15 @@ mod pattern;
 mod print;
 mod run;
 mod value;
+mod variables;
 mod vtl;
 
+pub use document::{BodyPath, Document, Finder, Node};
 pub use error::{Fault, RenderError, TemplateError};
 pub use inputs::{ContextValue, Inputs, Overrides, Pairs};
 pub use meter::STEPS_MAX;
+pub use pattern::WholePattern;
+pub use variables::{ParameterPlace, Variables};
 
 use value::{Heap, Value};
 use vtl::program::Program;

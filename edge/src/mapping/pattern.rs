@@ -1,15 +1,18 @@
 //! Java regular expressions, as far as a linear-time engine has them.
 //!
 //! Shape: a [`Pattern`] is a plain text when nothing in it is special, or a compiled expression.
-//! Units: bytes. Errors: [`Fault::Pattern`] for look-around, back references, possessive
-//! quantifiers and anything else that is not supported. Source: `java.util.regex.Pattern`;
-//! replacements know `$1`, `${name}` and `\$`.
+//! Units: bytes; characters from 1 in errors. Errors: [`Fault::Pattern`] for look-around, back
+//! references, possessive quantifiers and anything else that is not supported. Source:
+//! `java.util.regex.Pattern`; replacements know `$1`, `${name}` and `\$`.
+
+mod translate;
 
 use super::error::Fault;
 use regex_automata::{
     meta::{Config, Regex},
-    util::{captures::Captures, syntax},
+    util::captures::Captures,
 };
+use regex_syntax::hir::{Hir, Look};
 
 /// Longest expression.
 const PATTERN_BYTES_MAX: usize = 4_096;
@@ -45,15 +48,20 @@ impl Pattern {
         let engine = match plain(source) {
             Some(plain) => Engine::Plain(plain),
             None => {
-                let mut translated = translate(source).map_err(|reason| refused(reason.into()))?;
+                let mut parsed = translate::parse(source).map_err(|refusal| {
+                    let before = source.get(..refusal.at).unwrap_or(source);
+                    let position = before.chars().count().saturating_add(1);
+                    refused(format!("{} (character {position})", refusal.reason))
+                })?;
                 if is_whole {
-                    translated = format!("^(?:{translated})$");
+                    parsed =
+                        Hir::concat(vec![Hir::look(Look::Start), parsed, Hir::look(Look::End)]);
                 }
                 let config = Config::new().nfa_size_limit(Some(COMPILED_BYTES_MAX));
-                let syntax = syntax::Config::new().nest_limit(64);
                 let mut builder = Regex::builder();
-                let built = builder.configure(config).syntax(syntax).build(&translated);
-                Engine::Regex(Box::new(built.map_err(|error| refused(reason(&error)))?))
+                let built = builder.configure(config).build_from_hir(&parsed);
+                let too_large = |_| refused("too large when compiled".to_owned());
+                Engine::Regex(Box::new(built.map_err(too_large)?))
             }
         };
         Ok(Pattern {
@@ -183,94 +191,31 @@ impl Pattern {
     }
 }
 
-/// The expression with Java's meaning of its classes and of `(?i)`, which are ASCII.
-fn translate(source: &str) -> Result<String, &'static str> {
-    let (source, folds) = match source.strip_prefix("(?i)") {
-        Some(rest) => (rest, true),
-        None => (source, false),
-    };
-    if source.contains("(?i") {
-        return Err("`(?i)` is supported only at the beginning");
-    }
-    let mut out = String::with_capacity(source.len());
-    let mut characters = source.chars().peekable();
-    let (mut before, mut in_class) = (None, false);
-    while let Some(character) = characters.next() {
-        if character != '\\' {
-            // `a++` and `a*+` are possessive in Java, a repetition of a repetition here.
-            if !in_class && character == '+' && matches!(before, Some('+' | '*' | '?' | '}')) {
-                return Err("possessive quantifiers are not supported");
-            }
-            before = Some(character);
-            in_class = character == '[' || in_class && character != ']';
-            if !(folds && character.is_ascii_alphabetic()) {
-                out.push(character);
-                continue;
-            }
-            let to = in_class.then(|| range_end(&mut characters)).flatten();
-            fold(&mut out, character, to, in_class);
-            continue;
-        }
-        before = None;
-        let class = match characters.next() {
-            Some('d') => "[0-9]",
-            Some('D') => "[^0-9]",
-            Some('w') => "[A-Za-z0-9_]",
-            Some('W') => "[^A-Za-z0-9_]",
-            Some('s') => "[ \\t\\n\\x0B\\f\\r]",
-            Some('S') => "[^ \\t\\n\\x0B\\f\\r]",
-            Some('h') => "[ \\t]",
-            Some('b') => "(?-u:\\b)",
-            Some('B') => return Err("`\\B` is not supported"),
-            Some('Z') => "(?:\\n?\\z)",
-            Some('Q' | 'E' | 'G' | 'R' | 'X') => return Err("this escape is not supported"),
-            Some('1'..='9' | 'k') => return Err("back references are not supported"),
-            Some(other) => {
-                out.push('\\');
-                out.push(other);
-                continue;
-            }
-            None => return Err("a backslash at the end"),
-        };
-        out.push_str(class);
-    }
-    Ok(out)
+/// An expression that matches whole texts, as a selection pattern does.
+#[derive(Clone, Debug)]
+pub struct WholePattern {
+    pattern: Pattern,
 }
 
-/// The letter after `-` in a class, passed.
-fn range_end(characters: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Option<char> {
-    let mut ahead = characters.clone();
-    ahead.next_if_eq(&'-')?;
-    let end = ahead.next_if(char::is_ascii_alphabetic)?;
-    *characters = ahead;
-    Some(end)
-}
+impl WholePattern {
+    /// Compiles `source`.
+    ///
+    /// # Errors
+    /// [`Fault::Pattern`] with the reason and the character.
+    pub fn compile(source: &str) -> Result<WholePattern, Fault> {
+        Pattern::compile(source, true).map(|pattern| WholePattern { pattern })
+    }
 
-/// A letter, or a range of a class, in both cases.
-fn fold(out: &mut String, from: char, to: Option<char>, in_class: bool) {
-    if !in_class {
-        out.push('[');
+    /// Whether the whole of `text` matches.
+    #[must_use]
+    pub fn is_match(&self, text: &str) -> bool {
+        self.pattern.is_match(text)
     }
-    for both in [char::to_ascii_lowercase, char::to_ascii_uppercase] {
-        out.push(both(&from));
-        if let Some(to) = to {
-            out.push('-');
-            out.push(both(&to));
-        }
-    }
-    if !in_class {
-        out.push(']');
-    }
-}
 
-fn reason(error: &regex_automata::meta::BuildError) -> String {
-    match error.syntax_error() {
-        Some(error) => {
-            let text = error.to_string();
-            let last = text.lines().last().unwrap_or("not supported");
-            last.trim_start_matches("error: ").to_owned()
-        }
-        None => "too large or not supported".to_owned(),
+    /// The expression as it was written.
+    #[must_use]
+    pub fn source(&self) -> &str {
+        &self.pattern.source
     }
 }
 

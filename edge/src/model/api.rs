@@ -49,7 +49,7 @@ pub struct Api {
     pub validators: Vec<RequestValidator>,
     /// `x-amazon-apigateway-gateway-responses`.
     pub gateway_responses: Vec<GatewayResponse>,
-    /// Security schemes with `x-amazon-apigateway-authorizer`.
+    /// Security schemes, those of API keys and signatures left out.
     pub authorizers: Vec<Authorizer>,
     /// `x-amazon-apigateway-policy`.
     pub policy: Option<Opaque>,
@@ -63,7 +63,9 @@ pub struct Api {
     pub endpoint: Endpoint,
     /// `x-amazon-apigateway-cors` of an HTTP API.
     pub cors: Option<Cors>,
-    /// What is for people alone and comes back in an export: documentation parts, tags.
+    /// What is for people alone and comes back in an export, each under its place in an OpenAPI 3
+    /// document: `/tags`, `/paths/~1pets/get/summary`, a parameter's text under
+    /// `/paths/~1pets/get/parameters/query page/description`.
     pub descriptions: Vec<Named>,
 }
 

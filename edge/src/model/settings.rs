@@ -21,7 +21,7 @@ pub mod stages;
 pub mod throttle;
 
 pub use self::{
-    cache::{Cache, CachePolicy, Choice, MethodCache, StageCache, Unauthorized},
+    cache::{Cache, CachePolicy, Choice, MethodCache, StageCache, StageCapacity, Unauthorized},
     domains::{Domain, Mapping},
     limits::Limits,
     origin::{Balance, Ejection, Endpoint, Health, Origin, OriginTls, Roots},
@@ -217,6 +217,9 @@ pub struct ApiSource {
     /// Default: ten characters made from the document's title.
     #[serde(default)]
     pub id: Option<String>,
+    /// What becomes of the document's base path. `"ignore"`.
+    #[serde(default)]
+    pub base_path: BasePath,
     /// One stage; not together with `stages`.
     #[serde(default)]
     pub stage: Option<String>,
@@ -250,6 +253,7 @@ impl ApiSource {
             document: Some(document),
             deployed: false,
             id: None,
+            base_path: BasePath::Ignore,
             stage: None,
             stages: Stages::default(),
             hosts: Vec::new(),
@@ -277,6 +281,38 @@ impl ApiSource {
         (self.host_stage.as_deref())
             .or_else(first)
             .unwrap_or(STAGE_DEFAULT)
+    }
+}
+
+/// What becomes of the base path that a document names: `basePath`, or the path of its first
+/// server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BasePath {
+    /// Paths are routed as they stand.
+    #[default]
+    Ignore,
+    /// It goes before every path.
+    Prepend,
+    /// It goes before every path, without its first part.
+    Split,
+}
+
+impl BasePath {
+    /// Every mode.
+    pub const ALL: [BasePath; 3] = [BasePath::Ignore, BasePath::Prepend, BasePath::Split];
+
+    /// The word of settings and command lines.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            BasePath::Ignore => "ignore",
+            BasePath::Prepend => "prepend",
+            BasePath::Split => "split",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<BasePath> {
+        BasePath::ALL.into_iter().find(|mode| mode.as_str() == text)
     }
 }
 

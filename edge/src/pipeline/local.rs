@@ -21,7 +21,7 @@ use crate::{
     model::api::EndpointType,
     net::{pump::Pace, tls::server::ServerTls},
     origin::{Group, OriginIndex},
-    plan::{Door, Plan},
+    plan::{Door, Plan, RegionIndex},
     telemetry::{
         access_log::LogSink,
         format::LogFormat,
@@ -54,8 +54,8 @@ pub struct Serving {
     pub pace: Pace,
     /// This core's counters for the plan's stages.
     pub stage_cells: StageCells,
-    /// This core's handle to the response cache, if there is one.
-    pub cache: Option<Rc<Tier>>,
+    /// This core's handles to the regions of the response cache, in the order of the plan's.
+    pub caches: Box<[Option<Rc<Tier>>]>,
     /// The limits of its routes, if any has one.
     pub gate: Option<Arc<Gate>>,
 }
@@ -69,7 +69,7 @@ impl Serving {
         tls: Option<Arc<ServerTls>>,
         log_format: Option<Arc<LogFormat>>,
         stage_cells: StageCells,
-        cache: Option<Rc<Tier>>,
+        caches: Box<[Option<Rc<Tier>>]>,
         gate: Option<Arc<Gate>>,
     ) -> Rc<Serving> {
         let limits = &plan.limits;
@@ -104,9 +104,15 @@ impl Serving {
             answer_limits,
             pace,
             stage_cells,
-            cache,
+            caches,
             gate,
         })
+    }
+
+    /// This core's handle to a region of the response cache.
+    #[must_use]
+    pub fn cache(&self, index: RegionIndex) -> Option<&Tier> {
+        self.caches.get(index.0 as usize)?.as_deref()
     }
 
     /// Bounds of request heads behind `door`: each type of endpoint has its own, within those of

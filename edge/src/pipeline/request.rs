@@ -522,8 +522,8 @@ fn mock(
 
 /// Where answers of the request's route are kept, if anywhere.
 fn route_store<'s>(serving: &'s Serving, x: &Exchange) -> Option<forward::RouteStore<'s>> {
-    let tier = serving.cache.as_deref()?;
     let plan = serving.plan.route(x.route?)?.cache.as_ref()?;
     let stage = serving.plan.stage(x.stage?)?;
+    let tier = serving.cache(stage.cache_region)?;
     Some(forward::RouteStore { plan, stage, tier })
 }

@@ -61,7 +61,7 @@ pub fn compile_releases(
     let admin = listen::admin(settings, &mut reporter);
     let process = listen::process(settings, &mut reporter);
     let dns = listen::dns(settings, &mut reporter);
-    let cache = cache::region(settings, &mut reporter);
+    let cache = cache::plan(settings, &mut reporter);
     let policies = cache::policies(settings, &mut reporter);
     let account = throttle::account(settings, &mut reporter);
     let clients = throttle::clients(settings, &mut reporter);
@@ -88,6 +88,7 @@ pub fn compile_releases(
         );
     }
     let throttle = throttle::plan(settings, &served.routes, clients);
+    let cache = cache.map(|cache| cache::with_regions(cache, std::mem::take(&mut served.regions)));
     let hosts = places::assign(settings, apis, &mut served, &mut findings);
     let health = apis::health(&settings.limits, &mut origins, &mut findings);
     let origins = origins.finish(&mut findings);

@@ -8,7 +8,6 @@
 pub mod cache;
 pub mod compile;
 pub mod fault;
-mod lenient;
 pub mod listen;
 pub mod release;
 pub mod stage;
@@ -23,8 +22,8 @@ use crate::{
 };
 
 pub use cache::{
-    CachePlan, EdgeCachePlan, RouteCache, STAGE_KEY, SealPlan, StageCachePlan, canary_scope,
-    stage_namespace, stage_scope,
+    CachePlan, EdgeCachePlan, RegionIndex, RegionOf, RegionPlan, RouteCache, STAGE_KEY, SealPlan,
+    StageCachePlan, canary_scope, stage_file, stage_namespace, stage_scope,
 };
 pub use compile::{Compiled, compile, compile_releases, is_stage_variable};
 pub use fault::{Document, Findings, PlanFault};
@@ -168,6 +167,12 @@ impl Plan {
         self.stages.get(index.0 as usize)
     }
 
+    /// The region that answers of `stage` are kept in, if any are kept.
+    #[must_use]
+    pub fn region_of(&self, stage: &StagePlan) -> Option<&RegionPlan> {
+        self.cache.as_ref()?.region(stage.cache_region)
+    }
+
     /// An origin group by index.
     #[must_use]
     pub fn origin(&self, index: OriginIndex) -> Option<&OriginPlan> {
@@ -188,6 +193,7 @@ impl Plan {
             route,
             limits: &self.limits,
             origin,
+            region: self.region_of(self.stage(route.stage)?),
         })
     }
 }

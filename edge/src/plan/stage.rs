@@ -4,7 +4,10 @@
 //! method of one resource there. Units: none. Ranges: indices below `u32::MAX`. Errors: none here.
 //! Source: Amazon API Gateway developer guide, "stages" and "method requests".
 
-use super::{cache::RouteCache, fault::Document};
+use super::{
+    cache::{RegionIndex, RegionPlan, RouteCache},
+    fault::Document,
+};
 use crate::{
     integrate::{HttpProxyPlan, MockPlan},
     limits::RouteLimits,
@@ -42,6 +45,8 @@ pub struct StagePlan {
     pub cache_scope: Box<[u8]>,
     /// The number under which they are flushed.
     pub cache_namespace: u64,
+    /// Where they are.
+    pub cache_region: RegionIndex,
     pub(super) tree: Tree,
 }
 
@@ -96,6 +101,8 @@ pub struct RouteFacts<'p> {
     pub limits: &'p Limits,
     /// The group behind an `http_proxy` integration.
     pub origin: Option<&'p OriginPlan>,
+    /// Where answers of its stage are kept.
+    pub region: Option<&'p RegionPlan>,
 }
 
 impl StagePlan {

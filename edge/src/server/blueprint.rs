@@ -8,9 +8,12 @@ use std::{rc::Rc, sync::Arc};
 
 use rustls_pki_types::ServerName;
 
-use super::limits::LimitsHome;
+use super::{
+    limits::LimitsHome,
+    regions::{self, SharedCache},
+};
 use crate::{
-    cache::{Store, StoreOptions, collapse::Flights, key_file},
+    cache::Store,
     exec::Core,
     limits::Gate,
     model::settings::{Roots, TlsVersion as Minimum},
@@ -23,8 +26,8 @@ use crate::{
         ticket::TicketKeys,
     },
     origin::{Group, GroupState, OriginIndex, OriginPlan},
-    pipeline::{Serving, cache::Tier},
-    plan::{Plan, SealPlan},
+    pipeline::Serving,
+    plan::Plan,
     telemetry::{format::LogFormat, metrics::StageCells},
 };
 
@@ -49,20 +52,11 @@ pub struct Blueprint {
     /// TLS towards each origin group that has an endpoint with it.
     pub origin_tls: Box<[Option<(OriginTls, ServerName<'static>)>]>,
     log_format: Option<Arc<LogFormat>>,
-    /// The response cache, open.
-    pub cache: Option<SharedCache>,
+    /// The regions of the response cache, open, in the order of the plan's.
+    pub caches: Box<[SharedCache]>,
     /// Keys, and what they are counted with.
     pub limits: LimitsHome,
     gate: Option<Arc<Gate>>,
-}
-
-/// The response cache as all cores of a process share it.
-#[derive(Clone)]
-pub struct SharedCache {
-    /// What is kept.
-    pub store: Arc<Store>,
-    /// What is being fetched.
-    pub flights: Arc<Flights>,
 }
 
 /// What all blueprints of a process share.
@@ -127,7 +121,7 @@ impl Blueprint {
             .map(|origin| origin_tls(origin, keyring, &mut errors))
             .collect();
         let log_format = log_format(&plan, &mut errors);
-        let cache = shared_cache(&plan, keyring, before, &mut errors);
+        let caches = regions::open(&plan, &keyring.cache, before, &mut errors);
         let gate = keyring.limits.gate(&plan).unwrap_or_else(|fault| {
             errors.push(BlueprintError {
                 pointer: "/throttle/path".to_owned(),
@@ -141,18 +135,37 @@ impl Blueprint {
             .map(|origin| state(origin, before))
             .collect();
         if !errors.is_empty() {
+            regions::take_back(&caches, before);
             return Err(errors);
         }
+        regions::settle(&plan, &caches, before);
         Ok(Arc::new(Blueprint {
             plan: Arc::new(plan),
             states,
             tls,
             origin_tls,
             log_format,
-            cache,
+            caches,
             limits: keyring.limits.clone(),
             gate,
         }))
+    }
+
+    /// It is what serves from now on: what stages with a region of their own left in the common one
+    /// is of no use any more, and does not come back.
+    pub fn leave_common(&self) {
+        regions::leave_common(&self.plan, &self.caches);
+    }
+
+    /// It is not served after all, `before` is: what was made for it alone goes.
+    pub fn take_back(&self, before: &Blueprint) {
+        regions::take_back(&self.caches, Some(before));
+    }
+
+    /// The regions that it has open and `other` has not.
+    #[must_use]
+    pub fn caches_without(&self, other: &Blueprint) -> Vec<Arc<Store>> {
+        regions::without(&self.caches, &other.caches)
     }
 
     /// The plan on one core, with empty pools. What `before` has of the same store is used on.
@@ -179,75 +192,11 @@ impl Blueprint {
             self.tls.clone(),
             self.log_format.clone(),
             cells,
-            self.cache
-                .as_ref()
-                .and_then(|cache| tier(core, cache, before)),
+            regions::tiers(core, &self.caches, before),
             self.gate.clone(),
         )
     }
 }
-
-/// This core's part of `cache`; without one it serves as if there were no cache.
-fn tier(core: &Rc<Core>, cache: &SharedCache, before: Option<&Serving>) -> Option<Rc<Tier>> {
-    let known = before.and_then(|before| before.cache.as_ref());
-    if let Some(tier) = known.filter(|tier| Arc::ptr_eq(tier.owner.store(), &cache.store)) {
-        return Some(Rc::clone(tier));
-    }
-    let owner = cache.store.owner().ok()?;
-    let seat = cache.flights.seat(core);
-    Some(Rc::new(Tier { owner, seat }))
-}
-
-/// The store that `plan` names: that of `before` if it is the same, else opened or made.
-fn shared_cache(
-    plan: &Plan,
-    keyring: &Keyring,
-    before: Option<&Blueprint>,
-    errors: &mut Vec<BlueprintError>,
-) -> Option<SharedCache> {
-    let cache = plan.cache.as_ref()?;
-    let known = before.filter(|before| before.plan.cache.as_ref() == Some(cache));
-    if let Some(shared) = known.and_then(|before| before.cache.as_ref()) {
-        return Some(shared.clone());
-    }
-    let mut fail = |key: &str, message: String| {
-        let pointer = format!("/cache/{key}");
-        errors.push(BlueprintError { pointer, message });
-    };
-    let Some(path) = &cache.path else {
-        fail(
-            "path",
-            "there is no runtime directory; name a file".to_owned(),
-        );
-        return None;
-    };
-    let mut options = StoreOptions::new(path, cache.capacity_bytes, keyring.cache.seed);
-    options.object_bytes_max = cache.object_bytes_max.saturating_add(HEAD_AND_KEY_BYTES);
-    options.key = match &cache.seal {
-        SealPlan::None => None,
-        SealPlan::Boot => Some(keyring.cache.boot_key),
-        SealPlan::File(file) => match key_file::read(file) {
-            Ok(key) => Some(key),
-            Err(message) => {
-                fail("key_file", message);
-                return None;
-            }
-        },
-    };
-    match Store::open(&options) {
-        Ok(store) => Some(SharedCache {
-            store,
-            flights: Arc::default(),
-        }),
-        Err(error) => {
-            fail("path", error.to_string());
-            None
-        }
-    }
-}
-
-/// Room for a head and a key beside the largest body.
-const HEAD_AND_KEY_BYTES: u32 = 32 * 1024;
 
 fn state(origin: &OriginPlan, before: Option<&Blueprint>) -> Arc<GroupState> {
     let known = before.and_then(|before| {

@@ -40,8 +40,8 @@ pub struct ProcessFigures<'a> {
     pub reloads_reverted: u64,
     /// The access-log writer, when there is one.
     pub log: Option<&'a WriterTotals>,
-    /// The store of the response cache, when there is one.
-    pub cache: Option<Stats>,
+    /// The regions of the response cache by name, when there is one.
+    pub cache: &'a [(String, Stats)],
 }
 
 /// The whole text, ready to be sent.
@@ -51,8 +51,8 @@ pub fn render(registry: &Registry, process: &ProcessFigures<'_>) -> String {
     render_process(&mut out, process);
     render_stages(&mut out, registry);
     render_cores(&mut out, registry);
-    if let Some(stats) = &process.cache {
-        store::render(&mut out, stats);
+    if !process.cache.is_empty() {
+        store::render(&mut out, process.cache);
     }
     out.push_str("# EOF\n");
     out

@@ -34,6 +34,16 @@ fn text() -> String {
     }
     let log = WriterTotals::default();
     log.lines.store(42, Ordering::Relaxed);
+    let region = |name: &str, objects| {
+        let stats = Stats {
+            capacity_bytes: 1 << 26,
+            objects,
+            evicted_main: objects + 3,
+            ..Stats::default()
+        };
+        (name.to_owned(), stats)
+    };
+    let regions = [region("common", 5), region("pets/dev", 2)];
     let process = ProcessFigures {
         version: "0.1.0",
         started: Wall(1_744_202_096_123),
@@ -44,12 +54,7 @@ fn text() -> String {
         reloads_failed: 1,
         reloads_reverted: 4,
         log: Some(&log),
-        cache: Some(Stats {
-            capacity_bytes: 1 << 26,
-            objects: 5,
-            evicted_main: 8,
-            ..Stats::default()
-        }),
+        cache: &regions,
     };
     render(&registry, &process)
 }
@@ -73,9 +78,13 @@ fn samples_print_as_expected() {
         "tidegate_cache_hit_count_total{api=\"pets\",stage=\"dev\"} 2",
         "tidegate_cache_miss_count_total{api=\"pets\",stage=\"dev\"} 2",
         "tidegate_cache_miss_count_total{api=\"-\",stage=\"-\"} 0",
-        "tidegate_cache_capacity_bytes 67108864",
-        "tidegate_cache_objects 5",
-        "tidegate_cache_evictions_total{cause=\"main\"} 8",
+        "tidegate_cache_capacity_bytes 134217728",
+        "tidegate_cache_objects 7",
+        "tidegate_cache_evictions_total{cause=\"main\"} 13",
+        "tidegate_cache_region_capacity_bytes{region=\"common\"} 67108864",
+        "tidegate_cache_region_objects{region=\"pets/dev\"} 2",
+        "tidegate_cache_region_evictions_total{region=\"common\"} 8",
+        "tidegate_cache_region_evictions_total{region=\"pets/dev\"} 5",
         "tidegate_latency_seconds_bucket{api=\"pets\",stage=\"dev\",le=\"0.0005\"} 0",
         "tidegate_latency_seconds_bucket{api=\"pets\",stage=\"dev\",le=\"0.001\"} 4",
         "tidegate_latency_seconds_bucket{api=\"pets\",stage=\"dev\",le=\"+Inf\"} 4",

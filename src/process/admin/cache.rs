@@ -30,22 +30,23 @@ pub(super) async fn answer(control: &Rc<Control>, order: Order) -> Answer {
 }
 
 async fn done(control: &Rc<Control>, order: Order) -> Result<Value, Refused> {
-    let (store, plan) = {
-        let blueprint = control.blueprint.borrow();
-        let cache = blueprint.cache.as_ref();
-        let cache = cache.ok_or_else(|| Refused::new(404, "this gateway has no cache"))?;
-        (Arc::clone(&cache.store), Arc::clone(&blueprint.plan))
-    };
+    let (regions, plan) = (
+        control.regions(),
+        Arc::clone(&control.blueprint.borrow().plan),
+    );
+    if regions.is_empty() {
+        return Err(Refused::new(404, "this gateway has no cache"));
+    }
     let now = control.core.wall();
     match order {
         Order::Stat => {
-            let mut value = work::stat(&store);
+            let mut value = work::stat(&regions);
             if let Some(object) = value.as_object_mut() {
                 object.insert("answers".to_owned(), answers(control));
             }
             Ok(value)
         }
-        Order::Flush(_) => work::perform(&order, &store, Some(&plan), now),
+        Order::Flush(_) => work::perform(&order, &regions, Some(&plan), now),
         Order::Purge(_) | Order::Get(_) | Order::Verify => {
             let walking = &control.admin.walking;
             if walking.replace(true) {
@@ -55,7 +56,7 @@ async fn done(control: &Rc<Control>, order: Order) -> Result<Value, Refused> {
                 ));
             }
             let done = aside(control, move || {
-                work::perform(&order, &store, Some(&plan), now)
+                work::perform(&order, &regions, Some(&plan), now)
             });
             let done = done.await;
             walking.set(false);

@@ -105,11 +105,24 @@ pub fn runtime_file(name: &str) -> Option<PathBuf> {
         .filter_map(|path| path.parent())
         .find_map(|folder| {
             fs::create_dir_all(folder).ok()?;
-            let probe = folder.join(format!(".{name}.{}", std::process::id()));
-            fs::write(&probe, b"").ok()?;
-            fs::remove_file(&probe).ok()?;
-            Some(folder.join(name))
+            file_in(folder, name)
         })
+}
+
+/// The same without making a directory, for who only looks.
+#[must_use]
+pub fn known_runtime_file(name: &str) -> Option<PathBuf> {
+    let folders = socket_candidates();
+    let mut folders = folders.iter().filter_map(|path| path.parent());
+    folders.find_map(|folder| file_in(folder, name))
+}
+
+/// A file of that name in `folder`, if one can be made there.
+fn file_in(folder: &Path, name: &str) -> Option<PathBuf> {
+    let probe = folder.join(format!(".{name}.{}", std::process::id()));
+    fs::write(&probe, b"").ok()?;
+    fs::remove_file(&probe).ok()?;
+    Some(folder.join(name))
 }
 
 /// The name under which a successor finds the socket.

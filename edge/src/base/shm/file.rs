@@ -8,11 +8,15 @@
 //! Source: fcntl(2) "Open file description locks", fallocate(2), rename(2).
 
 use std::{
+    ffi::CString,
     fs::{File, OpenOptions},
     io,
     os::{
         fd::AsRawFd,
-        unix::fs::{FileExt, MetadataExt, OpenOptionsExt},
+        unix::{
+            ffi::OsStrExt,
+            fs::{FileExt, MetadataExt, OpenOptionsExt},
+        },
     },
     path::{Path, PathBuf},
 };
@@ -284,6 +288,20 @@ pub fn boot_number() -> u64 {
     })
 }
 
+/// Bytes that files in `folder` may still take from its file system; `None` where the system does
+/// not tell, or sets no limit.
+#[must_use]
+pub fn room_bytes(folder: &Path) -> Option<u64> {
+    let path = CString::new(folder.as_os_str().as_bytes()).ok()?;
+    // SAFETY: `statvfs` is plain numbers, of which all-zero is a valid value.
+    let mut about: libc::statvfs = unsafe { std::mem::zeroed() };
+    // SAFETY: the path ends with a zero byte, and both outlive the call.
+    if unsafe { libc::statvfs(path.as_ptr(), &raw mut about) } == -1 || about.f_blocks == 0 {
+        return None;
+    }
+    about.f_bavail.checked_mul(about.f_frsize)
+}
+
 fn effective_user() -> u32 {
     // SAFETY: no arguments, no memory.
     unsafe { libc::geteuid() }
@@ -347,6 +365,13 @@ mod tests {
         assert!(matches!(mode(0o602), Err(FileFault::NotOurs)));
         assert!(mode(0o640).is_ok());
         assert!(file.is_named(&path) && !file.is_named(&link));
+    }
+
+    #[test]
+    fn the_room_of_a_file_system_is_told() {
+        let folder = tempfile::tempdir().expect("a folder");
+        assert!(room_bytes(folder.path()).is_none_or(|bytes| bytes > 0));
+        assert_eq!(room_bytes(&folder.path().join("nowhere")), None);
     }
 
     #[test]

@@ -5,10 +5,13 @@
 //! developer guide's `$util` variables; `java.net.URLEncoder`, `StringEscapeUtils`.
 
 use super::Run;
-use crate::mapping::{
-    error::Fault,
-    json,
-    value::{Pool, Value},
+use crate::{
+    base::base64,
+    mapping::{
+        error::Fault,
+        json,
+        value::{Pool, Value},
+    },
 };
 use std::fmt::Write;
 
@@ -33,9 +36,17 @@ impl Run<'_> {
             "urlDecode" => {
                 made = url_decode(given).ok_or_else(|| Fault::method(name, "no URL encoding"))?;
             }
-            "base64Encode" => base64_encode(&mut made, given.as_bytes()),
+            "base64Encode" => {
+                let mut digits = Vec::new();
+                base64::encode(&mut digits, given.as_bytes());
+                made = String::from_utf8(digits).unwrap_or_default();
+            }
             "base64Decode" => {
-                made = base64_decode(given).ok_or_else(|| Fault::method(name, "no Base64"))?;
+                // Bytes that are no UTF-8 become U+FFFD.
+                let mut bytes = Vec::new();
+                base64::decode(&mut bytes, given.as_bytes())
+                    .map_err(|_| Fault::method(name, "no Base64"))?;
+                made = String::from_utf8_lossy(&bytes).into_owned();
             }
             _ => {
                 // The document is copied, since the heap it lies on grows while it is read.
@@ -110,63 +121,6 @@ fn url_decode(text: &str) -> Option<String> {
             }
             other => other,
         });
-    }
-    Some(String::from_utf8_lossy(&bytes).into_owned())
-}
-
-const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-fn base64_encode(out: &mut String, bytes: &[u8]) {
-    for chunk in bytes.chunks(3) {
-        let byte = |at: usize| u32::from(chunk.get(at).copied().unwrap_or(0));
-        let group = byte(0) << 16 | byte(1) << 8 | byte(2);
-        for position in 0..4_usize {
-            let shift = 18_u32.saturating_sub(u32::try_from(position).unwrap_or(0).wrapping_mul(6));
-            let digit = ALPHABET.get((group >> shift & 63) as usize);
-            let is_there = position <= chunk.len();
-            out.push(
-                digit
-                    .filter(|_| is_there)
-                    .map_or('=', |digit| char::from(*digit)),
-            );
-        }
-    }
-}
-
-/// Line ends are passed over; bytes that are no UTF-8 become U+FFFD.
-fn base64_decode(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let (mut group, mut digits, mut padding) = (0_u32, 0_u32, 0_u32);
-    for byte in text.bytes() {
-        let value = match byte {
-            b'A'..=b'Z' => byte.wrapping_sub(b'A'),
-            b'a'..=b'z' => byte.wrapping_sub(b'a').wrapping_add(26),
-            b'0'..=b'9' => byte.wrapping_sub(b'0').wrapping_add(52),
-            b'+' => 62,
-            b'/' => 63,
-            b'=' => {
-                padding = padding.saturating_add(1);
-                continue;
-            }
-            b'\n' | b'\r' => continue,
-            _ => return None,
-        };
-        if padding > 0 {
-            return None;
-        }
-        group = group << 6 | u32::from(value);
-        digits = digits.wrapping_add(1);
-        if digits == 4 {
-            let [_, a, b, c] = group.to_be_bytes();
-            bytes.extend([a, b, c]);
-            (group, digits) = (0, 0);
-        }
-    }
-    match (digits, padding) {
-        (0, 0) => {}
-        (2, 0 | 2) => bytes.push((group >> 4 & 0xff) as u8),
-        (3, 0 | 1) => bytes.extend([(group >> 10 & 0xff) as u8, (group >> 2 & 0xff) as u8]),
-        _ => return None,
     }
     Some(String::from_utf8_lossy(&bytes).into_owned())
 }

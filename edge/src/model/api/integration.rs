@@ -42,6 +42,8 @@ pub struct Integration {
     pub payload_format: PayloadFormat,
     /// `integrationSubtype` of an HTTP API: `SQS-SendMessage` and others.
     pub subtype: Option<String>,
+    /// `integrationTarget`: the load balancer behind a VPC link.
+    pub target: Option<String>,
     /// What an HTTP API changes in the request, or the parameters of its subtype.
     pub request_changes: Vec<HttpMapping>,
     /// What an HTTP API changes in the answer, by status.
@@ -75,6 +77,7 @@ impl Integration {
             transfer_mode: TransferMode::default(),
             payload_format: PayloadFormat::default(),
             subtype: None,
+            target: None,
             request_changes: Vec::new(),
             response_changes: Vec::new(),
         }

@@ -111,7 +111,7 @@ pub enum Authorization {
     },
 }
 
-/// A security scheme with `x-amazon-apigateway-authorizer`.
+/// A security scheme that is neither an API key nor a signature.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Authorizer {
     /// The scheme's name.
@@ -155,6 +155,12 @@ pub struct Endpoint {
     pub vpc_endpoint_ids: Vec<String>,
     /// The default host form answers 403.
     pub disable_execute_api: bool,
+    /// `ipAddressType`: `ipv4` or `dualstack`.
+    pub ip_address_type: Option<String>,
+    /// `x-amazon-apigateway-security-policy`; the settings' `[tls]` decides here.
+    pub security_policy: Option<String>,
+    /// `x-amazon-apigateway-endpoint-access-mode`; every listener serves the API here.
+    pub access_mode: Option<String>,
     /// Pointer of the configuration; empty without one.
     pub pointer: String,
 }

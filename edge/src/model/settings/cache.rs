@@ -1,16 +1,19 @@
 //! `[cache]`: the response cache, its policies, and which APIs use them.
 //!
-//! Shape: [`Cache`] is the region that all stages share; [`CachePolicy`] says how answers of
-//! origins are kept by the edge policy; [`StageCache`] is a stage's cache as API Gateway defines
-//! it. Sizes, names and verbs stay text here; `plan::compile` reads them and reports by pointer.
+//! Shape: [`Cache`] is the region that stages share; [`CachePolicy`] says how answers of origins
+//! are kept by the edge policy; [`StageCache`] is a stage's cache as API Gateway defines it, with a
+//! region of its own if it names a [`StageCapacity`]. Sizes, names and verbs stay text here; `plan::compile` reads them and reports by pointer.
 //! Units: in the names: `_s`, `_ms`, `_bytes`, `_percent`. Errors: unknown keys are refused by
 //! serde. Source: RFC 9111; the API Gateway developer guide, "cache settings".
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{collections::BTreeMap, fmt, path::PathBuf};
 
-use serde::Deserialize;
+use serde::{
+    Deserialize, Deserializer,
+    de::{MapAccess, Visitor},
+};
 
-/// The region in which all answers are kept.
+/// The region in which answers are kept, but for those of stages that have one of their own.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Cache {
@@ -127,8 +130,8 @@ pub struct StageCache {
     pub require_authorization: bool,
     /// What one who is not allowed gets.
     pub unauthorized: Unauthorized,
-    /// `cacheClusterSize` of API Gateway. Refused with its reason: stages share the region.
-    pub capacity: Option<String>,
+    /// `cacheClusterSize` of API Gateway: a region of its own. Absent: the one of [`Cache`].
+    pub capacity: Option<StageCapacity>,
     /// Rows for single methods; the last one that fits counts.
     pub methods: Vec<MethodCache>,
     /// `GET` methods that no row is for are kept. On.
@@ -146,6 +149,52 @@ impl Default for StageCache {
             methods: Vec::new(),
             enabled: true,
         }
+    }
+}
+
+/// The size of a stage's own region, as in [`Cache::capacity`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StageCapacity {
+    /// Of each stage that has the cache.
+    Each(String),
+    /// By stage; those that are not named use the common region.
+    ByStage(BTreeMap<String, String>),
+}
+
+impl StageCapacity {
+    /// What it says of `stage`, and where below its own place.
+    #[must_use]
+    pub fn of(&self, stage: &str) -> Option<(&str, String)> {
+        match self {
+            StageCapacity::Each(text) => Some((text, String::new())),
+            StageCapacity::ByStage(rows) => Some((rows.get(stage)?, format!("/{stage}"))),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for StageCapacity {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct OneOrByStage;
+        impl<'de> Visitor<'de> for OneOrByStage {
+            type Value = StageCapacity;
+
+            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                out.write_str("a text, or a table of texts by stage")
+            }
+
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<StageCapacity, E> {
+                Ok(StageCapacity::Each(text.to_owned()))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut rows: A) -> Result<StageCapacity, A::Error> {
+                let mut by_stage = BTreeMap::new();
+                while let Some((stage, text)) = rows.next_entry()? {
+                    by_stage.insert(stage, text);
+                }
+                Ok(StageCapacity::ByStage(by_stage))
+            }
+        }
+        from.deserialize_any(OneOrByStage)
     }
 }
 

@@ -28,7 +28,7 @@ use crate::{
     plan::STAGE_KEY,
 };
 
-/// The response cache as one core has it.
+/// One region of the response cache as one core has it.
 pub struct Tier {
     /// Its handle to the store.
     pub owner: Owner,

@@ -113,9 +113,11 @@ async fn refresh(
     let (Ok(()), Some(route), Some(stage)) = (parsed, route, stage) else {
         return;
     };
-    let (IntegrationPlan::HttpProxy(proxy), Some(plan), Some(tier)) =
-        (&route.integration, &route.cache, serving.cache.as_deref())
-    else {
+    let (IntegrationPlan::HttpProxy(proxy), Some(plan), Some(tier)) = (
+        &route.integration,
+        &route.cache,
+        serving.cache(stage.cache_region),
+    ) else {
         return;
     };
     // The path's parameters are found again: they point into the request's own bytes.

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     super::{
-        cache::{canary_scope, stage_namespace, stage_scope},
+        cache::{RegionIndex, RegionPlan, canary_scope, stage_namespace, stage_scope},
         fault::{Document, Findings, Reporter},
         release::Release,
         stage::{CanaryPlan, IntegrationPlan, RoutePlan, StagePlan},
@@ -37,6 +37,8 @@ use crate::{
 pub(super) struct Served {
     pub(super) stages: Vec<StagePlan>,
     pub(super) routes: Vec<RoutePlan>,
+    /// Of single stages; the common one stands before them.
+    pub(super) regions: Vec<RegionPlan>,
     ids: BTreeMap<String, usize>,
     /// Documents whose findings have been reported.
     documents: BTreeSet<usize>,
@@ -78,12 +80,13 @@ pub(super) fn compile(
         api,
         source: &source,
         cache_scope: stage_scope(&api.id, &release.stage),
+        cache_region: None,
         is_canary: false,
     };
     let Some(plan) = build(&stage, shared, origins, served, findings) else {
         return;
     };
-    let index = served.stages.len();
+    let (index, region) = (served.stages.len(), plan.cache_region);
     served.stages.push(plan);
     let Some((canary, api)) =
         (release.canary.as_ref()).and_then(|canary| Some((canary, apis.get(canary.document)?)))
@@ -110,6 +113,7 @@ pub(super) fn compile(
         } else {
             canary_scope(&api.id, &release.stage)
         },
+        cache_region: Some(region),
         is_canary: true,
     };
     if let Some(plan) = build(&stage, shared, origins, served, findings) {
@@ -130,6 +134,8 @@ struct Stage<'s> {
     /// What the settings say, as it is for this stage.
     source: &'s ApiSource,
     cache_scope: Vec<u8>,
+    /// That of another stage; without one it has its own.
+    cache_region: Option<RegionIndex>,
     is_canary: bool,
 }
 
@@ -147,13 +153,14 @@ fn build(
         name: &stage.release.stage,
         api: stage.api,
         source: stage.source,
-        limits: &settings.limits,
+        settings,
         policies,
         account,
         origins,
         findings: &mut found,
         index: next_stage(served),
         routes: &mut served.routes,
+        regions: &mut served.regions,
         pointers: Vec::new(),
         tree: TreeBuilder::new(),
     };
@@ -334,13 +341,14 @@ struct StageBuilder<'b> {
     name: &'b str,
     api: &'b Api,
     source: &'b ApiSource,
-    limits: &'b Limits,
+    settings: &'b Settings,
     policies: &'b Policies,
     account: Option<RouteRate>,
     origins: &'b mut OriginTable,
     findings: &'b mut Findings,
     index: StageIndex,
     routes: &'b mut Vec<RoutePlan>,
+    regions: &'b mut Vec<RegionPlan>,
     /// Pointers of the methods in the tree, by route index less the first one.
     pointers: Vec<(u32, &'b str)>,
     tree: TreeBuilder,
@@ -398,7 +406,7 @@ impl<'b> StageBuilder<'b> {
             method,
             variables,
             stage_variables: &self.source.variables,
-            limits: self.limits,
+            limits: &self.settings.limits,
             origins: &mut *self.origins,
             reporter: Reporter {
                 document: self.document,
@@ -482,6 +490,10 @@ impl<'b> StageBuilder<'b> {
         };
         let is_host_stage = !stage.is_canary && name == self.source.host_stage_name();
         let cache_scope = stage.cache_scope.clone();
+        let of = (self.api.id.as_str(), name);
+        let source = stage.release.source;
+        let own = || cache::region(self.settings, source, of, self.regions);
+        let cache_region = stage.cache_region.unwrap_or_else(own);
         let hosts = self.source.hosts.iter().filter(|_| is_host_stage);
         Some(StagePlan {
             api_id: self.api.id.as_str().into(),
@@ -498,6 +510,7 @@ impl<'b> StageBuilder<'b> {
             by_path: false,
             cache_namespace: stage_namespace(&cache_scope).0,
             cache_scope: cache_scope.into(),
+            cache_region,
             tree,
         })
     }

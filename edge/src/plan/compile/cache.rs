@@ -1,15 +1,19 @@
 //! The response cache: sizes, policies, and which routes keep answers.
 //!
-//! Shape: [`Policies`] are compiled once; [`route`] gives a method its [`RouteCache`]. Units: bytes
+//! Shape: [`Policies`] are compiled once; [`region`] says where a stage's answers are kept, [`route`]
+//! gives a method its [`RouteCache`]. Units: bytes
 //! and seconds. Ranges: capacity 64 MiB to 237 GiB, stage lifetimes 0 to 3,600 s. Errors: findings
 //! on the settings, or on the API's document for cache keys. Source: `configs/full.toml`; the API
 //! Gateway developer guide, "cacheClusterSize" and "cacheKeyParameters".
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use super::{
     super::{
-        cache::{CachePlan, EdgeCachePlan, RouteCache, SealPlan, StageCachePlan},
+        cache::{
+            CachePlan, EdgeCachePlan, RegionIndex, RegionOf, RegionPlan, RouteCache, SealPlan,
+            StageCachePlan,
+        },
         fault::{Document, Findings, Reporter, pointer_part},
     },
     apis::MethodScope,
@@ -24,7 +28,9 @@ use crate::{
     integrate::Source,
     model::{
         api::{CacheKeyPart, CacheKeySource, Integration, Resource, Verb},
-        settings::{ApiSource, Cache, CachePolicy, Choice, MethodCache, Settings, StageCache},
+        settings::{
+            ApiSource, CachePolicy, Choice, MethodCache, Settings, StageCache, StageCapacity,
+        },
     },
 };
 
@@ -51,10 +57,17 @@ const STAGE_TTL_S_MAX: u32 = 3_600;
 /// Policies by name.
 pub(super) type Policies = BTreeMap<String, Arc<EdgeCachePlan>>;
 
-/// The region, if there is one.
-pub(super) fn region(settings: &Settings, reporter: &mut Reporter<'_>) -> Option<CachePlan> {
+/// The common region, if there is one, and what all have in common.
+pub(super) fn plan(settings: &Settings, reporter: &mut Reporter<'_>) -> Option<CachePlan> {
     let cache = settings.cache.as_ref()?;
-    let capacity_bytes = capacity(cache, reporter);
+    let pointer = "/cache/capacity";
+    check_capacity(&cache.capacity, pointer.to_owned(), reporter);
+    let common = RegionPlan {
+        of: RegionOf::Common,
+        path: cache.path.clone(),
+        capacity_bytes: capacity_bytes(&cache.capacity).unwrap_or(CAPACITY_BYTES_MIN),
+        pointer: pointer.into(),
+    };
     let object_bytes_max = cache.object_bytes_max;
     if !(OBJECT_BYTES_MIN..=OBJECT_BYTES_MAX).contains(&object_bytes_max) {
         reporter.error(
@@ -72,8 +85,7 @@ pub(super) fn region(settings: &Settings, reporter: &mut Reporter<'_>) -> Option
         Some(path) => SealPlan::File(path.clone()),
     };
     Some(CachePlan {
-        path: cache.path.clone(),
-        capacity_bytes,
+        regions: [common].into(),
         object_bytes_max,
         seal,
         collapse_ms: cache.collapse_ms,
@@ -81,8 +93,53 @@ pub(super) fn region(settings: &Settings, reporter: &mut Reporter<'_>) -> Option
     })
 }
 
-fn capacity(cache: &Cache, reporter: &mut Reporter<'_>) -> u64 {
-    let text = cache.capacity.trim();
+/// `cache` with the regions of single stages behind the common one.
+pub(super) fn with_regions(mut cache: CachePlan, own: Vec<RegionPlan>) -> CachePlan {
+    let path = cache.common_path().map(Path::to_owned);
+    cache.regions = cache.regions.into_iter().chain(own).collect();
+    if let Some(path) = path {
+        cache.place(&path);
+    }
+    cache
+}
+
+/// Where answers of `stage` of the API at `index` are kept. This is the one place that decides it;
+/// a region of its own is added to `own`, which follow the common one.
+pub(super) fn region(
+    settings: &Settings,
+    index: usize,
+    (api_id, stage): (&str, &str),
+    own: &mut Vec<RegionPlan>,
+) -> RegionIndex {
+    let source = settings.apis.get(index);
+    let cache = source.and_then(|source| source.stage_cache.as_ref());
+    let cache = cache.filter(|cache| settings.cache.is_some() && has_cache(cache, stage));
+    let Some((text, below)) = cache
+        .and_then(|cache| cache.capacity.as_ref())
+        .and_then(|capacity| capacity.of(stage))
+    else {
+        return RegionIndex::COMMON;
+    };
+    own.push(RegionPlan {
+        of: RegionOf::Stage {
+            api_id: api_id.into(),
+            stage: stage.into(),
+        },
+        path: None,
+        capacity_bytes: capacity_bytes(text).unwrap_or(CAPACITY_BYTES_MIN),
+        pointer: format!("/apis/{index}/stage_cache/capacity{below}").into(),
+    });
+    RegionIndex(u32::try_from(own.len()).expect("few stages"))
+}
+
+/// The stage cache is switched on for `stage`.
+fn has_cache(cache: &StageCache, stage: &str) -> bool {
+    cache.stages.is_empty() || cache.stages.iter().any(|name| name == stage)
+}
+
+/// The size that `text` names, if it is one.
+fn capacity_bytes(text: &str) -> Option<u64> {
+    let text = text.trim();
     let named = STAGE_SIZES.iter().find(|(name, _)| *name == text);
     let bytes = named.map(|(_, bytes)| *bytes).or_else(|| {
         let (number, unit) = [("GiB", GIB), ("MiB", MIB)]
@@ -90,16 +147,45 @@ fn capacity(cache: &Cache, reporter: &mut Reporter<'_>) -> u64 {
             .find_map(|(unit, bytes)| Some((text.strip_suffix(unit)?, *bytes)))?;
         number.trim().parse::<u64>().ok()?.checked_mul(unit)
     });
-    match bytes {
-        Some(bytes) if (CAPACITY_BYTES_MIN..=CAPACITY_BYTES_MAX).contains(&bytes) => bytes,
-        _ => {
-            let names: Vec<&str> = STAGE_SIZES.iter().map(|(name, _)| *name).collect();
-            reporter.error(
-                "/cache/capacity",
-                format!("`{text}` is no capacity from 64 MiB to 237 GiB"),
-                format!("write \"512 MiB\", or a stage size: {}", names.join(", ")),
-            );
-            CAPACITY_BYTES_MIN
+    bytes.filter(|bytes| (CAPACITY_BYTES_MIN..=CAPACITY_BYTES_MAX).contains(bytes))
+}
+
+fn check_capacity(text: &str, pointer: String, reporter: &mut Reporter<'_>) {
+    if capacity_bytes(text).is_none() {
+        let names: Vec<&str> = STAGE_SIZES.iter().map(|(name, _)| *name).collect();
+        reporter.error(
+            pointer,
+            format!("`{}` is no capacity from 64 MiB to 237 GiB", text.trim()),
+            format!("write \"512 MiB\", or a stage size: {}", names.join(", ")),
+        );
+    }
+}
+
+/// What `capacity` of a stage cache says.
+fn check_stage_capacity(
+    index: usize,
+    source: &ApiSource,
+    cache: &StageCache,
+    reporter: &mut Reporter<'_>,
+) {
+    let at = format!("/apis/{index}/stage_cache/capacity");
+    match &cache.capacity {
+        None => {}
+        Some(StageCapacity::Each(text)) => check_capacity(text, at, reporter),
+        Some(StageCapacity::ByStage(rows)) => {
+            let known = source.stage_names();
+            let known: Vec<&str> = (known.into_iter())
+                .filter(|stage| has_cache(cache, stage))
+                .collect();
+            for (stage, text) in rows {
+                let at = format!("{at}/{}", pointer_part(stage));
+                if !known.contains(&stage.as_str()) {
+                    let message = format!("no stage `{stage}` has this cache");
+                    let hint = format!("it is for {}", known.join(", "));
+                    reporter.error(at.clone(), message, hint);
+                }
+                check_capacity(text, at, reporter);
+            }
         }
     }
 }
@@ -293,11 +379,7 @@ pub(super) fn check_source(
         }
     }
     check_ttl(stage.ttl_s, at("stage_cache/ttl_s"), &mut reporter);
-    if stage.capacity.is_some() {
-        let message = "a stage has no capacity of its own: all share the region of `[cache]`";
-        let hint = "leave it out, and make `[cache] capacity` the sum of what the stages need";
-        reporter.error(at("stage_cache/capacity"), message, hint);
-    }
+    check_stage_capacity(index, source, stage, &mut reporter);
     for (row, method) in stage.methods.iter().enumerate() {
         let at = |key: &str| format!("/apis/{index}/stage_cache/methods/{row}/{key}");
         if let Some(ttl_s) = method.ttl_s {
@@ -341,7 +423,7 @@ pub(super) fn route(
         return Some(RouteCache::Edge(Arc::clone(policy)));
     }
     let cache = source.stage_cache.as_ref()?;
-    if !cache.stages.is_empty() && !cache.stages.iter().any(|name| name == stage) {
+    if !has_cache(cache, stage) {
         return None;
     }
     let row = row_of(cache, resource, scope.method.verb);

@@ -11,8 +11,11 @@ use regex_automata::{
     util::syntax,
 };
 
-use super::{super::lenient, apis::MethodScope, http_proxy, listen::is_token};
-use crate::integrate::mock::{MockAnswer, MockBody, MockPlan, Selection};
+use super::{apis::MethodScope, http_proxy, listen::is_token};
+use crate::integrate::{
+    mock::{MockAnswer, MockBody, MockPlan, Selection},
+    status_code,
+};
 use crate::model::api::{
     Integration, IntegrationResponse, ParameterMapping, ParameterSource, Passthrough, Template,
 };
@@ -113,7 +116,7 @@ fn selection(
     choices: &[Choice],
     scope: &mut MethodScope<'_, '_>,
 ) -> Selection {
-    let Some(status) = lenient::status_code(template.text.as_bytes()) else {
+    let Some(status) = status_code(template.text.as_bytes()) else {
         if template.text.contains(['#', '$']) {
             let hint = "write a plain object such as {\"statusCode\": 200}";
             let message = "mapping templates in a mock's request are not served yet";

@@ -97,7 +97,7 @@ struct Scenario {
     places: Vec<Place>,
     clients: Rc<Core>,
     origins: Rc<Core>,
-    cache: SharedCache,
+    caches: Box<[SharedCache]>,
     things: Vec<Thing>,
     /// What the workers share; kept while they run.
     _blueprint: Arc<Blueprint>,
@@ -125,7 +125,7 @@ impl Scenario {
             limits: LimitsHome::private([1, 2]),
         };
         let blueprint = plan::blueprint(prng, &keyring, region)?;
-        let cache = blueprint.cache.clone().ok_or("no cache")?;
+        let caches = blueprint.caches.clone();
         let places = start(prng, world, &blueprint)?;
         let mut things = Vec::new();
         for site in Site::ALL {
@@ -140,7 +140,7 @@ impl Scenario {
             places,
             clients,
             origins,
-            cache,
+            caches,
             things,
             _blueprint: blueprint,
         })
@@ -184,7 +184,8 @@ impl Scenario {
             end(place)?;
         }
         self.nothing_is_held("at the end")?;
-        let owners = self.cache.store.processes().len();
+        let processes = |cache: &SharedCache| cache.store.processes().len();
+        let owners: usize = self.caches.iter().map(processes).sum();
         if owners > 0 {
             return Err(format!("{owners} owners are left"));
         }
@@ -228,12 +229,15 @@ impl Scenario {
             return;
         }
         let (core, book) = (Rc::clone(&self.clients), Rc::clone(&self.book));
-        let store = Arc::clone(&self.cache.store);
+        let caches = self.caches.clone();
         self.clients.spawn(async move {
             for _ in 0..1 + prng.below(4) {
                 core.sleep_until(core.now().plus_ms(prng.below(400))).await;
                 let site = Site::ALL[usize::try_from(prng.below(3)).unwrap_or(0)];
-                store.flush(stage_namespace(&stage_scope(&format!("{site:?}"), "dev")));
+                let namespace = stage_namespace(&stage_scope(&format!("{site:?}"), "dev"));
+                for cache in &caches {
+                    cache.store.flush(namespace);
+                }
                 let mut book = book.borrow_mut();
                 book.note(core.now(), || format!("{site:?} is flushed"));
                 book.know_flushed(site);
@@ -269,10 +273,16 @@ impl Scenario {
     }
 
     fn nothing_is_held(&self, when: &str) -> Result<(), String> {
-        match (self.cache.store.pins_held(), self.cache.flights.count()) {
-            (0, 0) => Ok(()),
-            left => Err(format!("pins, fetches left {when}: {left:?}")),
+        for (region, cache) in self.caches.iter().enumerate() {
+            match (cache.store.pins_held(), cache.flights.count()) {
+                (0, 0) => {}
+                left => {
+                    let what = format!("pins, fetches left {when} in region {region}: {left:?}");
+                    return Err(what);
+                }
+            }
         }
+        Ok(())
     }
 
     fn drain(&self) -> Result<(), String> {

@@ -1,7 +1,8 @@
 //! The plan with caches that simulated workers serve.
 //!
 //! What it is: three APIs over one origin, one for each [`Site`], compiled by the real compiler; the
-//! region is smaller than an operator may choose, so that runs fill it. Shape: [`blueprint`].
+//! stage cache has a region of its own, the others share one. Both are smaller than an operator may
+//! choose, so that runs fill them. Shape: [`blueprint`].
 //! Units: bytes, milliseconds. Errors: the compiler's, the blueprint's and the store's, as text.
 //! Source: `configs/full.toml`.
 
@@ -36,7 +37,7 @@ pub(super) const ORIGIN: SocketAddr = SocketAddr::new(
     8080,
 );
 
-/// A plan whose region is a new file at `path`.
+/// A plan whose regions are a new file at `path` and one beside it.
 ///
 /// # Errors
 /// What the compiler, the blueprint or the store says.
@@ -52,21 +53,32 @@ pub(super) fn blueprint(
     let mut plan = compile(&settings, &apis, 1)
         .map_err(|findings| format!("{findings:?}"))?
         .plan;
-    let region = plan.cache.take();
+    let cache = plan.cache.take();
     let blueprint = Blueprint::new(plan, keyring, None).map_err(|errors| format!("{errors:?}"))?;
     let mut blueprint = Arc::into_inner(blueprint).ok_or("a blueprint of our own")?;
     let plan = Arc::get_mut(&mut blueprint.plan).ok_or("a plan of our own")?;
-    plan.cache = region;
+    plan.cache = cache;
     let capacity_bytes = [2 << 20, 8 << 20][usize::try_from(prng.below(2)).unwrap_or(0)];
     let mut options = StoreOptions::new(path, capacity_bytes, prng.next_u64());
     options.object_bytes_max = OBJECT_BYTES_MAX;
     options.key = prng.chance(250).then_some([7; 32]);
-    let store = Store::open(&options).map_err(|error| error.to_string())?;
-    blueprint.cache = Some(SharedCache {
+    blueprint.caches = [
+        shared(&options)?,
+        shared(&StoreOptions {
+            path: path.with_extension("own"),
+            ..options
+        })?,
+    ]
+    .into();
+    Ok(Arc::new(blueprint))
+}
+
+fn shared(options: &StoreOptions) -> Result<SharedCache, String> {
+    let store = Store::open(options).map_err(|error| error.to_string())?;
+    Ok(SharedCache {
         store,
         flights: Arc::default(),
-    });
-    Ok(Arc::new(blueprint))
+    })
 }
 
 fn settings(collapse_ms: u64) -> serde_json::Value {
@@ -86,6 +98,7 @@ fn settings(collapse_ms: u64) -> serde_json::Value {
             api(Site::Callers, ("edge_cache", json!("callers"))),
             api(Site::Stage, ("stage_cache", json!({
                 "ttl_s": 2,
+                "capacity": "64 MiB",
                 "require_authorization": false,
             }))),
         ],

@@ -11,7 +11,7 @@ const DEPTH_MAX: usize = 32;
 
 /// The integer `statusCode` of the object in `text`; of several the last counts.
 #[must_use]
-pub(super) fn status_code(text: &[u8]) -> Option<u32> {
+pub fn status_code(text: &[u8]) -> Option<u32> {
     let mut reader = Reader { text, at: 0 };
     reader.skip_space();
     let status = reader.object(DEPTH_MAX)?;
