@@ -23,7 +23,7 @@ use crate::{
     limits::{Directory, Id, KeyHasher, KeyRecord, PlanRecord, PlanStage, Rate},
     model::{
         api::{
-            Api, HttpProxy, Integration, Method, ParameterMapping, ParameterSource,
+            Api, Integration, IntegrationKind, Method, ParameterMapping, ParameterSource,
             ParameterTarget, Resource, Verb,
         },
         settings::Settings,
@@ -209,10 +209,11 @@ fn blueprint(
         }
     }
     if let Some(cache) = cache_of(setup, kind, setup.sites[site].role) {
-        blueprint.cache = Some(SharedCache {
+        blueprint.caches = [SharedCache {
             store: store(&cache, site, world.draw(), scratch)?,
             flights: Arc::default(),
-        });
+        }]
+        .into();
     }
     Ok(blueprint)
 }
@@ -356,6 +357,7 @@ fn edge_api(setup: &Setup) -> Api {
         id: "edge".to_owned(),
         name: "Edge".to_owned(),
         resources: vec![proxied("/{proxy+}".to_owned(), uri, false)],
+        ..Api::default()
     }
 }
 
@@ -369,6 +371,7 @@ fn region_api(setup: &Setup) -> Api {
         id: API.to_owned(),
         name: "Simulated".to_owned(),
         resources: setup.scenario.traffic.iter().map(resource).collect(),
+        ..Api::default()
     }
 }
 
@@ -381,22 +384,16 @@ fn proxied(path: String, uri: String, api_key_required: bool) -> Resource {
         })
     };
     let pointer = format!("/paths{path}");
+    let integration = Integration {
+        uri,
+        request_parameters: mapping().into_iter().collect(),
+        ..Integration::new(IntegrationKind::HttpProxy, format!("{pointer}/any/i"))
+    };
     Resource {
         path,
         methods: vec![Method {
-            verb: Verb::Any,
-            pointer: format!("{pointer}/any"),
-            parameters: Vec::new(),
-            integration: Integration::HttpProxy(HttpProxy {
-                pointer: format!("{pointer}/any/i"),
-                http_method: None,
-                uri,
-                timeout_ms: HttpProxy::TIMEOUT_MS_DEFAULT,
-                request_parameters: mapping().into_iter().collect(),
-                cache_key: Vec::new(),
-                cache_namespace: None,
-            }),
             api_key_required,
+            ..Method::new(Verb::Any, format!("{pointer}/any"), integration)
         }],
         pointer,
     }
