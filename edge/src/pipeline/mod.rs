@@ -23,6 +23,7 @@ pub mod request;
 pub mod respond;
 mod rewrite;
 pub mod room;
+mod told;
 mod trace;
 
 pub use exchange::{AddressText, Exchange, Peer};

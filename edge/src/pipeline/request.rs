@@ -31,6 +31,7 @@ use super::{
     local::{Local, Serving},
     mapped::{self, Mapped, Road},
     respond,
+    told::{api_id, take_override},
 };
 use crate::{
     exec::RecvEnd,
@@ -38,7 +39,7 @@ use crate::{
     net::conn::Conn,
     plan::{Access, Backend, IntegrationPlan, Resolution, RoutePlan},
     ring::Buf,
-    route::Verb,
+    route::{Asked, Verb},
     wire::{
         body::BodyReader, fields::Fields, finder::HeadFinder, head::parse_request, known::Known,
         method::Method,
@@ -187,7 +188,7 @@ fn decide(
     if local.pressure.get().refuses() {
         return shed(local, conn, x);
     }
-    let resolved = resolve(serving, conn, x);
+    let resolved = resolve(local, serving, conn, peer, x);
     let body = match admit(serving, x) {
         Ok(body) => body,
         Err(fault) => return refuse(local, conn, x, fault),
@@ -436,7 +437,7 @@ fn receive(
     finder: &mut HeadFinder,
     mut buf: Buf,
 ) -> Result<Option<Option<Buf>>, Fault> {
-    let limits = &serving.head_limits;
+    let limits = &serving.head_limits_behind(peer.door);
     let before = x.head_bytes.bytes().len();
     if before == 0 {
         let found = finder.find(&buf, limits);
@@ -484,10 +485,13 @@ async fn receive_rest(
 
 /// Finds host, stage and route.
 fn resolve<'s>(
+    local: &Local,
     serving: &'s Serving,
     conn: &Conn,
+    peer: &Peer,
     x: &mut Exchange,
 ) -> Result<&'s RoutePlan, Fault> {
+    take_override(x);
     let bytes = x.head_bytes.bytes();
     let host = x.head.host.name.of(bytes);
     if let Some(tls) = conn.tls()
@@ -496,27 +500,41 @@ fn resolve<'s>(
         return Err(Fault::Misdirected);
     }
     let verb = Verb::from_token(x.head.method_name.of(bytes));
-    let path = x.head.path(bytes);
-    match serving.plan.resolve(host, path, verb, &mut x.params) {
+    let asked = Asked {
+        host,
+        path: x.head.path(bytes),
+        api_id: api_id(&x.head, bytes, peer.door),
+    };
+    let draw = || local.core.random();
+    let plan = &serving.plan;
+    match plan.resolve_asked(&asked, verb, peer.door, draw, &mut x.params) {
         Resolution::Route {
             route,
             stage,
+            canary,
             path_from,
+            base_to,
             resource_from,
         } => {
             x.stage = Some(stage);
             x.route = Some(route);
-            x.path_from = path_from;
-            x.resource_from = resource_from;
+            x.canary = canary;
+            (x.path_from, x.base_to, x.resource_from) = (path_from, base_to, resource_from);
             serving.plan.route(route).ok_or(Fault::NoRoute)
         }
         Resolution::NoRoute {
-            stage, path_from, ..
+            stage,
+            canary,
+            path_from,
+            base_to,
+            resource_from,
         } => {
             x.stage = Some(stage);
-            x.path_from = path_from;
+            x.canary = canary;
+            (x.path_from, x.base_to, x.resource_from) = (path_from, base_to, resource_from);
             Err(Fault::NoRoute)
         }
+        Resolution::Health => Ok(&plan.health),
         Resolution::NoStage => Err(Fault::NoStage),
     }
 }
