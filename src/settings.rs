@@ -11,7 +11,9 @@ use std::path::{Path, PathBuf};
 use tidegate_edge::{
     model::{
         api::Api,
-        settings::{ApiSource, LISTEN_ADDRESS_DEFAULT, Listen, Roots, STAGE_DEFAULT, Settings},
+        settings::{
+            ApiSource, BasePath, LISTEN_ADDRESS_DEFAULT, Listen, Roots, STAGE_DEFAULT, Settings,
+        },
     },
     plan::Release,
 };
