@@ -216,7 +216,7 @@ fn origins(settings: &CorsSettings<'_>, faults: &mut Vec<CorsFault>) -> Origins 
             other if is_origin(other) => exact.push(other.into()),
             _ => faults.push(fault(
                 format!("/allowOrigins/{at}"),
-                "an origin is `scheme://host[:port]` without a path, `http://*`, `https://*` or `*`",
+                "neither `scheme://host[:port]` without a path, nor `http://*`, `https://*`, `*`",
             )),
         }
     }
