@@ -293,13 +293,13 @@ mod tests {
 
     fn preflight(settings: &CorsSettings<'_>, origin: &str) -> String {
         let cors = Cors::compile(settings).expect("compiles");
-        lines(|field| cors.preflight(origin.as_bytes(), |name, value| field(name, value)))
+        lines(|field| cors.preflight(origin.as_bytes(), field))
     }
 
     fn answer(settings: &CorsSettings<'_>, origin: Option<&str>) -> String {
         let cors = Cors::compile(settings).expect("compiles");
         let origin = origin.map(str::as_bytes);
-        lines(|field| cors.answer(origin, |name, value| field(name, value)))
+        lines(|field| cors.answer(origin, field))
     }
 
     #[test]
