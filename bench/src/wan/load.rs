@@ -24,7 +24,7 @@ use super::world::{Process, World};
 /// How each case is loaded.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Pace {
-    /// Requests a second on new connections, at equal distances; those that are kept have their own
+    /// Requests a second on new connections, as unrelated clients come; those that are kept have their own
     /// pace.
     pub(crate) rate: f64,
     /// Not counted.
@@ -67,10 +67,14 @@ impl Load {
         let name = format!("{}-{session}-{bytes}", case.deployment.name());
         let json = directory.join(format!("{name}.json"));
         let log = directory.join(format!("{name}.hlog"));
-        let rate = if case.session.is_new() {
-            pace.rate
+        // Kept connections of several sizes must not keep step, or the same one of the edge's
+        // connections would always carry the same answers.
+        let (rate, arrivals) = if case.session.is_new() {
+            (pace.rate, "poisson")
         } else {
-            KEPT_CONNECTIONS as f64 * 1e9 / case.period_ns(&world.distances) as f64
+            let step = 1.0 + f64::from(case.body_bytes % 7) / 100.0;
+            let period_s = case.period_ns(&world.distances) as f64 / 1e9 * step;
+            (KEPT_CONNECTIONS as f64 / period_s, "even")
         };
         let mut command = Command::new(program);
         command
@@ -78,6 +82,8 @@ impl Load {
             .args(["--quiet", "--allow-remote", "--fail-on-error"])
             .args(["--timeout", "10s", "--interval", "250ms"])
             .arg(format!("--rate={rate:.3}"))
+            .arg(format!("--arrivals={arrivals}"))
+            .arg(format!("--seed={}", case.body_bytes))
             .arg(format!(
                 "--duration={}ms",
                 (pace.warm_up + pace.counted).as_millis()

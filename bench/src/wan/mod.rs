@@ -79,6 +79,7 @@ fn measure(options: &Options, stop: &AtomicBool) -> io::Result<Results> {
             bits_per_s: options.bits_per_s,
             ..Way::of_delay(0)
         },
+        idle_restart: options.idle_restart,
         sizes: options.sizes.clone(),
         seed: 1,
         bound: group * groups + Duration::from_secs(60),
@@ -97,14 +98,14 @@ fn measure(options: &Options, stop: &AtomicBool) -> io::Result<Results> {
             });
         }
     }
-    let congestion = world.congestion.clone();
+    let tcp = world.tcp.clone();
     let line = world.finish()?;
     Ok(Results {
         rows,
         title: simulated.title,
         distances: simulated.distances,
         pace,
-        congestion,
+        tcp,
         qdisc: qdisc.trim().to_owned(),
         late_p50_ns: line.late.value_at_quantile(0.5),
         late_p99_ns: line.late.value_at_quantile(0.99),
@@ -194,15 +195,14 @@ fn simulate(options: &Options, directory: &Path, stop: &AtomicBool) -> io::Resul
         gateway: &options.tools.gateway,
         directory,
     };
-    let small = simulator.shrink(path, options.city.as_deref())?;
-    let per_s = options.pace.rate * options.sizes.len() as f64;
+    let small = simulator.shrink(path, options.city.as_deref(), options.idle_restart)?;
     let mut rows = Vec::new();
     for session in &options.sessions {
         for body_bytes in &options.sizes {
             if stop.load(Ordering::Relaxed) {
                 return Err(io::Error::other("ended by a signal"));
             }
-            let seen = simulator.ask(&small, *session, *body_bytes, per_s)?;
+            let seen = simulator.ask(&small, *session, *body_bytes)?;
             rows.push((*session, *body_bytes, seen));
         }
     }

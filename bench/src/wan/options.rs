@@ -8,7 +8,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Arg, ArgMatches, Command, value_parser};
+use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
 use super::case::{Distances, Session};
 use super::load::Pace;
@@ -24,6 +24,7 @@ pub(crate) struct Options {
     /// Where there is no scenario.
     pub(crate) distances: Distances,
     pub(crate) bits_per_s: Option<u64>,
+    pub(crate) idle_restart: bool,
     pub(crate) sessions: Vec<Session>,
     pub(crate) sizes: Vec<u32>,
     pub(crate) pace: Pace,
@@ -48,6 +49,7 @@ impl Options {
             city: matches.get_one("city").cloned(),
             distances: rtts.0,
             bits_per_s: matches.get_one("mbit").map(|mbit: &u64| mbit * 1_000_000),
+            idle_restart: matches.get_flag("idle-restart"),
             sessions: Session::ALL.into_iter().filter(is_wanted).collect(),
             sizes: sizes.copied().collect(),
             pace: Pace {
@@ -88,6 +90,10 @@ pub(crate) fn command() -> Command {
                 .value_name("N")
                 .value_parser(value_parser!(u64).range(1..=100_000))
                 .help("Rate of each line, either way; without it, packets leave at once"),
+            Arg::new("idle-restart")
+                .long("idle-restart")
+                .action(ArgAction::SetTrue)
+                .help("Windows shrink while connections rest, as is usual; here and in the simulation"),
             Arg::new("body-bytes")
                 .long("body-bytes")
                 .value_name("N,N,…")
@@ -151,5 +157,5 @@ fn program(matches: &ArgMatches, argument: &str, name: &str) -> io::Result<PathB
 }
 
 /// Caches fill and connections grow.
-const WARM_UP: Duration = Duration::from_secs(2);
+const WARM_UP: Duration = Duration::from_secs(4);
 const RTT_MS_MAX: f64 = 2000.0;

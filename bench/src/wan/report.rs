@@ -32,7 +32,7 @@ pub(crate) struct Results {
     pub(crate) distances: Distances,
     pub(crate) pace: Pace,
     /// What TCP did about congestion, and how the kernel queues packets where nobody says.
-    pub(crate) congestion: String,
+    pub(crate) tcp: String,
     pub(crate) qdisc: String,
     /// By how much packets came out of the delay line late.
     pub(crate) late_p50_ns: u64,
@@ -60,7 +60,7 @@ impl Results {
         );
         println!(
             "TCP: {}, queues: {}; each case {} a second",
-            self.congestion, self.qdisc, self.pace.rate
+            self.tcp, self.qdisc, self.pace.rate
         );
         println!(
             "delay line: {} packets, {} dropped, late by {:.3} ms (p50), {:.3} (p99), {:.3} (max)",
@@ -99,7 +99,7 @@ impl Results {
                 "edge_region": ms(self.distances.edge_region_ns),
                 "client_region": ms(self.distances.client_region_ns),
             },
-            "tcp": self.congestion,
+            "tcp": self.tcp,
             "queues": self.qdisc,
             "rate_per_s": self.pace.rate,
             "line": {

@@ -9,7 +9,6 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
 use serde_json::Value as Report;
 use toml::{Table, Value};
@@ -26,7 +25,12 @@ pub(crate) struct Simulator<'a> {
 impl Simulator<'_> {
     /// Finds the smallest version of the scenario in `path`: the clients of `city`, or of the largest
     /// one that has an edge nearer than the region.
-    pub(crate) fn shrink(&self, path: &Path, city: Option<&str>) -> io::Result<Small> {
+    pub(crate) fn shrink(
+        &self,
+        path: &Path,
+        city: Option<&str>,
+        idle_restart: bool,
+    ) -> io::Result<Small> {
         let text = fs::read_to_string(path).map_err(|error| {
             io::Error::new(error.kind(), format!("{}: {error}", path.display()))
         })?;
@@ -37,7 +41,11 @@ impl Simulator<'_> {
             .and_then(|network| network.get("backbone")?.get("delay_factor")?.as_float());
         let places =
             Places::choose(&report, city, factor.unwrap_or(1.0)).map_err(io::Error::other)?;
-        Ok(Small { table, places })
+        Ok(Small {
+            table,
+            places,
+            idle_restart,
+        })
     }
 
     /// What each deployment's clients see, in the order of [`Deployment::ALL`].
@@ -46,9 +54,8 @@ impl Simulator<'_> {
         small: &Small,
         session: Session,
         body_bytes: u32,
-        per_s: f64,
     ) -> io::Result<[Simulated; 3]> {
-        let report = self.play(&small.only(session, body_bytes, per_s))?;
+        let report = self.play(&small.only(session, body_bytes))?;
         let mut seen = [Simulated {
             p50_ms: 0.0,
             p99_ms: 0.0,
@@ -96,6 +103,8 @@ impl Simulator<'_> {
 pub(crate) struct Small {
     table: Table,
     places: Places,
+    /// TCP takes a connection that rests for idle.
+    idle_restart: bool,
 }
 
 impl Small {
@@ -113,7 +122,7 @@ impl Small {
     }
 
     /// The scenario with nothing in it but this, and nothing left to chance but arrivals.
-    fn only(&self, session: Session, body_bytes: u32, per_s: f64) -> Table {
+    fn only(&self, session: Session, body_bytes: u32) -> Table {
         let Places {
             city, edge, region, ..
         } = &self.places;
@@ -127,22 +136,20 @@ impl Small {
         );
         set(&mut table, &["regions"], listed(region));
         set(&mut table, &["edges"], listed(edge));
-        set(&mut table, &["warm_up_s"], integer(WARM_UP.as_secs()));
-        set(&mut table, &["duration_s"], integer(DURATION.as_secs()));
-        let requests = (per_s * DURATION.as_secs_f64()).round();
-        set(&mut table, &["requests"], integer(whole(requests)));
+        let crowd = if session.is_new() { NEW } else { KEPT };
+        set(&mut table, &["warm_up_s"], crowd.warm_up_s);
+        set(&mut table, &["duration_s"], crowd.duration_s);
+        set(&mut table, &["requests"], crowd.requests);
         for (key, value) in [
             ("cities", listed(city)),
             ("weights", Value::Array(Vec::new())),
             ("diurnal", 0.0.into()),
             ("tls", session.is_tls().into()),
             ("tls_resumed", share(session == Session::NewResumed)),
-            (
-                "requests_per_visit",
-                if session.is_new() { 1.0 } else { VISIT }.into(),
-            ),
-            ("think_ms", THINK_MS.into()),
-            ("keep_alive_s", 60.0.into()),
+            ("requests_per_visit", crowd.requests_per_visit.into()),
+            ("think_ms", crowd.think_ms.into()),
+            ("keep_alive_s", 600.0.into()),
+            ("connections_max", 64.into()),
             ("timeout_ms", 10_000.into()),
         ] {
             set(&mut table, &["clients", key], value);
@@ -160,6 +167,7 @@ impl Small {
             set(&mut table, &["network", path, rate], MBIT);
         }
         set(&mut table, &["network", "last_mile", "spread"], 1.0);
+        set(&mut table, &["network", "idle_restart"], self.idle_restart);
         let mut class = Table::new();
         set(&mut class, &["name"], "only");
         set(&mut class, &["share"], 1.0);
@@ -344,21 +352,35 @@ fn whole(value: f64) -> u64 {
     value as u64
 }
 
-fn integer(value: u64) -> i64 {
-    i64::try_from(value).unwrap_or(i64::MAX)
-}
-
 fn share(is_all: bool) -> Value {
     if is_all { 1.0 } else { 0.0 }.into()
 }
 
-/// Simulated time, and how much of it is not counted.
-const DURATION: Duration = Duration::from_secs(120);
-const WARM_UP: Duration = Duration::from_secs(20);
-/// Requests of a visit on connections that are kept: so many that new ones do not show.
-const VISIT: f64 = 2_000.0;
-/// Between them so little that TCP does not take the connection for idle.
-const THINK_MS: f64 = 40.0;
+/// How many come, and how often.
+struct Crowd {
+    requests: i64,
+    duration_s: i64,
+    warm_up_s: i64,
+    requests_per_visit: f64,
+    think_ms: f64,
+}
+
+/// Each request is a visit of its own, as many a second as the real ones of all sizes.
+const NEW: Crowd = Crowd {
+    requests: 2_880,
+    duration_s: 120,
+    warm_up_s: 20,
+    requests_per_visit: 1.0,
+    think_ms: 0.0,
+};
+/// A few visits of so many requests that new connections hardly show.
+const KEPT: Crowd = Crowd {
+    requests: 6_000,
+    duration_s: 1_500,
+    warm_up_s: 300,
+    requests_per_visit: 2_000.0,
+    think_ms: 500.0,
+};
 /// So fast that only distance counts: the lines here have no rate, for all cases share them.
 const MBIT: f64 = 100_000.0;
 const EARTH_KM: f64 = 6_371.008_8;
@@ -445,8 +467,9 @@ mod tests {
         let small = Small {
             table,
             places: Places::choose(&report(), None, 1.0).expect("places"),
+            idle_restart: false,
         };
-        let only = small.only(Session::NewResumed, 1000, 24.0);
+        let only = small.only(Session::NewResumed, 1000);
         for (path, expected) in [
             (&["regions", "0"][..], "\"Here\""),
             (&["edges", "0"], "\"Far\""),

@@ -36,6 +36,8 @@ pub(crate) struct Setup {
     pub(crate) distances: Distances,
     /// Of every line; its delay is that of the distance.
     pub(crate) line: Way,
+    /// TCP takes a connection that rests for idle, and shrinks its window.
+    pub(crate) idle_restart: bool,
     /// Bytes of the answers that can be asked for.
     pub(crate) sizes: Vec<u32>,
     pub(crate) seed: u64,
@@ -52,8 +54,8 @@ pub(crate) struct World {
     region: Space,
     certificate: Certificate,
     pub(crate) distances: Distances,
-    /// What TCP does about congestion there.
-    pub(crate) congestion: String,
+    /// What TCP does about congestion there, and when connections rest.
+    pub(crate) tcp: String,
 }
 
 impl World {
@@ -63,7 +65,7 @@ impl World {
         let client = Space::make("client")?;
         let edge = Space::make("edge")?;
         let region = Space::make("region")?;
-        let congestion = tune(&[&client, &edge, &region])?;
+        let tcp = tune(&[&client, &edge, &region], setup.idle_restart)?;
         let distances = setup.distances;
         let line = |delay_ns| Way {
             delay_ns,
@@ -111,7 +113,7 @@ impl World {
                 directory,
             )?,
             distances,
-            congestion,
+            tcp,
         };
         world.serve(tools, &setup.sizes, directory)?;
         Ok(world)
@@ -255,23 +257,28 @@ fn ports(host: Ipv4Addr) -> [SocketAddr; 2] {
     [8080, 8443].map(|port| SocketAddr::from((host, port)))
 }
 
-/// Makes TCP the same on every host, as far as it may be changed; the answer is what it does about
-/// congestion. Reno is in every kernel and allowed in every namespace, and until a packet is lost it
-/// is slow start as the RFCs have it. BBR paces, and CUBIC may leave slow start early.
-fn tune(spaces: &[&Space]) -> io::Result<String> {
-    let mut congestion = String::new();
+/// Makes TCP the same on every host, as far as it may be changed; the answer is what it does. Reno
+/// is in every kernel and allowed in every namespace, and until a packet is lost it is slow start as
+/// the RFCs have it. BBR paces, and CUBIC may leave slow start early.
+fn tune(spaces: &[&Space], idle_restart: bool) -> io::Result<String> {
+    let mut tcp = String::new();
     for space in spaces {
-        congestion = space.within(|| {
+        tcp = space.within(|| {
             for (path, value) in SETTINGS {
                 let _ = fs::write(path, value); // a read-only /proc/sys keeps the host's values
             }
-            fs::read_to_string(CONGESTION)
+            let _ = fs::write(IDLE_RESTART, if idle_restart { "1" } else { "0" });
+            let congestion = fs::read_to_string(CONGESTION)?;
+            let restarts = fs::read_to_string(IDLE_RESTART)?.trim() == "1";
+            let windows = if restarts { "shrink" } else { "stay" };
+            Ok(format!("{}, windows {windows} at rest", congestion.trim()))
         })?;
     }
-    Ok(congestion.trim().to_owned())
+    Ok(tcp)
 }
 
 const CONGESTION: &str = "/proc/sys/net/ipv4/tcp_congestion_control";
+const IDLE_RESTART: &str = "/proc/sys/net/ipv4/tcp_slow_start_after_idle";
 const SETTINGS: &[(&str, &str)] = &[
     (CONGESTION, "reno"),
     // What one connection has learned is not for the next one.
