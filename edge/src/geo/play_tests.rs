@@ -11,9 +11,7 @@ use super::{
 
 fn play(text: &str) -> Report {
     let scratch = tempfile::tempdir().expect("a folder");
-    simulate(sample::setup(text), scratch.path(), |_| {})
-        .expect("a simulation")
-        .report
+    simulate(sample::setup(text), scratch.path(), |_| {}).expect("a simulation")
 }
 
 fn of(report: &Report, kind: Kind) -> &Deployment {
