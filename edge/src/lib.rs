@@ -6,6 +6,7 @@
 pub mod base;
 pub mod cache;
 pub mod exec;
+pub mod geo;
 pub mod integrate;
 pub mod limits;
 pub mod mapping;

@@ -16,6 +16,7 @@ mod man;
 mod origins;
 mod plans;
 mod run;
+mod sim;
 mod store;
 mod template;
 mod upgrade;
@@ -28,6 +29,7 @@ pub use exit::Exit;
 pub use explain::Explain;
 pub use inputs::Inputs;
 pub use origins::{Origins, OriginsAction, Target};
+pub use sim::Sim;
 pub use store::StorePlace;
 pub use template::TemplateRun;
 pub use upgrade::Upgrade;
@@ -116,6 +118,12 @@ pub const COMMANDS: &[Entry] = &[
         execute: template::execute,
     },
     Entry {
+        name: "sim",
+        about: "Simulate what a choice of deployment does to one's users",
+        arguments: sim::arguments,
+        execute: sim::execute,
+    },
+    Entry {
         name: "upgrade",
         about: "Hand the listeners of the running gateway to a new binary",
         arguments: upgrade::arguments,
@@ -200,6 +208,7 @@ mod tests {
             "plans" => format!("{:?}", plans::read(&given)),
             "usage" => format!("{:?}", usage::read(&given)),
             "template" => format!("{:?}", TemplateRun::read(&given)),
+            "sim" => format!("{:?}", Sim::read(&given)),
             "upgrade" => format!("{:?}", Upgrade::read(&given)),
             "demo" => format!("{:?}", Demo::read(&given)),
             other => other.to_owned(),
@@ -392,6 +401,23 @@ mod tests {
             ),
             ("template run", &["<FILE>", "required"]),
             ("template", &["Usage"]),
+            (
+                "sim s.toml",
+                &["\"s.toml\"", "json: None", "seed: None", "is_quiet: false"],
+            ),
+            (
+                "sim s.toml --json - --seed 7 --requests 9 -q",
+                &[
+                    "Some(\"-\")",
+                    "seed: Some(7)",
+                    "requests: Some(9)",
+                    "is_quiet: true",
+                ],
+            ),
+            ("sim --schema", &["None"]),
+            ("sim s.toml --schema", &["cannot be used with"]),
+            ("sim", &["SCENARIO"]),
+            ("sim s.toml --seed x", &["invalid value"]),
             ("upgrade", &["Admin(None)"]),
             ("upgrade --admin /s", &["Admin(Some(\"/s\"))"]),
             ("upgrade --pid 17", &["Pid(17)"]),

@@ -9,6 +9,7 @@
 
 mod connect;
 mod faults;
+mod link;
 mod socket;
 mod state;
 mod stream;
@@ -29,7 +30,10 @@ use crate::base::{
     time::{Mono, NS_PER_MS, Wall},
 };
 
-pub use self::faults::{Faults, Span};
+pub use self::{
+    faults::{Faults, Span},
+    link::LinkProfile,
+};
 
 /// A simulated world; clones are handles to the same one.
 #[derive(Clone)]
@@ -120,6 +124,33 @@ impl World {
         self.state.borrow_mut().services.insert(address, service);
     }
 
+    /// From now on connections cross the link that `links` names for the host that connects and the
+    /// one that accepts; without one they go as the faults have it.
+    pub fn set_links(&self, links: impl Fn(IpAddr, IpAddr) -> Option<LinkProfile> + 'static) {
+        self.state.borrow_mut().links = Some(Box::new(links));
+    }
+
+    /// Whether the host at `ip` is dark: nothing reaches it and nothing leaves it. A connection that
+    /// has lost something meanwhile stays silent until it is reset.
+    pub fn set_dark(&self, ip: IpAddr, is_dark: bool) {
+        let dark = &mut self.state.borrow_mut().dark;
+        if is_dark {
+            dark.insert(ip);
+        } else {
+            dark.remove(&ip);
+        }
+    }
+
+    /// Connections that the ring of this number opens from now on come from `source`.
+    pub fn set_source(&self, ring: usize, source: IpAddr) {
+        self.state.borrow_mut().rings[ring].source = Some(source);
+    }
+
+    /// Appends the numbers of the rings on which something has landed since the last call.
+    pub fn take_awake(&self, rings: &mut Vec<usize>) {
+        rings.append(&mut self.state.borrow_mut().awake);
+    }
+
     /// A connection to the Unix listener at `path`, for `Stream::new`.
     ///
     /// # Errors
@@ -205,6 +236,12 @@ impl Sim {
     pub fn with_source(self, source: IpAddr) -> Sim {
         self.world.borrow_mut().rings[self.ring].source = Some(source);
         self
+    }
+
+    /// Its number in the world, from 0 on.
+    #[must_use]
+    pub fn number(&self) -> usize {
+        self.ring
     }
 
     pub(super) fn submit(&mut self, key: Key, op: &Op) {

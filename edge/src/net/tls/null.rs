@@ -27,6 +27,7 @@ pub struct NullSession {
     server_name: Option<String>,
     peer_closed: bool,
     said_goodbye: bool,
+    resumed: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -49,14 +50,25 @@ impl NullSession {
     /// Has a hello for `server_name` in its output.
     #[must_use]
     pub fn client(server_name: &str) -> NullSession {
+        NullSession::greeting(server_name, HELLO, CLIENT_HELLO_BYTES)
+    }
+
+    /// The same, with a ticket of an earlier session.
+    #[must_use]
+    pub fn client_again(server_name: &str) -> NullSession {
+        NullSession::greeting(server_name, HELLO_AGAIN, CLIENT_HELLO_AGAIN_BYTES)
+    }
+
+    fn greeting(server_name: &str, kind: u8, flight_bytes: usize) -> NullSession {
         let mut session = NullSession::new(Step::ClientAwaitsFlight);
+        session.resumed = kind == HELLO_AGAIN;
         let mut name = server_name.as_bytes();
         name = name
             .get(..CLIENT_HELLO_BYTES - HEADER_BYTES - 2)
             .unwrap_or(name);
-        let mut body = vec![HELLO, u8::try_from(name.len()).unwrap_or(u8::MAX)];
+        let mut body = vec![kind, u8::try_from(name.len()).unwrap_or(u8::MAX)];
         body.extend_from_slice(name.get(..usize::from(u8::MAX)).unwrap_or(name));
-        session.push_flight(&body, CLIENT_HELLO_BYTES);
+        session.push_flight(&body, flight_bytes);
         session
     }
 
@@ -71,6 +83,7 @@ impl NullSession {
             server_name: None,
             peer_closed: false,
             said_goodbye: false,
+            resumed: false,
         }
     }
 
@@ -88,11 +101,13 @@ impl NullSession {
             self.record.extend_from_slice(piece);
             *input = rest;
             if self.record.len() > HEADER_BYTES && self.record_bytes_missing() == 0 {
-                if let Err(error) = self.accept_record() {
+                let mut record = std::mem::take(&mut self.record);
+                if let Err(error) = self.accept_record(&record) {
                     self.step = Step::Failed;
                     return Err(error);
                 }
-                self.record.clear();
+                record.clear();
+                self.record = record;
             }
         }
         Ok(Progress {
@@ -106,8 +121,8 @@ impl NullSession {
     pub(super) fn read_plain(&mut self, out: &mut [u8]) -> usize {
         let waiting = self.plain.get(self.plain_read..).unwrap_or_default();
         let count = waiting.len().min(out.len());
-        for (to, from) in out.iter_mut().zip(waiting) {
-            *to = *from;
+        if let (Some(to), Some(from)) = (out.get_mut(..count), waiting.get(..count)) {
+            to.copy_from_slice(from);
         }
         self.plain_read = self.plain_read.saturating_add(count);
         if self.plain_read == self.plain.len() {
@@ -165,6 +180,10 @@ impl NullSession {
         self.server_name.as_deref()
     }
 
+    pub(super) fn resumed(&self) -> bool {
+        self.resumed
+    }
+
     fn plain_bytes(&self) -> usize {
         self.plain.len().saturating_sub(self.plain_read)
     }
@@ -180,22 +199,26 @@ impl NullSession {
         whole.saturating_sub(self.record.len())
     }
 
-    fn accept_record(&mut self) -> Result<(), TlsError> {
+    fn accept_record(&mut self, record: &[u8]) -> Result<(), TlsError> {
         let broken = TlsError::Protocol(rustls::Error::DecryptError);
-        let Some((&[kind, 3, 3, _, _], body)) = self.record.split_first_chunk::<HEADER_BYTES>()
-        else {
+        let Some((&[kind, 3, 3, _, _], body)) = record.split_first_chunk::<HEADER_BYTES>() else {
             return Err(TlsError::NotTls);
         };
-        let body = body.to_vec();
         match (kind, self.step, body.first()) {
-            (HANDSHAKE, Step::ServerAwaitsHello, Some(&HELLO)) => {
+            (HANDSHAKE, Step::ServerAwaitsHello, Some(&kind @ (HELLO | HELLO_AGAIN))) => {
                 let name = body.get(2..).unwrap_or_default();
                 let length = usize::from(body.get(1).copied().unwrap_or(0));
                 let name = name.get(..length).ok_or(broken)?;
                 let name = String::from_utf8_lossy(name).to_ascii_lowercase();
                 self.server_name = Some(name).filter(|name| !name.is_empty());
                 self.step = Step::ServerAwaitsFinished;
-                self.push_flight(&[SERVER_FLIGHT], SERVER_FLIGHT_BYTES);
+                self.resumed = kind == HELLO_AGAIN;
+                let flight_bytes = if self.resumed {
+                    SERVER_FLIGHT_AGAIN_BYTES
+                } else {
+                    SERVER_FLIGHT_BYTES
+                };
+                self.push_flight(&[SERVER_FLIGHT], flight_bytes);
             }
             (HANDSHAKE, Step::ClientAwaitsFlight, Some(&SERVER_FLIGHT)) => {
                 self.step = Step::OpenClient;
@@ -245,18 +268,27 @@ pub const RECORD_PLAIN_BYTES_MAX: usize = 16 * 1024;
 pub const CLIENT_HELLO_BYTES: usize = 1_500;
 /// Server hello with the hybrid share, a chain of two ECDSA certificates, finished.
 pub const SERVER_FLIGHT_BYTES: usize = 2_900;
+/// A client hello with a ticket as well.
+pub const CLIENT_HELLO_AGAIN_BYTES: usize = 1_740;
+/// Server hello with the hybrid share, finished: what is resumed needs no certificate.
+pub const SERVER_FLIGHT_AGAIN_BYTES: usize = 1_300;
 /// Change cipher spec and the client's finished.
 pub const FINISHED_BYTES: usize = 80;
 /// Two tickets.
 pub const TICKETS_BYTES: usize = 250;
-const HEADER_BYTES: usize = 5;
-const TAIL_BYTES: usize = 17;
+/// In front of a record's content.
+pub const HEADER_BYTES: usize = 5;
+/// Behind it.
+pub const TAIL_BYTES: usize = 17;
 const ALERT: u8 = 21;
-const HANDSHAKE: u8 = 22;
-const APPLICATION_DATA: u8 = 23;
+/// The kind of a handshake's records.
+pub const HANDSHAKE: u8 = 22;
+/// The kind of records with plain bytes.
+pub const APPLICATION_DATA: u8 = 23;
 const HELLO: u8 = 1;
 const SERVER_FLIGHT: u8 = 2;
 const TICKETS: u8 = 4;
+const HELLO_AGAIN: u8 = 5;
 const FINISHED: u8 = 20;
 
 const _: () = assert!(RECORD_OVERHEAD_BYTES == 22);

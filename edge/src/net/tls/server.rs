@@ -63,6 +63,8 @@ pub struct ServerTls {
     /// Key is the name behind `*.`.
     wildcard: BTreeMap<String, u16>,
     hello_bytes_max: usize,
+    /// Sessions are those of simulated links.
+    is_null: bool,
 }
 
 #[derive(Debug)]
@@ -91,6 +93,7 @@ impl ServerTls {
             exact: BTreeMap::new(),
             wildcard: BTreeMap::new(),
             hello_bytes_max: settings.hello_bytes_max,
+            is_null: false,
         };
         for (index, certificate) in settings.certificates.into_iter().enumerate() {
             let written = names_in(index, certificate.identity.chain.first())?;
@@ -120,6 +123,18 @@ impl ServerTls {
         Ok(Arc::new(tls))
     }
 
+    /// For simulated links: sessions have the sizes and turns of TLS and hide nothing.
+    #[must_use]
+    pub fn null() -> Arc<ServerTls> {
+        Arc::new(ServerTls {
+            rows: Vec::new(),
+            exact: BTreeMap::new(),
+            wildcard: BTreeMap::new(),
+            hello_bytes_max: 0,
+            is_null: true,
+        })
+    }
+
     /// Bytes that a client hello may have.
     pub(super) fn hello_bytes_max(&self) -> usize {
         self.hello_bytes_max
@@ -128,6 +143,9 @@ impl ServerTls {
     /// A session for a connection that was just accepted.
     #[must_use]
     pub fn session(self: &Arc<ServerTls>) -> TlsSession {
+        if self.is_null {
+            return TlsSession::null_server();
+        }
         TlsSession::server(Arc::clone(self))
     }
 

@@ -257,7 +257,7 @@ impl TlsSession {
             TlsSession::Rustls(session) => {
                 session.common().and_then(|c| c.handshake_kind()) == Some(HandshakeKind::Resumed)
             }
-            TlsSession::Null(_) => false,
+            TlsSession::Null(session) => session.resumed(),
         }
     }
 

@@ -13,6 +13,7 @@ use std::{
 };
 
 use super::{
+    link::{LinkProfile, Tcp},
     socket::{Flier, Role, SocketId},
     state::{State, What},
     stream::take_front,
@@ -131,7 +132,7 @@ impl State {
         }
         socket.connecting = Some(flier);
         let delay_ns = self.draw(|faults| faults.start_delay_ns);
-        let latency_ns = self.draw(|faults| faults.latency_ns);
+        let latency_ns = self.knock_ns(id);
         let knock = What::Knock {
             client: id,
             to,
@@ -145,9 +146,14 @@ impl State {
         if self.socket(client).is_none() {
             return; // given up meanwhile
         }
+        if self.is_cut_off(client) {
+            let latency_ns = self.answer_ns(client);
+            self.knock_again(client, to, tries, latency_ns);
+            return;
+        }
         let listener = self.pick_listener(to);
         let refused = listener.is_none() || self.strikes(|faults| faults.refuse_connect);
-        let latency_ns = self.draw(|faults| faults.latency_ns);
+        let latency_ns = self.answer_ns(client);
         let answer = |state: &mut State, errno: i32| {
             let result = -errno;
             state.after(latency_ns, What::Answer { client, result });
@@ -157,20 +163,51 @@ impl State {
             return;
         };
         if self.is_backlog_full(listener) {
-            if tries < KNOCKS_MAX {
-                let again = What::Knock {
-                    client,
-                    to,
-                    tries: tries + 1,
-                };
-                self.after(KNOCK_AGAIN_NS << (tries - 1), again);
-            } else {
-                answer(self, libc::ETIMEDOUT);
-            }
+            self.knock_again(client, to, tries, latency_ns);
             return;
         }
         self.establish(client, listener);
         answer(self, 0);
+    }
+
+    /// Knocks once more, with more patience, or gives up.
+    fn knock_again(&mut self, client: SocketId, to: SocketAddr, tries: u32, latency_ns: u64) {
+        if tries < KNOCKS_MAX {
+            let again = What::Knock {
+                client,
+                to,
+                tries: tries + 1,
+            };
+            self.after(KNOCK_AGAIN_NS << (tries - 1), again);
+        } else {
+            let result = -libc::ETIMEDOUT;
+            self.after(latency_ns, What::Answer { client, result });
+        }
+    }
+
+    /// The link that a connection of `client` crosses.
+    fn link_of(&mut self, client: SocketId) -> Option<LinkProfile> {
+        let socket = self.socket(client)?;
+        let (from, to) = (socket.local?.ip(), socket.peer?.ip());
+        self.link_between(from, to)
+    }
+
+    /// How long a connect takes to reach the far end.
+    fn knock_ns(&mut self, client: SocketId) -> u64 {
+        match self.link_of(client) {
+            Some(link) => {
+                link.draw_delay_ns(&mut self.prng) + link.draw_handshake_loss_ns(&mut self.prng)
+            }
+            None => self.draw(|faults| faults.latency_ns),
+        }
+    }
+
+    /// How long its answer takes.
+    fn answer_ns(&mut self, client: SocketId) -> u64 {
+        match self.link_of(client) {
+            Some(link) => link.draw_delay_ns(&mut self.prng),
+            None => self.draw(|faults| faults.latency_ns),
+        }
     }
 
     fn pick_listener(&mut self, to: SocketAddr) -> Option<SocketId> {
@@ -201,7 +238,12 @@ impl State {
     /// Makes both ends of a connection; the server's waits to be accepted.
     fn establish(&mut self, client: SocketId, listener: SocketId) {
         let server = self.add_socket(Transport::Stream, Role::Fresh);
-        let (ours, theirs) = (self.new_end(server), self.new_end(client));
+        let link = self.link_of(client);
+        let tcp = |is_client| link.map(|link| Tcp::new(link, is_client));
+        let (ours, theirs) = (
+            self.new_end(server, tcp(true)),
+            self.new_end(client, tcp(false)),
+        );
         let socket = self.socket_mut(client);
         socket.role = Role::Stream(ours);
         let (local, peer) = (socket.local, socket.peer);
@@ -216,6 +258,9 @@ impl State {
 
     /// The answer to a knock is back.
     pub(super) fn answered(&mut self, client: SocketId, result: i32) {
+        if self.is_cut_off(client) {
+            return; // whoever connects waits for its own deadline
+        }
         let Some(socket) = self.socket(client) else {
             return;
         };

@@ -11,6 +11,7 @@ use std::{
     net::SocketAddr,
 };
 
+use super::link::Tcp;
 use crate::ring::{Errno, Key, Transport};
 
 /// Names a socket for ever.
@@ -104,6 +105,15 @@ pub(super) struct End {
     pub(super) link_free_ns: u64,
     /// The last thing sent arrives then; nothing may overtake it.
     pub(super) last_arrival_ns: u64,
+    /// What the connection is carried by, if it crosses a link with a profile.
+    pub(super) tcp: Option<Box<Tcp>>,
+}
+
+impl End {
+    /// Its descriptor is closed; it only sends what is left.
+    pub(super) fn is_left(&self) -> bool {
+        self.tcp.as_ref().is_some_and(|tcp| tcp.closing)
+    }
 }
 
 /// The descriptors of the process.

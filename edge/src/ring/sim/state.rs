@@ -9,8 +9,8 @@
 
 use std::{
     cmp::Ordering,
-    collections::{BTreeMap, BinaryHeap, VecDeque},
-    net::SocketAddr,
+    collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque},
+    net::{IpAddr, SocketAddr},
     path::PathBuf,
     rc::Rc,
 };
@@ -19,6 +19,7 @@ use slab::Slab;
 
 use super::{
     faults::{Faults, Span},
+    link::{LinkProfile, Parcel},
     socket::{Files, Flier, Role, Socket, SocketId},
 };
 use crate::{
@@ -28,6 +29,8 @@ use crate::{
 
 /// Answers datagrams sent to an address: a simulated name server, say.
 pub(super) type Service = Box<dyn FnMut(&[u8]) -> Vec<Vec<u8>>>;
+/// Says what lies between two hosts, the connecting one first.
+pub(super) type Links = Box<dyn Fn(IpAddr, IpAddr) -> Option<LinkProfile>>;
 
 /// Everything that exists in the world.
 pub(super) struct State {
@@ -42,6 +45,13 @@ pub(super) struct State {
     pub(super) services: BTreeMap<SocketAddr, Service>,
     pub(super) next_port: u16,
     pub(super) trace: u64,
+    pub(super) links: Option<Links>,
+    /// Hosts that nothing reaches and nothing leaves.
+    pub(super) dark: BTreeSet<IpAddr>,
+    /// Rings on which something has landed since somebody asked.
+    pub(super) awake: Vec<usize>,
+    /// Scratch: what leaves at once, and when it arrives.
+    pub(super) arrivals: Vec<(u64, Parcel)>,
     events: BinaryHeap<Event>,
     events_made: u64,
     sockets_made: u64,
@@ -97,7 +107,7 @@ pub(super) enum What {
     Deliver {
         from: SocketId,
         to: SocketId,
-        bytes: Box<[u8]>,
+        parcel: Parcel,
     },
     /// The end of the stream arrives.
     Fin { to: SocketId },
@@ -146,6 +156,10 @@ impl State {
             services: BTreeMap::new(),
             next_port: FIRST_PORT,
             trace: seed,
+            links: None,
+            dark: BTreeSet::new(),
+            awake: Vec::new(),
+            arrivals: Vec::new(),
             events: BinaryHeap::new(),
             events_made: 0,
             sockets_made: 0,
@@ -186,7 +200,7 @@ impl State {
             What::Land { ring, landing } => self.land(ring, landing),
             What::Cancel(flier) => self.cancel_now(flier),
             What::Transmit(flier) => self.transmit(flier),
-            What::Deliver { from, to, bytes } => self.deliver(from, to, &bytes),
+            What::Deliver { from, to, parcel } => self.deliver(from, to, &parcel),
             What::Fin { to } => self.fin_arrived(to),
             What::Reset { to } => self.reset_arrived(to),
             What::Window { to, bytes_len } => self.window_opened(to, bytes_len),
@@ -386,6 +400,9 @@ impl State {
         let state = &mut self.rings[ring];
         if state.gone {
             return;
+        }
+        if state.landed.is_empty() {
+            self.awake.push(ring);
         }
         state.landed.push(landing);
     }

@@ -10,6 +10,7 @@
 use std::collections::VecDeque;
 
 use super::{
+    link::{Parcel, Tcp},
     socket::{End, Flier, Role, SocketId},
     state::{State, What, count_of, result_of},
 };
@@ -19,7 +20,7 @@ const NS_PER_S: u64 = 1_000_000_000;
 
 impl State {
     /// One end of a new connection with `peer`.
-    pub(super) fn new_end(&mut self, peer: SocketId) -> Box<End> {
+    pub(super) fn new_end(&mut self, peer: SocketId, tcp: Option<Box<Tcp>>) -> Box<End> {
         let slow = self.strikes(|faults| faults.slow_link);
         let link_bytes_per_s = if slow {
             self.faults.slow_link_bytes_per_s
@@ -38,10 +39,17 @@ impl State {
             link_bytes_per_s: link_bytes_per_s.max(1),
             link_free_ns: 0,
             last_arrival_ns: 0,
+            tcp,
         })
     }
 
-    fn end(&mut self, id: SocketId) -> Option<&mut End> {
+    /// How long the news that `id` has read something takes.
+    fn acknowledgement_ns(&mut self, id: SocketId) -> u64 {
+        let delay_ns = self.tcp(id).map(|tcp| tcp.profile.delay_ns);
+        delay_ns.unwrap_or_else(|| self.draw(|faults| faults.latency_ns))
+    }
+
+    pub(super) fn end(&mut self, id: SocketId) -> Option<&mut End> {
         match &mut self.socket(id)?.role {
             Role::Stream(end) => Some(end),
             _ => None,
@@ -75,6 +83,10 @@ impl State {
                 -end.error.take().unwrap_or(libc::EPIPE)
             };
             self.end_send(flier, id, result);
+            return;
+        }
+        if end.tcp.is_some() {
+            self.transmit_linked(flier, id);
             return;
         }
         let room = end.window_bytes.saturating_sub(end.unread_bytes);
@@ -123,16 +135,24 @@ impl State {
         let at_ns = (end.link_free_ns + latency_ns).max(end.last_arrival_ns);
         end.last_arrival_ns = at_ns;
         let to = end.peer;
-        self.at(at_ns, What::Deliver { from, to, bytes });
+        let parcel = Parcel::new(bytes);
+        self.at(at_ns, What::Deliver { from, to, parcel });
     }
 
     pub(super) fn deliver(&mut self, from: SocketId, to: SocketId, bytes: &[u8]) {
-        let Some(end) = self.end(to) else {
+        let is_cut_off = self.is_cut_off(to);
+        let Some(end) = self.end(to).filter(|end| !end.is_left()) else {
             // Nobody is there any more: the far end answers with a reset.
-            let latency_ns = self.draw(|faults| faults.latency_ns);
+            let latency_ns = self.delay_from(from);
             self.after(latency_ns, What::Reset { to: from });
             return;
         };
+        if let Some(tcp) = &mut end.tcp {
+            tcp.hole |= is_cut_off;
+            if tcp.hole {
+                return;
+            }
+        }
         if end.dead {
             return; // a reset overtook it
         }
@@ -142,8 +162,12 @@ impl State {
 
     /// The peer has read `bytes_len` of what was sent from here.
     pub(super) fn window_opened(&mut self, to: SocketId, bytes_len: u64) {
+        if self.is_cut_off(to) {
+            return;
+        }
         let Some(end) = self.end(to) else { return };
         end.unread_bytes -= bytes_len;
+        self.acknowledge(to, bytes_len);
         self.resume_send(to);
     }
 
@@ -197,46 +221,56 @@ impl State {
             return;
         };
         let room = ring.pool.buffer_bytes() as usize;
+        let buffer = ring.pool.pointer(index);
         let short = self.strikes(|faults| faults.short_recv);
         let fraction = self.prng.next_u64();
+        // SAFETY: the buffer was lent to this ring alone, so nobody reads or writes it, and it
+        // holds `room` bytes; no more are copied from `at` on.
+        let fill = |at: usize, bytes: &[u8]| unsafe {
+            let count = bytes.len().min(room - at);
+            std::ptr::copy_nonoverlapping(bytes.as_ptr(), buffer.add(at), count);
+            at + count
+        };
         let socket = self.socket_mut(id);
         let mut read = None;
-        let bytes: Box<[u8]> = match &mut socket.role {
+        let count = match &mut socket.role {
             Role::Stream(end) => {
                 let mut count = end.inbox.len().min(room);
                 if short {
                     count = 1 + usize::try_from(fraction % count as u64).unwrap_or(0);
                 }
                 read = Some((end.peer, count as u64));
-                end.inbox.drain(..count).collect()
+                let (front, back) = end.inbox.as_slices();
+                let front = &front[..front.len().min(count)];
+                fill(fill(0, front), &back[..count - front.len()]);
+                end.inbox.drain(..count);
+                count
             }
-            Role::Datagram { queue, .. } => queue.pop_front().unwrap_or_default(),
+            // One that is longer is cut.
+            Role::Datagram { queue, .. } => fill(0, &queue.pop_front().unwrap_or_default()),
             Role::Fresh | Role::Listener { .. } => unreachable!("nothing arrives there"),
         };
-        let count = bytes.len().min(room); // a datagram is cut
-        let pool = &self.rings[flier.ring].pool;
-        // SAFETY: the buffer was lent to this ring alone, so nobody reads or writes it, and it
-        // holds `room` bytes.
-        unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), pool.pointer(index), count) };
         let more = !self.strikes(|faults| faults.multishot_end);
         if !more {
             self.socket_mut(id).receiving = None;
         }
         self.complete(flier, count_of(count), more, Some(index));
         if let Some((to, bytes_len)) = read {
-            let latency_ns = self.draw(|faults| faults.latency_ns);
+            let latency_ns = self.acknowledgement_ns(id);
             self.after(latency_ns, What::Window { to, bytes_len });
         }
     }
 
     pub(super) fn shutdown_send(&mut self, fd: Fd) {
         let id = self.open_socket(fd);
-        self.send_fin(id);
+        if !self.defers_fin(id) {
+            self.send_fin(id);
+        }
         self.resume_send(id); // a send that still waits fails
     }
 
-    fn send_fin(&mut self, id: SocketId) {
-        let latency_ns = self.draw(|faults| faults.latency_ns);
+    pub(super) fn send_fin(&mut self, id: SocketId) {
+        let latency_ns = self.delay_from(id);
         let now_ns = self.now_ns;
         let Some(end) = self.end(id) else { return };
         if end.fin_sent || end.dead {
@@ -250,9 +284,16 @@ impl State {
     }
 
     pub(super) fn fin_arrived(&mut self, to: SocketId) {
+        let is_cut_off = self.is_cut_off(to);
         let Some(end) = self.end(to) else { return };
         if end.dead {
             return;
+        }
+        if let Some(tcp) = &mut end.tcp {
+            tcp.hole |= is_cut_off;
+            if tcp.hole {
+                return;
+            }
         }
         end.ended = true;
         self.receive(to);
@@ -260,7 +301,7 @@ impl State {
 
     /// Sends a reset to the peer, behind the bytes on their way or past them.
     pub(super) fn send_reset(&mut self, id: SocketId) {
-        let latency_ns = self.draw(|faults| faults.latency_ns);
+        let latency_ns = self.delay_from(id);
         let overtakes = self.strikes(|faults| faults.reset_overtakes);
         let mut at_ns = self.now_ns + latency_ns;
         let Some(end) = self.end(id) else { return };
@@ -272,7 +313,14 @@ impl State {
     }
 
     pub(super) fn reset_arrived(&mut self, to: SocketId) {
+        if self.is_cut_off(to) {
+            return;
+        }
         let Some(end) = self.end(to) else { return };
+        if end.is_left() {
+            self.sockets.remove(to.index);
+            return;
+        }
         if end.dead {
             return;
         }
@@ -324,6 +372,8 @@ impl State {
                 if end.dead {
                 } else if reset_on_close || !end.inbox.is_empty() {
                     self.send_reset(id);
+                } else if self.lingers(id) {
+                    return;
                 } else {
                     self.send_fin(id);
                 }
