@@ -3,6 +3,7 @@
 pub mod cache;
 pub mod cli;
 pub mod demo;
+pub mod deploy;
 pub mod diagnostics;
 pub mod doctor;
 pub mod explain;
@@ -10,5 +11,6 @@ pub mod files;
 pub mod openapi;
 pub mod process;
 pub mod settings;
+pub mod sim;
 pub mod source;
 pub mod store;

@@ -15,12 +15,18 @@ mod cache_record;
 mod case;
 #[path = "../fuzz/bodies/chunked_body.rs"]
 mod chunked_body;
+#[path = "../fuzz/bodies/content_coding.rs"]
+mod content_coding;
 #[path = "../fuzz/bodies/forwarded.rs"]
 mod forwarded;
+#[path = "../fuzz/bodies/function_answer.rs"]
+mod function_answer;
 #[path = "../fuzz/bodies/json_path.rs"]
 mod json_path;
 #[path = "../fuzz/bodies/mapping_template.rs"]
 mod mapping_template;
+#[path = "../fuzz/bodies/model.rs"]
+mod model;
 #[path = "../fuzz/bodies/request_head.rs"]
 mod request_head;
 #[path = "../fuzz/bodies/response_head.rs"]
@@ -68,6 +74,16 @@ fn chunked_bodies() {
 }
 
 #[test]
+fn models() {
+    replay("model", model::check);
+}
+
+#[test]
+fn content_codings() {
+    replay("content_coding", content_coding::check);
+}
+
+#[test]
 fn lists_of_hops() {
     replay("forwarded", forwarded::check);
     for case in case::load("wire/gateway") {
@@ -111,4 +127,9 @@ fn mapping_templates() {
 #[test]
 fn json_paths() {
     replay("json_path", json_path::check);
+}
+
+#[test]
+fn answers_of_functions() {
+    replay("function_answer", function_answer::check);
 }

@@ -5,8 +5,10 @@
 //! the reason on standard error. Source: exit codes after sysexits.h, see `exit`.
 
 mod cache;
+mod canary;
 mod client;
 mod demo;
+mod deploy;
 mod diff;
 mod doctor;
 mod exit;
@@ -18,6 +20,7 @@ mod man;
 mod origins;
 mod plans;
 mod run;
+mod sim;
 mod store;
 mod template;
 mod upgrade;
@@ -32,6 +35,7 @@ pub use explain::Explain;
 pub use export::{Export, From};
 pub use inputs::Inputs;
 pub use origins::{Origins, OriginsAction, Target};
+pub use sim::Sim;
 pub use store::StorePlace;
 pub use template::TemplateRun;
 pub use upgrade::Upgrade;
@@ -108,6 +112,30 @@ pub const COMMANDS: &[Entry] = &[
         execute: cache::execute,
     },
     Entry {
+        name: "deploy",
+        about: "Deploy an API document to a stage, once it has been tried",
+        arguments: deploy::arguments,
+        execute: deploy::execute,
+    },
+    Entry {
+        name: "deployments",
+        about: "List what was deployed, print or delete one",
+        arguments: deploy::list_arguments,
+        execute: deploy::execute_list,
+    },
+    Entry {
+        name: "rollback",
+        about: "Let a stage serve an earlier deployment again",
+        arguments: deploy::rollback_arguments,
+        execute: deploy::execute_rollback,
+    },
+    Entry {
+        name: "canary",
+        about: "Let a share of a stage's requests be served by another deployment",
+        arguments: canary::arguments,
+        execute: canary::execute,
+    },
+    Entry {
         name: "keys",
         about: "Make, import, list, change and rotate API keys",
         arguments: keys::arguments,
@@ -130,6 +158,12 @@ pub const COMMANDS: &[Entry] = &[
         about: "Try a mapping template by hand",
         arguments: template::arguments,
         execute: template::execute,
+    },
+    Entry {
+        name: "sim",
+        about: "Simulate what a choice of deployment does to one's users",
+        arguments: sim::arguments,
+        execute: sim::execute,
     },
     Entry {
         name: "upgrade",
@@ -214,10 +248,15 @@ mod tests {
             "diff" => format!("{:?}", Diff::read(&given)),
             "origins" => format!("{:?}", Origins::read(&given)),
             "cache" => format!("{:?}", CacheCommand::read(&given)),
+            "deploy" => format!("{:?}", deploy::read(&given)),
+            "deployments" => format!("{:?}", deploy::read_list(&given)),
+            "rollback" => format!("{:?}", deploy::read_rollback(&given)),
+            "canary" => format!("{:?}", canary::read(&given)),
             "keys" => format!("{:?}", keys::read(&given)),
             "plans" => format!("{:?}", plans::read(&given)),
             "usage" => format!("{:?}", usage::read(&given)),
             "template" => format!("{:?}", TemplateRun::read(&given)),
+            "sim" => format!("{:?}", Sim::read(&given)),
             "upgrade" => format!("{:?}", Upgrade::read(&given)),
             "demo" => format!("{:?}", Demo::read(&given)),
             other => other.to_owned(),
@@ -346,6 +385,38 @@ mod tests {
                 ],
             ),
             ("keys create --name n --disabled", &["enabled: false"]),
+            (
+                "deploy f.yaml --api a --stage s --description d --variable k=v --canary 10.5",
+                &[
+                    "file: \"f.yaml\"",
+                    "name: \"f.yaml\"",
+                    "Some(\"d\")",
+                    "{\"k\": \"v\"}",
+                    "Some(10.5)",
+                ],
+            ),
+            ("deploy f.yaml --api a", &["--stage"]),
+            ("deploy --api a --stage s", &["<FILE>"]),
+            ("deployments --api a", &["Deployments"]),
+            (
+                "deployments --api a --delete d",
+                &["DeleteDeployment", "id: \"d\""],
+            ),
+            ("deployments --api a --document d", &["Document {"]),
+            (
+                "rollback --api a --stage s",
+                &["Rollback { deployment: None }"],
+            ),
+            ("rollback d --api a --stage s", &["Some(\"d\")"]),
+            (
+                "canary set --api a --stage s --percent 10.5 --use-stage-cache",
+                &["percent: Some(10.5)", "use_stage_cache: Some(true)"],
+            ),
+            ("canary set --api a --stage s --own-cache", &["Some(false)"]),
+            ("canary set --api a --stage s", &["required"]),
+            ("canary promote --api a --stage s", &["PromoteCanary"]),
+            ("canary remove --api a --stage s", &["RemoveCanary"]),
+            ("canary", &["Usage"]),
             ("keys create", &["--name"]),
             ("keys create --name n --tag a", &["invalid value"]),
             ("keys create --name n --value v", &["unexpected argument"]),
@@ -448,6 +519,23 @@ mod tests {
             ),
             ("template run", &["<FILE>", "required"]),
             ("template", &["Usage"]),
+            (
+                "sim s.toml",
+                &["\"s.toml\"", "json: None", "seed: None", "is_quiet: false"],
+            ),
+            (
+                "sim s.toml --json - --seed 7 --requests 9 -q",
+                &[
+                    "Some(\"-\")",
+                    "seed: Some(7)",
+                    "requests: Some(9)",
+                    "is_quiet: true",
+                ],
+            ),
+            ("sim --schema", &["None"]),
+            ("sim s.toml --schema", &["cannot be used with"]),
+            ("sim", &["SCENARIO"]),
+            ("sim s.toml --seed x", &["invalid value"]),
             ("upgrade", &["Admin(None)"]),
             ("upgrade --admin /s", &["Admin(Some(\"/s\"))"]),
             ("upgrade --pid 17", &["Pid(17)"]),

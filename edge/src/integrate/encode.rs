@@ -122,6 +122,19 @@ pub(crate) fn encoded(text: &str) -> Box<[u8]> {
     cursor.written().into()
 }
 
+/// Appends plain bytes: everything but unreserved characters is encoded.
+pub(crate) fn put_percent_encoded(bytes: &[u8], out: &mut Vec<u8>) {
+    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+    for byte in bytes {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
+            out.push(*byte);
+        } else {
+            let digit = |nibble: u8| DIGITS.get(usize::from(nibble)).copied().unwrap_or(b'0');
+            out.extend_from_slice(&[b'%', digit(byte >> 4), digit(byte & 0xf)]);
+        }
+    }
+}
+
 fn next_decoded(raw: &[u8]) -> Option<(u8, &[u8])> {
     match raw {
         [] => None,

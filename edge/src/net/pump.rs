@@ -301,10 +301,10 @@ impl Pump {
             }
             let mut buf = match self.carry.take() {
                 Some(buf) => buf,
-                None => match source.poll_recv_until(deadline) {
+                None => match self.poll_source(source, deadline) {
                     Poll::Pending => return Poll::Pending,
                     Poll::Ready(Ok(buf)) => buf,
-                    Poll::Ready(Err(end)) => return Poll::Ready(Err(PumpEnd::Source(end))),
+                    Poll::Ready(Err(end)) => return Poll::Ready(Err(end)),
                 },
             };
             while !buf.is_empty() && !self.done {

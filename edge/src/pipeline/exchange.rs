@@ -10,6 +10,7 @@ use std::net::IpAddr;
 use super::{cache::CacheUse, fault::Fault, hops::Told, limit::LimitUse};
 use crate::{
     base::time::{Mono, Wall},
+    plan::Door,
     ring::Buf,
     route::{Params, RouteIndex, StageIndex},
     wire::{head::RequestHead, method::Method, response::ResponseHead, span::Span},
@@ -66,6 +67,8 @@ pub struct Peer {
     pub local_port: u16,
     /// Over TLS.
     pub tls: bool,
+    /// Which APIs its listener leads to.
+    pub door: Door,
     /// The peer is a proxy whose word about the client counts.
     pub trusted: bool,
 }
@@ -148,6 +151,12 @@ pub struct Exchange {
     pub route: Option<RouteIndex>,
     /// Where `$context.path` begins in the path.
     pub path_from: usize,
+    /// Where the base path of a domain ends; `path_from` without one.
+    pub base_to: usize,
+    /// Where the path behind the stage begins.
+    pub resource_from: usize,
+    /// Whether the canary of its stage serves it; `None`: the stage has none.
+    pub canary: Option<bool>,
     /// `$context.requestId`, a version 4 UUID.
     pub request_id: [u8; REQUEST_ID_BYTES],
     /// First byte received.
@@ -174,6 +183,12 @@ pub struct Exchange {
     pub limits: LimitUse,
     /// The answer says that the client's wish for a fresh one was ignored.
     pub warns: bool,
+    /// `X-Amzn-Trace-Id`; empty until something is going to send it.
+    pub trace: String,
+    /// What a fault says to this client in the place of its usual text; empty: nothing else.
+    pub detail: String,
+    /// `$context.error.validationErrorString`.
+    pub validation: String,
     /// Room for a target on its way out.
     pub scratch: Vec<u8>,
     /// Room for a body that may be sent once more.
@@ -197,6 +212,9 @@ impl Exchange {
             stage: None,
             route: None,
             path_from: 0,
+            base_to: 0,
+            resource_from: 0,
+            canary: None,
             request_id: [b'0'; REQUEST_ID_BYTES],
             received: Mono::default(),
             received_wall: Wall::default(),
@@ -210,6 +228,9 @@ impl Exchange {
             cache: CacheUse::default(),
             limits: LimitUse::default(),
             warns: false,
+            trace: String::new(),
+            detail: String::new(),
+            validation: String::new(),
             scratch: vec![0; SCRATCH_BYTES],
             held: Vec::new(),
         })
@@ -228,6 +249,9 @@ impl Exchange {
         self.stage = None;
         self.route = None;
         self.path_from = 0;
+        self.base_to = 0;
+        self.resource_from = 0;
+        self.canary = None;
         write_uuid(random, &mut self.request_id);
         self.received = now;
         self.received_wall = wall;
@@ -238,6 +262,9 @@ impl Exchange {
         self.fault = None;
         self.leaves_at = None;
         self.warns = false;
+        self.trace.clear();
+        self.detail.clear();
+        self.validation.clear();
         self.limits.clear();
     }
 

@@ -43,6 +43,22 @@ pub enum Fault {
     Configuration,
     /// No template for this media type.
     UnsupportedMediaType,
+    /// Only signed requests may pass, and this one is not known to be.
+    Unsigned,
+    /// An authorizer would have to be asked, and none can be.
+    Authorizer,
+    /// The API's policy would have to allow it, and none is read.
+    Policy,
+    /// The payload is to be looked into, and is no JSON.
+    InvalidJson,
+    /// The answer's payload is longer than it may be.
+    AnswerTooLarge,
+    /// The function failed, or its output is no answer.
+    Function,
+    /// The function may not or cannot be called.
+    FunctionRefused,
+    /// The event is longer than a function takes.
+    EventTooLarge,
     /// The mapped target breaks a rule.
     Target,
     /// No connection to the origin.
@@ -76,20 +92,27 @@ impl Fault {
     #[must_use]
     pub fn status(self) -> u16 {
         match self {
-            Fault::NoRoute | Fault::NoStage | Fault::InvalidationDenied | Fault::InvalidApiKey => {
-                403
-            }
+            Fault::NoRoute
+            | Fault::NoStage
+            | Fault::InvalidationDenied
+            | Fault::InvalidApiKey
+            | Fault::Unsigned
+            | Fault::Policy => 403,
             Fault::Throttled | Fault::QuotaExceeded | Fault::AwaitsLease => 429,
             Fault::Head(fault) => fault.status(),
             Fault::Body(fault) => fault.status(),
             Fault::HeadTimeout | Fault::BodyTimeout => 408,
             Fault::Misdirected => 421,
-            Fault::Configuration => 500,
+            Fault::Configuration
+            | Fault::Authorizer
+            | Fault::AnswerTooLarge
+            | Fault::FunctionRefused => 500,
+            Fault::EventTooLarge => 413,
             Fault::UnsupportedMediaType => 415,
-            Fault::Target => 400,
+            Fault::Target | Fault::InvalidJson => 400,
             Fault::Unreachable(AcquireFault::Overloaded) | Fault::Overload | Fault::Shed => 503,
             Fault::Unreachable(_) | Fault::OriginTimeout | Fault::NotStored => 504,
-            Fault::OriginGone | Fault::OriginAnswer(_) => 502,
+            Fault::OriginGone | Fault::OriginAnswer(_) | Fault::Function => 502,
         }
     }
 
@@ -97,16 +120,22 @@ impl Fault {
     #[must_use]
     pub fn message(self) -> &'static str {
         match self {
-            Fault::NoRoute => "Missing Authentication Token",
+            Fault::NoRoute | Fault::Unsigned => "Missing Authentication Token",
             Fault::NoStage | Fault::InvalidApiKey => "Forbidden",
             Fault::Throttled => "Too Many Requests",
             Fault::QuotaExceeded | Fault::AwaitsLease => "Limit Exceeded",
             Fault::Misdirected => "Misdirected Request",
             Fault::UnsupportedMediaType => "Unsupported Media Type",
             Fault::HeadTimeout | Fault::BodyTimeout => "Request Timeout",
-            Fault::Configuration | Fault::OriginGone | Fault::OriginAnswer(_) => {
-                "Internal server error"
-            }
+            Fault::Configuration
+            | Fault::Authorizer
+            | Fault::AnswerTooLarge
+            | Fault::Function
+            | Fault::FunctionRefused
+            | Fault::OriginGone
+            | Fault::OriginAnswer(_) => "Internal server error",
+            Fault::EventTooLarge => "Request Too Long",
+            Fault::InvalidJson => "Invalid JSON in request body",
             Fault::Unreachable(AcquireFault::Overloaded) | Fault::Overload | Fault::Shed => {
                 "Service Unavailable"
             }
@@ -116,7 +145,9 @@ impl Fault {
             Fault::Unreachable(_) => "Network error communicating with endpoint",
             Fault::Target => "Bad Request",
             Fault::NotStored => "Gateway Timeout",
-            Fault::InvalidationDenied => "User is not authorized to access this resource",
+            Fault::InvalidationDenied | Fault::Policy => {
+                "User is not authorized to access this resource"
+            }
             Fault::Head(fault) => crate::wire::status::reason(fault.status()),
             Fault::Body(fault) => crate::wire::status::reason(fault.status()),
         }
@@ -135,6 +166,14 @@ impl Fault {
             Fault::Misdirected => "the certificate does not cover the host",
             Fault::Configuration => "the integration cannot answer as it is configured",
             Fault::UnsupportedMediaType => "no template for this media type",
+            Fault::Unsigned => "the method takes signed requests, which are not known yet",
+            Fault::Authorizer => "the method has an authorizer, and none is asked yet",
+            Fault::Policy => "the API has a resource policy, and none is read yet",
+            Fault::InvalidJson => "a mapping looks into a payload that is no JSON",
+            Fault::AnswerTooLarge => "the endpoint's answer is longer than it may be",
+            Fault::Function => "the function failed, or its output is no answer",
+            Fault::FunctionRefused => "the function may not or cannot be called",
+            Fault::EventTooLarge => "the event is longer than a function takes",
             Fault::Target => "the mapped target breaks a rule",
             Fault::Unreachable(fault) => match fault {
                 AcquireFault::NoEndpoint => "every endpoint is drained",
@@ -163,8 +202,9 @@ impl Fault {
     #[must_use]
     pub fn response_type(self) -> &'static str {
         match self {
-            Fault::NoRoute => "MISSING_AUTHENTICATION_TOKEN",
-            Fault::NoStage | Fault::InvalidationDenied => "ACCESS_DENIED",
+            Fault::NoRoute | Fault::Unsigned => "MISSING_AUTHENTICATION_TOKEN",
+            Fault::NoStage | Fault::InvalidationDenied | Fault::Policy => "ACCESS_DENIED",
+            Fault::Authorizer => "AUTHORIZER_CONFIGURATION_ERROR",
             Fault::InvalidApiKey => "INVALID_API_KEY",
             Fault::Throttled => "THROTTLED",
             Fault::QuotaExceeded | Fault::AwaitsLease => "QUOTA_EXCEEDED",
@@ -173,9 +213,13 @@ impl Fault {
             Fault::Unreachable(AcquireFault::Timeout) | Fault::OriginTimeout => {
                 "INTEGRATION_TIMEOUT"
             }
-            Fault::Unreachable(_) | Fault::OriginGone | Fault::OriginAnswer(_) => {
-                "INTEGRATION_FAILURE"
-            }
+            Fault::Unreachable(_)
+            | Fault::OriginGone
+            | Fault::OriginAnswer(_)
+            | Fault::AnswerTooLarge
+            | Fault::Function
+            | Fault::FunctionRefused => "INTEGRATION_FAILURE",
+            Fault::EventTooLarge => "REQUEST_TOO_LARGE",
             Fault::Body(BodyFault::TooLarge) => "REQUEST_TOO_LARGE",
             Fault::Overload | Fault::Shed | Fault::NotStored => "DEFAULT_5XX",
             _ => "DEFAULT_4XX",
@@ -186,8 +230,9 @@ impl Fault {
     #[must_use]
     pub fn kind(self) -> FaultKind {
         match self {
-            Fault::NoRoute => FaultKind::MissingAuthenticationToken,
-            Fault::NoStage | Fault::InvalidationDenied => FaultKind::AccessDenied,
+            Fault::NoRoute | Fault::Unsigned => FaultKind::MissingAuthenticationToken,
+            Fault::NoStage | Fault::InvalidationDenied | Fault::Policy => FaultKind::AccessDenied,
+            Fault::Authorizer => FaultKind::AuthorizerConfigurationError,
             Fault::InvalidApiKey => FaultKind::InvalidApiKey,
             Fault::Throttled => FaultKind::Throttled,
             Fault::QuotaExceeded | Fault::AwaitsLease => FaultKind::QuotaExceeded,
@@ -204,7 +249,11 @@ impl Fault {
             Fault::OriginAnswer(_) => FaultKind::BadGateway,
             Fault::HeadTimeout | Fault::BodyTimeout => FaultKind::RequestTimeout,
             Fault::Misdirected => FaultKind::Misdirected,
-            Fault::Target => FaultKind::BadRequest,
+            Fault::AnswerTooLarge | Fault::Function | Fault::FunctionRefused => {
+                FaultKind::IntegrationFailure
+            }
+            Fault::EventTooLarge => FaultKind::RequestTooLarge,
+            Fault::Target | Fault::InvalidJson => FaultKind::BadRequest,
             Fault::Head(_) | Fault::Body(_) => match self.status() {
                 405 => FaultKind::MethodNotAllowed,
                 413 => FaultKind::RequestTooLarge,
@@ -222,13 +271,20 @@ impl Fault {
     #[must_use]
     pub fn error_type(self) -> Option<&'static str> {
         match self {
-            Fault::NoRoute => Some("MissingAuthenticationTokenException"),
+            Fault::NoRoute | Fault::Unsigned => Some("MissingAuthenticationTokenException"),
+            Fault::Authorizer => Some("AuthorizerConfigurationException"),
             Fault::NoStage | Fault::InvalidApiKey => Some("ForbiddenException"),
             Fault::Throttled => Some("TooManyRequestsException"),
             Fault::QuotaExceeded | Fault::AwaitsLease => Some("LimitExceededException"),
-            Fault::InvalidationDenied => Some("AccessDeniedException"),
-            Fault::UnsupportedMediaType | Fault::Target => Some("BadRequestException"),
+            Fault::InvalidationDenied | Fault::Policy => Some("AccessDeniedException"),
+            Fault::UnsupportedMediaType | Fault::Target | Fault::InvalidJson => {
+                Some("BadRequestException")
+            }
+            Fault::EventTooLarge => None,
             Fault::Configuration
+            | Fault::AnswerTooLarge
+            | Fault::Function
+            | Fault::FunctionRefused
             | Fault::Unreachable(_)
             | Fault::OriginGone
             | Fault::OriginTimeout
@@ -265,8 +321,15 @@ impl Fault {
             Fault::Unreachable(_)
             | Fault::OriginGone
             | Fault::OriginTimeout
+            | Fault::AnswerTooLarge
+            | Fault::Function
+            | Fault::FunctionRefused
             | Fault::OriginAnswer(_) => Blame::Origin,
-            Fault::Configuration | Fault::Overload | Fault::Shed => Blame::Gateway,
+            Fault::Configuration
+            | Fault::Authorizer
+            | Fault::Policy
+            | Fault::Overload
+            | Fault::Shed => Blame::Gateway,
             _ => Blame::Client,
         }
     }

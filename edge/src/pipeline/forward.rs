@@ -51,7 +51,6 @@ pub(super) struct Call<'a> {
     pub(super) local: &'a Rc<Local>,
     pub(super) serving: &'a Rc<Serving>,
     pub(super) peer: Peer,
-    pub(super) proxy: &'a HttpProxyPlan,
     /// Where answers of its route are kept, if anywhere.
     pub(super) cache: Option<RouteStore<'a>>,
 }
@@ -75,17 +74,13 @@ enum NoAnswer {
 /// Forwards the request and its answer.
 pub(super) async fn forward(
     call: &Call<'_>,
+    proxy: &HttpProxyPlan,
     conn: &mut Conn,
     x: &mut Exchange,
     body: BodyReader,
     carry: Option<Buf>,
 ) -> Next {
-    let Call {
-        local,
-        serving,
-        proxy,
-        ..
-    } = *call;
+    let Call { local, serving, .. } = *call;
     let core = &local.core;
     let Some(group) = serving.group(proxy.origin) else {
         return early(call, conn, x, Fault::Configuration, body, carry).await;
@@ -115,7 +110,7 @@ pub(super) async fn forward(
             None => return Next::Close,
         };
         x.integration.endpoint = Some(lease.endpoint());
-        let fault = match rewrite::request(call, x, core.pool()) {
+        let fault = match rewrite::request(call, proxy, x, core.pool()) {
             Ok(head) => {
                 x.cache.asked_at = core.wall();
                 lease.conn().send(head);
@@ -127,7 +122,10 @@ pub(super) async fn forward(
                         x.integration.latency_ns = core.now().since_ns(started);
                         note_status(group, lease.endpoint(), x.answer.status, core.now());
                         return match keep::answer_came(call, x) {
-                            Came::Pass => relay(call, conn, lease, x, upload, carry).await,
+                            Came::Pass => {
+                                let silence_ms = u64::from(proxy.timeout_ms);
+                                relay(call, conn, lease, x, upload, carry, silence_ms).await
+                            }
                             Came::Held { hit, age_s } => {
                                 let bare = x.answer.framing == Framing::None && carry.is_none();
                                 if bare && x.answer.keep_alive && upload.is_done() {
@@ -162,12 +160,17 @@ pub(super) async fn forward(
 /// repeated, what was sent of the body is still held, and the budget of retries lasts.
 fn may_retry(group: &Group, x: &Exchange, upload: &Pump, fault: Fault) -> bool {
     let repeatable = x.head.method.is_idempotent() && upload.can_replay();
+    may_repeat(group, x, repeatable, fault)
+}
+
+/// The same for a request that can be repeated, or cannot.
+pub(super) fn may_repeat(group: &Group, x: &Exchange, repeatable: bool, fault: Fault) -> bool {
     let transient = matches!(fault, Fault::OriginGone);
     let unseen = !x.integration.answer_seen && x.integration.attempts == 1;
     repeatable && transient && unseen && group.spend_retry()
 }
 
-fn note_status(group: &Group, endpoint: usize, status: u16, now: Mono) {
+pub(super) fn note_status(group: &Group, endpoint: usize, status: u16, now: Mono) {
     if matches!(status, 502..=504) {
         group.record_failure(endpoint, now);
     } else {
@@ -194,7 +197,7 @@ pub(super) async fn unless_gone<T>(
 
 /// The client has left: by a reset, or by an end that is as old as it may be. A client that only
 /// ends its side looks the same as one that leaves, until something is sent to it.
-fn is_gone(call: &Call<'_>, conn: &mut Conn, x: &mut Exchange) -> bool {
+pub(super) fn is_gone(call: &Call<'_>, conn: &mut Conn, x: &mut Exchange) -> bool {
     match conn.poll_end() {
         Poll::Pending => false,
         Poll::Ready(RecvEnd::Failed(_)) => true,
@@ -337,6 +340,7 @@ async fn relay(
     x: &mut Exchange,
     mut upload: Pump,
     carry: Option<Buf>,
+    silence_ms: u64,
 ) -> Next {
     let Call { local, serving, .. } = *call;
     let framed = framed(x.answer.framing);
@@ -365,7 +369,7 @@ async fn relay(
     let copy_bytes_max = x.cache.fill.as_ref().map_or(0, keep::Fill::body_bytes_max);
     let ways = (&mut upload, &mut download);
     let kept = (x.cache.lead.as_ref(), copy_bytes_max);
-    let moved = move_bodies(call, conn, lease.conn(), ways, kept).await;
+    let moved = move_bodies(call, conn, lease.conn(), ways, kept, silence_ms).await;
     x.request_bytes = upload.moved_bytes();
     x.response_bytes = download.moved_bytes();
     if moved.is_err() {
@@ -430,9 +434,9 @@ async fn move_bodies(
     origin: &mut Conn,
     (upload, download): (&mut Pump, &mut Pump),
     (lead, copy_bytes_max): (Option<&Leader>, usize),
+    silence_ms: u64,
 ) -> Result<(), PumpEnd> {
     let core = &call.local.core;
-    let silence_ms = u64::from(call.proxy.timeout_ms);
     let mut moved_bytes = download.moved_bytes();
     let mut deadline = core.now().plus_ms(silence_ms);
     std::future::poll_fn(|_| {

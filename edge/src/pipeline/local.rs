@@ -11,21 +11,23 @@ use std::{
     sync::Arc,
 };
 
-use super::{cache::Tier, exchange::Exchange, pressure::Step};
+use super::{cache::Tier, exchange::Exchange, pressure::Step, room::Room};
 use crossbeam::utils::CachePadded;
 
 use crate::{
     base::time::Mono,
     exec::{Core, Spares},
     limits::{Directory, Gate},
+    model::api::EndpointType,
     net::{pump::Pace, tls::server::ServerTls},
     origin::{Group, OriginIndex},
-    plan::{Plan, RegionIndex},
+    plan::{Door, Plan, RegionIndex},
     telemetry::{
         access_log::LogSink,
         format::LogFormat,
         histograms::CoreHistograms,
         metrics::{CoreMetrics, Metric, StageCells},
+        stamp::Stamp,
     },
     wire::{
         date::DateCache,
@@ -114,12 +116,47 @@ impl Serving {
         self.caches.get(index.0 as usize)?.as_deref()
     }
 
+    /// Bounds of request heads behind `door`: each type of endpoint has its own, within those of
+    /// the settings.
+    #[must_use]
+    pub fn head_limits_behind(&self, door: Door) -> HeadLimits {
+        let limits = self.head_limits;
+        let Door::Only(endpoint) = door else {
+            return limits;
+        };
+        match endpoint {
+            EndpointType::Edge => HeadLimits {
+                target_bytes_max: limits.target_bytes_max.min(EDGE_TARGET_BYTES_MAX),
+                ..limits
+            },
+            // What the settings leave as it is, the type of endpoint raises.
+            EndpointType::Regional if limits.target_bytes_max == EDGE_TARGET_BYTES_MAX => {
+                HeadLimits {
+                    target_bytes_max: limits.head_bytes_max.min(REGIONAL_TARGET_BYTES_MAX),
+                    ..limits
+                }
+            }
+            EndpointType::Regional => limits,
+            EndpointType::Private => HeadLimits {
+                head_bytes_max: limits.head_bytes_max.min(PRIVATE_HEAD_BYTES_MAX),
+                ..limits
+            },
+        }
+    }
+
     /// The pool of an origin group.
     #[must_use]
     pub fn group(&self, index: OriginIndex) -> Option<&Rc<Group>> {
         self.groups.get(index.0 as usize)
     }
 }
+
+/// Longest target of an edge endpoint, and the default of the settings.
+const EDGE_TARGET_BYTES_MAX: usize = 8_192;
+/// Longest target of a regional endpoint.
+const REGIONAL_TARGET_BYTES_MAX: usize = 10_240;
+/// Longest request line and headers of a private endpoint.
+const PRIVATE_HEAD_BYTES_MAX: usize = 8_000;
 
 /// What one core has.
 pub struct Local {
@@ -129,8 +166,17 @@ pub struct Local {
     directory: RefCell<Arc<Directory>>,
     /// Room for exchanges under way.
     pub spares: Rc<Spares>,
+    /// Room for those of them that are mapped.
+    pub mapped_spares: Rc<Spares>,
     #[allow(clippy::vec_box)] // large, and handed about by pointer
     exchanges: RefCell<Vec<Box<Exchange>>>,
+    /// Memory for mapped requests that are not under way.
+    #[allow(clippy::vec_box)] // large, and handed about by pointer
+    rooms: RefCell<Vec<Box<Room>>>,
+    /// Payload bytes that mapped requests hold.
+    pub payload_bytes: Cell<u64>,
+    /// `$context.requestTime` of the last second asked for.
+    pub stamp: RefCell<Stamp>,
     /// The `Date` of this second.
     pub dates: RefCell<DateCache>,
     /// Its counters.
@@ -155,6 +201,10 @@ pub struct Local {
 
 /// Exchanges kept while unused.
 const EXCHANGES_KEPT: usize = 1024;
+/// Rooms kept while unused.
+const ROOMS_KEPT: usize = 64;
+/// Bytes of the future of an exchange's mapped part.
+pub const MAPPED_FUTURE_BYTES: usize = 4096;
 /// Bytes of an exchange's future.
 pub const EXCHANGE_FUTURE_BYTES: usize = 4608;
 
@@ -173,7 +223,11 @@ impl Local {
             serving: RefCell::new(serving),
             directory: RefCell::new(Arc::new(Directory::empty())),
             spares: Spares::new(EXCHANGE_FUTURE_BYTES, EXCHANGES_KEPT),
+            mapped_spares: Spares::new(MAPPED_FUTURE_BYTES, ROOMS_KEPT),
             exchanges: RefCell::new(Vec::with_capacity(64)),
+            rooms: RefCell::new(Vec::new()),
+            payload_bytes: Cell::new(0),
+            stamp: RefCell::new(Stamp::default()),
             dates: RefCell::new(DateCache::new()),
             metrics,
             histograms: RefCell::new(histograms),
@@ -225,6 +279,21 @@ impl Local {
         let mut exchanges = self.exchanges.borrow_mut();
         if exchanges.len() < EXCHANGES_KEPT {
             exchanges.push(exchange);
+        }
+    }
+
+    /// Memory for a mapped request.
+    #[must_use]
+    pub fn take_room(&self) -> Box<Room> {
+        self.rooms.borrow_mut().pop().unwrap_or_default()
+    }
+
+    /// Takes the memory of a mapped request back.
+    pub fn keep_room(&self, mut room: Box<Room>) {
+        room.clear();
+        let mut rooms = self.rooms.borrow_mut();
+        if rooms.len() < ROOMS_KEPT {
+            rooms.push(room);
         }
     }
 

@@ -5,7 +5,10 @@
 //! [`forward`] is the half that awaits an origin, [`hops`] finds the client behind listed proxies,
 //! [`pressure`] is what an overloaded core grants. Errors: [`fault::Fault`].
 
+mod ask;
 pub mod cache;
+mod collect;
+mod context;
 pub mod exchange;
 pub mod fault;
 mod finish;
@@ -13,11 +16,15 @@ pub mod forward;
 pub mod hops;
 mod limit;
 pub mod local;
+mod mapped;
 pub mod pressure;
 mod record;
 pub mod request;
 pub mod respond;
 mod rewrite;
+pub mod room;
+mod told;
+mod trace;
 
 pub use exchange::{AddressText, Exchange, Peer};
 pub use fault::Fault;

@@ -25,19 +25,21 @@ use super::{
     },
     exchange::{Exchange, Peer},
     fault::Fault,
-    finish::{finish_given, keeps_alive_early, linger},
+    finish::{finish_given, keeps_alive_early, linger, wants_keep_alive},
     forward, hops,
     limit::{LEASE_LOOK_MS, LEASE_WAIT_MS, limit},
     local::{Local, Serving},
+    mapped::{self, Mapped, Road},
     respond,
+    told::{api_id, take_override},
 };
 use crate::{
     exec::RecvEnd,
-    integrate::{HttpProxyPlan, MockOutcome, MockPlan},
+    integrate::{MockOutcome, MockPlan},
     net::conn::Conn,
-    plan::{IntegrationPlan, Resolution},
+    plan::{Access, Backend, IntegrationPlan, Resolution, RoutePlan},
     ring::Buf,
-    route::Verb,
+    route::{Asked, Verb},
     wire::{
         body::BodyReader, fields::Fields, finder::HeadFinder, head::parse_request, known::Known,
         method::Method,
@@ -85,6 +87,8 @@ enum Way {
     Leases(Rest),
     /// An origin has to be asked.
     Asks(Rest),
+    /// Its payload has to be read whole; `looked`: the store has been asked already.
+    Maps { rest: Rest, looked: bool },
     /// It is over.
     Over(Next),
 }
@@ -152,6 +156,9 @@ pub async fn serve(local: &Rc<Local>, conn: &mut Conn, peer: Peer, waiting: Wait
     if let Way::Asks(rest) = way {
         way = fetch(local, &serving, conn, peer, &mut x, rest).await;
     }
+    if let Way::Maps { rest, looked } = way {
+        way = map(local, &serving, conn, peer, &mut x, rest, looked).await;
+    }
     let next = match way {
         Way::Answered {
             given,
@@ -159,7 +166,7 @@ pub async fn serve(local: &Rc<Local>, conn: &mut Conn, peer: Peer, waiting: Wait
             rest,
         } => finish_given(local, &serving, conn, &x, rest, given, keep_alive).await,
         Way::Over(next) => next,
-        Way::Refused | Way::Receives(_) | Way::Leases(_) | Way::Asks(_) => {
+        Way::Refused | Way::Receives(_) | Way::Leases(_) | Way::Asks(_) | Way::Maps { .. } => {
             linger(local, conn).await;
             Next::Close
         }
@@ -181,14 +188,15 @@ fn decide(
     if local.pressure.get().refuses() {
         return shed(local, conn, x);
     }
-    let resolved = resolve(serving, conn, x);
+    let resolved = resolve(local, serving, conn, peer, x);
     let body = match admit(serving, x) {
         Ok(body) => body,
         Err(fault) => return refuse(local, conn, x, fault),
     };
-    let passed = resolved.and_then(|integration| {
+    let passed = resolved.and_then(|route| {
+        authorize(route)?;
         limit(local, serving, peer, x)?;
-        Ok(integration)
+        Ok(route)
     });
     go_on(local, serving, conn, *peer, x, passed, (body, carry))
 }
@@ -200,24 +208,36 @@ fn go_on(
     conn: &mut Conn,
     peer: Peer,
     x: &mut Exchange,
-    passed: Result<&IntegrationPlan, Fault>,
+    passed: Result<&RoutePlan, Fault>,
     rest: Rest,
 ) -> Way {
     let keep_alive = keeps_alive_early(local, serving, x, &rest.0);
-    match passed {
-        Ok(IntegrationPlan::HttpProxy(proxy)) => {
-            let call = call(local, serving, peer, x, proxy);
-            match look_up(&call, conn, x, keep_alive) {
-                Looked::Ask => Way::Asks(rest),
-                looked => answered(&call, conn, x, looked, keep_alive, rest),
+    let route = match passed {
+        Ok(route) => route,
+        Err(Fault::AwaitsLease) => return Way::Leases(rest),
+        Err(fault) => return fault_way(local, conn, x, fault, keep_alive, rest),
+    };
+    if let IntegrationPlan::Mock(plan) = &route.integration {
+        let sent = mock(local, conn, x, plan, keep_alive);
+        return sent_way(sent, keep_alive, rest);
+    }
+    let call = call(local, serving, peer, x);
+    match look_up(&call, conn, x, keep_alive) {
+        Looked::Ask => {}
+        looked => return answered(&call, conn, x, looked, keep_alive, rest),
+    }
+    match &route.integration {
+        IntegrationPlan::Mapped(plan) => {
+            let is_local = matches!(plan.backend, Backend::Mock) && call.cache.is_none();
+            match road(serving, x).filter(|_| is_local && rest.0.is_done()) {
+                Some(road) => {
+                    let mapped = mapped::now(&call, conn, x, road, rest, keep_alive);
+                    mapped_way(&call, conn, x, mapped)
+                }
+                None => Way::Maps { rest, looked: true },
             }
         }
-        Ok(IntegrationPlan::Mock(plan)) => {
-            let sent = mock(local, conn, x, plan, keep_alive);
-            sent_way(sent, keep_alive, rest)
-        }
-        Err(Fault::AwaitsLease) => Way::Leases(rest),
-        Err(fault) => fault_way(local, conn, x, fault, keep_alive, rest),
+        IntegrationPlan::HttpProxy(_) | IntegrationPlan::Mock(_) => Way::Asks(rest),
     }
 }
 
@@ -239,7 +259,7 @@ async fn lease(
     }
     let route = x.route.and_then(|route| serving.plan.route(route));
     let passed = match (limited, route) {
-        (Ok(()), Some(route)) => Ok(&route.integration),
+        (Ok(()), Some(route)) => Ok(route),
         (Ok(()), None) => Err(Fault::NoRoute), // it was one when it was resolved
         (Err(Fault::AwaitsLease), _) => Err(Fault::QuotaExceeded),
         (Err(fault), _) => Err(fault),
@@ -260,7 +280,7 @@ async fn fetch(
     let Some(IntegrationPlan::HttpProxy(proxy)) = route.map(|route| &route.integration) else {
         return Way::Over(Next::Close); // it was one when it was resolved
     };
-    let call = call(local, serving, peer, x, proxy);
+    let call = call(local, serving, peer, x);
     if call.cache.is_some() {
         let keep_alive = keeps_alive_early(local, serving, x, &rest.0);
         match share(&call, conn, x, keep_alive).await {
@@ -269,7 +289,56 @@ async fn fetch(
         }
     }
     let (body, carry) = rest;
-    Way::Over(forward::forward(&call, conn, x, body, carry).await)
+    Way::Over(forward::forward(&call, proxy, conn, x, body, carry).await)
+}
+
+/// The stages that need the payload whole.
+async fn map(
+    local: &Rc<Local>,
+    serving: &Rc<Serving>,
+    conn: &mut Conn,
+    peer: Peer,
+    x: &mut Exchange,
+    rest: Rest,
+    looked: bool,
+) -> Way {
+    let Some(road) = road(serving, x) else {
+        return Way::Over(Next::Close); // it was one when it was resolved
+    };
+    let call = call(local, serving, peer, x);
+    let served = mapped::serve(&call, conn, x, road, rest, looked);
+    let mapped = local.mapped_spares.place(served).await;
+    mapped_way(&call, conn, x, mapped)
+}
+
+/// What the request's route maps, if it does.
+fn road<'s>(serving: &'s Serving, x: &Exchange) -> Option<Road<'s>> {
+    let route = serving.plan.route(x.route?)?;
+    let stage = serving.plan.stage(x.stage?)?;
+    match &route.integration {
+        IntegrationPlan::Mapped(plan) => Some(Road {
+            api: &stage.api,
+            plan,
+            route,
+        }),
+        IntegrationPlan::HttpProxy(_) | IntegrationPlan::Mock(_) => None,
+    }
+}
+
+/// The way of a request that was mapped.
+fn mapped_way(call: &forward::Call<'_>, conn: &mut Conn, x: &mut Exchange, mapped: Mapped) -> Way {
+    let keep_alive = wants_keep_alive(call.local, x);
+    match mapped {
+        Mapped::Answered(given, rest) => Way::Answered {
+            given,
+            keep_alive,
+            rest,
+        },
+        Mapped::Looked(looked, rest) => answered(call, conn, x, looked, keep_alive, rest),
+        Mapped::Fault(fault, rest) => fault_way(call.local, conn, x, fault, keep_alive, rest),
+        Mapped::Refused(fault) => refuse(call.local, conn, x, fault),
+        Mapped::Gone => Way::Over(Next::Close),
+    }
 }
 
 /// What a forwarded request needs of its surroundings.
@@ -278,13 +347,11 @@ fn call<'a>(
     serving: &'a Rc<Serving>,
     peer: Peer,
     x: &Exchange,
-    proxy: &'a HttpProxyPlan,
 ) -> forward::Call<'a> {
     forward::Call {
         local,
         serving,
         peer,
-        proxy,
         cache: route_store(serving, x),
     }
 }
@@ -370,7 +437,7 @@ fn receive(
     finder: &mut HeadFinder,
     mut buf: Buf,
 ) -> Result<Option<Option<Buf>>, Fault> {
-    let limits = &serving.head_limits;
+    let limits = &serving.head_limits_behind(peer.door);
     let before = x.head_bytes.bytes().len();
     if before == 0 {
         let found = finder.find(&buf, limits);
@@ -418,10 +485,13 @@ async fn receive_rest(
 
 /// Finds host, stage and route.
 fn resolve<'s>(
+    local: &Local,
     serving: &'s Serving,
     conn: &Conn,
+    peer: &Peer,
     x: &mut Exchange,
-) -> Result<&'s IntegrationPlan, Fault> {
+) -> Result<&'s RoutePlan, Fault> {
+    take_override(x);
     let bytes = x.head_bytes.bytes();
     let host = x.head.host.name.of(bytes);
     if let Some(tls) = conn.tls()
@@ -430,31 +500,52 @@ fn resolve<'s>(
         return Err(Fault::Misdirected);
     }
     let verb = Verb::from_token(x.head.method_name.of(bytes));
-    let path = x.head.path(bytes);
-    match serving.plan.resolve(host, path, verb, &mut x.params) {
+    let asked = Asked {
+        host,
+        path: x.head.path(bytes),
+        api_id: api_id(&x.head, bytes, peer.door),
+    };
+    let draw = || local.core.random();
+    let plan = &serving.plan;
+    match plan.resolve_asked(&asked, verb, peer.door, draw, &mut x.params) {
         Resolution::Route {
             route,
             stage,
+            canary,
             path_from,
-            ..
+            base_to,
+            resource_from,
         } => {
             x.stage = Some(stage);
             x.route = Some(route);
-            x.path_from = path_from;
-            serving
-                .plan
-                .route(route)
-                .map(|route| &route.integration)
-                .ok_or(Fault::NoRoute)
+            x.canary = canary;
+            (x.path_from, x.base_to, x.resource_from) = (path_from, base_to, resource_from);
+            serving.plan.route(route).ok_or(Fault::NoRoute)
         }
         Resolution::NoRoute {
-            stage, path_from, ..
+            stage,
+            canary,
+            path_from,
+            base_to,
+            resource_from,
         } => {
             x.stage = Some(stage);
-            x.path_from = path_from;
+            x.canary = canary;
+            (x.path_from, x.base_to, x.resource_from) = (path_from, base_to, resource_from);
             Err(Fault::NoRoute)
         }
+        Resolution::Health => Ok(&plan.health),
         Resolution::NoStage => Err(Fault::NoStage),
+    }
+}
+
+/// Asks who may call the method. Where somebody else would have to say so, nobody may.
+fn authorize(route: &RoutePlan) -> Result<(), Fault> {
+    match route.access {
+        Access::Open => Ok(()),
+        Access::Signed => Err(Fault::Unsigned),
+        Access::Authorized => Err(Fault::Authorizer),
+        Access::ByPolicy => Err(Fault::Policy),
     }
 }
 

@@ -5,7 +5,14 @@
 //! when no buffer was free, after which the connection can only be closed.
 //! Source: API Gateway developer guide, "gateway responses"; the recorded error bodies.
 
-use super::{exchange::Exchange, fault::Fault, local::Local};
+use super::{
+    cache::give::{self, Given},
+    exchange::Exchange,
+    fault::Fault,
+    local::Local,
+    room::{FieldList, head_fault},
+    trace::extended_id,
+};
 use crate::{
     integrate::{MockAnswer, MockBody},
     net::conn::Conn,
@@ -134,6 +141,54 @@ pub(super) fn mock(
             head.field_verified(name.as_bytes(), value.as_bytes());
         }
     })
+}
+
+/// Answers with what a mapping has made. `body` is taken only when it is too long to leave with
+/// its head. `None` when no buffer was free.
+pub(super) fn mapped(
+    local: &Local,
+    x: &mut Exchange,
+    conn: &mut Conn,
+    (status, fields): (u16, &FieldList),
+    body: &mut Vec<u8>,
+    keep_alive: bool,
+) -> Result<Option<Given>, Fault> {
+    let Some(mut out) = local.core.pool().take() else {
+        return Ok(None);
+    };
+    let mut dates = local.dates.borrow_mut();
+    let common = Common {
+        date: dates.at(local.core.wall()),
+        request_id: &x.request_id,
+        limits: &x.limits.lines,
+        keep_alive,
+    };
+    let mut head = HeadWriter::new(out.spare());
+    head.status_line(status);
+    common.write(&mut head);
+    head.field_verified(b"x-amz-apigw-id", &extended_id(&x.request_id));
+    fields.write(&mut head);
+    let has_body = status >= 200 && status != 204 && status != 304;
+    if has_body {
+        head.field_decimal(b"Content-Length", body.len() as u64);
+    }
+    let head_bytes = head.end().map_err(head_fault)?;
+    out.commit(head_bytes);
+    x.status = status;
+    if !has_body || x.head.method == Method::Head {
+        conn.send(out.freeze());
+        return Ok(Some(Given::Whole));
+    }
+    x.response_bytes = body.len() as u64;
+    let room = out.spare().len().saturating_sub(conn.added_bytes());
+    let first = body.get(..room.min(body.len())).unwrap_or(&[]);
+    let copied = out.extend(first);
+    conn.send(out.freeze());
+    Ok(Some(if copied == body.len() {
+        Given::Whole
+    } else {
+        give::made(std::mem::take(body), copied)
+    }))
 }
 
 /// A whole answer with a body that we have.

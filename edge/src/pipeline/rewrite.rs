@@ -17,7 +17,7 @@ use super::{
     respond::Common,
 };
 use crate::{
-    integrate::{RequestParts, TargetFault, encode::Cursor},
+    integrate::{HttpProxyPlan, RequestParts, TargetFault, encode::Cursor},
     net::pump::OutFraming,
     ring::{Buf, BufMut, Pool},
     wire::{
@@ -32,25 +32,29 @@ use crate::{
 };
 
 /// The request's head for the origin.
-pub(super) fn request(call: &Call<'_>, x: &mut Exchange, pool: &Rc<Pool>) -> Result<Buf, Fault> {
+pub(super) fn request(
+    call: &Call<'_>,
+    proxy: &HttpProxyPlan,
+    x: &mut Exchange,
+    pool: &Rc<Pool>,
+) -> Result<Buf, Fault> {
     let mut scratch = std::mem::take(&mut x.scratch);
     let mut room = std::mem::take(&mut x.cache.query);
     let query = forwarded_query(x, call.cache.map(|cache| cache.plan), &mut room);
-    let written = write_request(call, x, query, pool, &mut scratch);
+    let written = write_request((call, proxy), x, query, pool, &mut scratch);
     x.scratch = scratch;
     x.cache.query = room;
     written
 }
 
 fn write_request(
-    call: &Call<'_>,
+    (call, proxy): (&Call<'_>, &HttpProxyPlan),
     x: &Exchange,
     query: &[u8],
     pool: &Rc<Pool>,
     scratch: &mut [u8],
 ) -> Result<Buf, Fault> {
     let bytes = x.head_bytes.bytes();
-    let proxy = call.proxy;
     let last_field = |name: &str| {
         x.head
             .fields
@@ -83,7 +87,7 @@ fn write_request(
         if keep::replaces_condition(x, field.known) {
             continue;
         }
-        if passes_to_origin(field, call) && !is_mapped(call, field.name.of(bytes)) {
+        if passes_to_origin(field, call) && !is_mapped(proxy, field.name.of(bytes)) {
             head.field_verified(field.name.of(bytes), field.value.of(bytes));
         }
     }
@@ -127,7 +131,7 @@ fn write_request(
     Ok(out.freeze())
 }
 
-fn target_fault(fault: TargetFault) -> Fault {
+pub(super) fn target_fault(fault: TargetFault) -> Fault {
     match fault {
         TargetFault::TooLong => Fault::Head(HeadFault::TargetTooLong),
         TargetFault::ForbiddenPath | TargetFault::BadFieldValue => Fault::Target,
@@ -158,8 +162,8 @@ fn passes_to_origin(field: &Field, call: &Call<'_>) -> bool {
     }
 }
 
-fn is_mapped(call: &Call<'_>, name: &[u8]) -> bool {
-    call.proxy
+fn is_mapped(proxy: &HttpProxyPlan, name: &[u8]) -> bool {
+    proxy
         .headers
         .iter()
         .any(|mapped| mapped.name.as_bytes().eq_ignore_ascii_case(name))
@@ -168,7 +172,12 @@ fn is_mapped(call: &Call<'_>, name: &[u8]) -> bool {
 /// What the request says about its way. Our own word names the peer, as RFC 7239 section 5.2 has
 /// it, behind what a listed proxy said. Where the proxy keeps only one of the two lists, what it
 /// told of the client begins the other, so that an origin may read either (section 7.4).
-fn write_forwarding(head: &mut HeadWriter<'_>, call: &Call<'_>, x: &Exchange, bytes: &[u8]) {
+pub(super) fn write_forwarding(
+    head: &mut HeadWriter<'_>,
+    call: &Call<'_>,
+    x: &Exchange,
+    bytes: &[u8],
+) {
     let forwarding = &call.serving.plan.forwarding;
     let trusted = x.told.is_some();
     let value_of = |known| {

@@ -4,31 +4,62 @@
 //! method of one resource there. Units: none. Ranges: indices below `u32::MAX`. Errors: none here.
 //! Source: Amazon API Gateway developer guide, "stages" and "method requests".
 
+use std::sync::Arc;
+
 use super::{
     cache::{RegionIndex, RegionPlan, RouteCache},
     fault::Document,
+    mapped::MappedPlan,
 };
 use crate::{
-    integrate::{HttpProxyPlan, MockPlan},
+    integrate::{HttpProxyPlan, MockPlan, content::BinaryTypes},
     limits::RouteLimits,
-    model::settings::Limits,
+    model::{
+        api::{ApiKind, EndpointType},
+        settings::Limits,
+    },
     origin::OriginPlan,
     route::{StageIndex, Tree, VerbKey},
 };
+
+/// What all stages and methods of an API share.
+#[derive(Debug)]
+pub struct ApiPlan {
+    pub kind: ApiKind,
+    /// Media types whose payloads are no text.
+    pub binary: BinaryTypes,
+    /// Answers from this size on may be compressed.
+    pub compression_bytes_min: Option<u32>,
+}
 
 /// One API in one stage.
 #[derive(Debug)]
 pub struct StagePlan {
     pub api_id: Box<str>,
     pub api_name: Box<str>,
+    pub api: Arc<ApiPlan>,
     /// Stage name.
     pub name: Box<str>,
-    /// Where the API's document stands in the settings.
+    /// The document that it serves.
     pub document: Document,
+    /// Position of its API in the settings.
+    pub source: usize,
+    /// The deployment that the document is of; empty: it is a file.
+    pub deployment_id: Box<str>,
+    /// By which listeners it may be reached; `None`: by all that are not private.
+    pub endpoint: Option<EndpointType>,
+    /// The default hosts of its API lead to it.
+    pub by_default_host: bool,
+    /// Who serves a share of its requests.
+    pub canary: Option<CanaryPlan>,
+    /// It is the canary of another, with the same name.
+    pub is_canary: bool,
     /// Host patterns whose root is this stage.
     pub hosts: Box<[Box<str>]>,
     /// Whether `/{name}/…` reaches it on hosts that no pattern names.
     pub by_path: bool,
+    /// `$stageVariables`, by name.
+    pub variables: Box<[(Box<str>, Box<str>)]>,
     /// What its stored answers are told apart by from those of other stages.
     pub cache_scope: Box<[u8]>,
     /// The number under which they are flushed.
@@ -36,6 +67,23 @@ pub struct StagePlan {
     /// Where they are.
     pub cache_region: RegionIndex,
     pub(super) tree: Tree,
+}
+
+/// A share of a stage's requests, and who serves it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct CanaryPlan {
+    /// Requests of 2^32.
+    pub share: u64,
+    /// A stage of its own in the plan.
+    pub stage: StageIndex,
+}
+
+impl CanaryPlan {
+    /// Whether a request that drew `number` is the canary's.
+    #[must_use]
+    pub const fn takes(&self, number: u64) -> bool {
+        number >> 32 < self.share
+    }
 }
 
 /// One method of one resource in one stage.
@@ -47,8 +95,14 @@ pub struct RoutePlan {
     pub resource_path: Box<str>,
     /// Names of the path variables, by ordinal.
     pub variables: Box<[Box<str>]>,
+    /// `$context.resourceId`.
+    pub resource_id: Box<str>,
+    /// `$context.operationName`.
+    pub operation_name: Option<Box<str>>,
     /// Where the API's document defines it.
     pub pointer: Box<str>,
+    /// Who may call it, beside keys.
+    pub access: Access,
     pub integration: IntegrationPlan,
     /// How its answers are kept; `None`: not at all.
     pub cache: Option<RouteCache>,
@@ -56,11 +110,28 @@ pub struct RoutePlan {
     pub limits: RouteLimits,
 }
 
+/// Who may call a method. What this gateway cannot decide yet, it refuses.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Access {
+    /// Anybody.
+    Open,
+    /// Whoever signs; nobody's signature is known.
+    Signed,
+    /// Whom an authorizer lets pass; none can be asked.
+    Authorized,
+    /// Whom the API's policy allows; none is read.
+    ByPolicy,
+}
+
 /// Who answers.
 #[derive(Debug)]
 pub enum IntegrationPlan {
+    /// An origin, to which bodies stream.
     HttpProxy(HttpProxyPlan),
+    /// The gateway, with answers that were prepared.
     Mock(MockPlan),
+    /// Anybody, with payloads read whole and mapped.
+    Mapped(Box<MappedPlan>),
 }
 
 /// Everything `explain` says about a route, as data.

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use tidegate_edge::{
     base::time::Mono,
     exec::{Core, Inbox, RecvEnd, Stream},
+    model::api::Api,
     net::tls::{TlsClock, ticket::TicketKeys},
     server::{Admission, Blueprint, CacheSecrets, Gauges, Keyring, LimitsHome, Worker},
     telemetry::{
@@ -115,7 +116,22 @@ const PATIENCE_MS: u64 = 30_000;
 
 impl Stage {
     /// Starts a gateway whose origin answers as `answers` say, the last one again and again.
-    pub(crate) fn new(kind: Kind, mut settings: Value, answers: Vec<Answer>) -> Stage {
+    pub(crate) fn new(kind: Kind, settings: Value, answers: Vec<Answer>) -> Stage {
+        Stage::with(kind, settings, &[api()], answers)
+    }
+
+    /// The same for another API, whose id is `a`.
+    pub(crate) fn with_api(kind: Kind, settings: Value, api: &Api, answers: Vec<Answer>) -> Stage {
+        Stage::with(kind, settings, std::slice::from_ref(api), answers)
+    }
+
+    /// The same for other APIs; `settings` may say what they like of them.
+    pub(crate) fn with(
+        kind: Kind,
+        mut settings: Value,
+        apis: &[Api],
+        answers: Vec<Answer>,
+    ) -> Stage {
         let folder = tempfile::tempdir().expect("a folder");
         if let Some(cache) = settings.get_mut("cache") {
             cache["path"] = json!(folder.path().join("cache"));
@@ -128,7 +144,7 @@ impl Stage {
             ..Script::default()
         }));
         let origin = serve_origin(&core, &script);
-        let plan = documents::plan_of(&complete(settings, origin), &[api()]);
+        let plan = documents::plan_of(&complete(settings, origin), apis);
         let limits = LimitsHome::private([1, 2]);
         let keyring = Keyring {
             tickets: TicketKeys::new(core.wall()).expect("randomness"),
@@ -137,10 +153,11 @@ impl Stage {
             limits: limits.clone(),
         };
         let mut registry = Registry::new(1);
-        let ids = registry.stages(&[StageName {
-            api: "a".to_owned(),
-            stage: "dev".to_owned(),
-        }]);
+        let names = plan.stages.iter().map(|stage| StageName {
+            api: stage.api_id.to_string(),
+            stage: stage.name.to_string(),
+        });
+        let ids = registry.stages(&names.collect::<Vec<_>>());
         let gauges = Gauges {
             metrics: registry.core(0).expect("one core"),
             cells: registry.stage_cells(0, &ids),
@@ -236,19 +253,27 @@ impl Stage {
 
 /// `settings` with what every example needs.
 fn complete(mut settings: Value, origin: SocketAddr) -> tidegate_edge::model::settings::Settings {
-    let throttle = settings
-        .as_object_mut()
-        .and_then(|all| all.remove("api_throttle"));
-    settings["apis"] = json!([{
-        "document": "a.yaml",
-        "hosts": ["a", "*.example", "a.example.com", "127.0.0.1", "[2001:db8::1]"],
-    }]);
-    if settings.get("cache").is_some() {
+    let mut of_api = |name: &str| settings.as_object_mut().and_then(|all| all.remove(name));
+    let throttle = of_api("api_throttle");
+    let (stage_cache, variables) = (of_api("stage_cache"), of_api("variables"));
+    if settings.get("apis").is_none() {
+        settings["apis"] = json!([{
+            "document": "a.yaml",
+            "hosts": ["a", "*.example", "a.example.com", "127.0.0.1", "[2001:db8::1]"],
+        }]);
+    }
+    if let Some(stage_cache) = stage_cache {
+        settings["apis"][0]["stage_cache"] = stage_cache;
+    } else if settings.get("cache").is_some() {
         settings["apis"][0]["edge_cache"] = json!("standard");
+    }
+    if let Some(variables) = variables {
+        settings["apis"][0]["variables"] = variables;
     }
     if let Some(throttle) = throttle {
         settings["apis"][0]["throttle"] = throttle;
     }
+    settings["functions"] = json!({ "us-east-1": { "endpoint": "http://origin.test" } });
     settings["origins"] = json!({ "o": {
         "match": ["http://origin.test"],
         "allow_addresses": ["loopback"],
@@ -258,7 +283,7 @@ fn complete(mut settings: Value, origin: SocketAddr) -> tidegate_edge::model::se
 }
 
 /// Everything is forwarded, but `/mock`; `/keyed` needs an API key.
-fn api() -> tidegate_edge::model::api::Api {
+fn api() -> Api {
     let rows = [("path.proxy", "path.proxy")];
     let mock = documents::mock(
         &[("application/json", "{\"statusCode\": 200}")],
@@ -520,7 +545,7 @@ pub(crate) fn first_answer(bytes: &[u8], to_head: bool) -> Option<(u16, Vec<u8>,
     }
 }
 
-/// Bytes with what differs from run to run replaced: `{id}`, `{date}`, `{age}`,
+/// Bytes with what differs from run to run replaced: `{id}`, `{trace}`, `{date}`, `{age}`,
 /// `{port}`.
 pub(crate) fn normal(bytes: &[u8], gateway: SocketAddr) -> String {
     let port = gateway.port().to_string();
@@ -535,6 +560,8 @@ pub(crate) fn normal(bytes: &[u8], gateway: SocketAddr) -> String {
         };
         let replaced = replace("x-request-id: ", "{id}")
             .or_else(|| replace("x-amzn-requestid: ", "{id}"))
+            .or_else(|| replace("x-amz-apigw-id: ", "{id}"))
+            .or_else(|| replace("x-amzn-trace-id: ", "{trace}"))
             .or_else(|| replace("date: ", "{date}"))
             .or_else(|| replace("age: ", "{age}"))
             .or_else(|| replace("x-forwarded-port: ", "{port}").filter(|_| line.contains(&port)));

@@ -8,6 +8,7 @@
 
 use super::{answer_v1, answer_v2};
 use crate::{
+    base::base64::{self, NotBase64},
     mapping::{Document, Node},
     wire::token,
 };
@@ -75,6 +76,24 @@ pub enum AnswerFault {
     TooManyHeaders,
 }
 
+impl FunctionAnswer<'_> {
+    /// The body for the client. `decodes` says whether a body of Base64 is decoded: by a REST API
+    /// if the client's `Accept` is binary
+    /// ([`crate::integrate::content::BinaryTypes::is_accepted`]), by an HTTP API always. The type
+    /// of the answer does not matter.
+    ///
+    /// # Errors
+    /// A body that is no Base64; both kinds of API answer 500.
+    pub fn client_body(&self, decodes: bool) -> Result<Cow<'_, [u8]>, NotBase64> {
+        if !(self.is_base64 && decodes) {
+            return Ok(Cow::Borrowed(self.body));
+        }
+        let mut bytes = Vec::new();
+        base64::decode(&mut bytes, self.body)?;
+        Ok(Cow::Owned(bytes))
+    }
+}
+
 impl AnswerReader {
     /// A new one.
     #[must_use]
@@ -92,11 +111,12 @@ impl AnswerReader {
         output: &'a [u8],
     ) -> Result<FunctionAnswer<'a>, AnswerFault> {
         let text = std::str::from_utf8(output).map_err(|_| AnswerFault::NotJson)?;
-        let root = (self.document.parse(text)).map_err(|_| AnswerFault::TooComplex)?;
-        let root = root.ok_or(AnswerFault::NotJson)?;
-        match format {
-            AnswerFormat::V1 => answer_v1::read(root),
-            AnswerFormat::V2 => answer_v2::read(root, output),
+        match (self.document.parse(text), format) {
+            (Ok(Some(root)), AnswerFormat::V1) => answer_v1::read(root),
+            (Ok(Some(root)), AnswerFormat::V2) => answer_v2::read(root, output),
+            (Ok(None), _) => Err(AnswerFault::NotJson),
+            (Err(_), AnswerFormat::V2) => answer_v2::read_whole(output),
+            (Err(_), AnswerFormat::V1) => Err(AnswerFault::TooComplex),
         }
     }
 }
@@ -155,4 +175,45 @@ pub(super) fn add<'a>(
     }
     headers.push(AnswerHeader { name, value });
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base64_is_decoded_for_those_who_accept_bytes() {
+        let rows: &[(&str, bool, Result<&[u8], NotBase64>)] = &[
+            (
+                r#"{"isBase64Encoded":true,"body":"Yf8="}"#,
+                true,
+                Ok(b"a\xff"),
+            ),
+            (
+                r#"{"isBase64Encoded":true,"body":"Yf8="}"#,
+                false,
+                Ok(b"Yf8="),
+            ),
+            (
+                r#"{"isBase64Encoded":false,"body":"Yf8="}"#,
+                true,
+                Ok(b"Yf8="),
+            ),
+            (
+                r#"{"isBase64Encoded":true,"body":"{}"}"#,
+                true,
+                Err(NotBase64),
+            ),
+            (r#"{"isBase64Encoded":true,"body":"{}"}"#, false, Ok(b"{}")),
+            (r#"{"isBase64Encoded":true}"#, true, Ok(b"")),
+        ];
+        let mut reader = AnswerReader::new();
+        for (output, decodes, expected) in rows {
+            let answer = reader
+                .read(AnswerFormat::V1, output.as_bytes())
+                .expect(output);
+            let found = answer.client_body(*decodes);
+            assert_eq!(found.as_deref(), expected.as_deref(), "{output} {decodes}");
+        }
+    }
 }

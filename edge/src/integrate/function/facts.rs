@@ -45,6 +45,18 @@ pub enum EventBody<'r> {
     Binary(&'r [u8]),
 }
 
+impl<'r> EventBody<'r> {
+    /// The payload, as Base64 if its type is binary.
+    #[must_use]
+    pub fn of(payload: &'r [u8], is_binary: bool) -> EventBody<'r> {
+        match (payload, is_binary) {
+            ([], _) => EventBody::None,
+            (bytes, true) => EventBody::Binary(bytes),
+            (text, false) => EventBody::Text(text),
+        }
+    }
+}
+
 /// `requestContext`.
 #[derive(Clone, Copy, Debug)]
 pub struct ContextFacts<'r> {

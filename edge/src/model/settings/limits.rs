@@ -64,6 +64,8 @@ pub struct Limits {
     pub connect_ms: u32,
     /// From the first byte sent to the origin to its answer's head. 29,000 → 504.
     pub integration_ms: u32,
+    /// Payloads of requests that are mapped, all those of a core together. 256 MiB → 503.
+    pub payload_bytes_max: u64,
     /// Body still held for one retry. 65,536.
     pub retry_body_bytes_max: u32,
     /// After an early answer: body read and thrown away before closing. 65,536.
@@ -101,6 +103,7 @@ impl Default for Limits {
             lag_ms_max: 500,
             connect_ms: 3_000,
             integration_ms: 29_000,
+            payload_bytes_max: 256 * 1024 * 1024,
             retry_body_bytes_max: 65_536,
             drain_body_bytes_max: 65_536,
             drain_body_ms: 1_000,
@@ -186,6 +189,12 @@ impl Limits {
             row("lag_ms_max", self.lag_ms_max, 1, DAY_MS),
             row("connect_ms", self.connect_ms, 1, DAY_MS),
             row("integration_ms", self.integration_ms, 50, DAY_MS),
+            LimitRange {
+                key: "payload_bytes_max",
+                value: self.payload_bytes_max,
+                min: 0,
+                max: i64::MAX.unsigned_abs(),
+            },
             row(
                 "retry_body_bytes_max",
                 self.retry_body_bytes_max,

@@ -50,6 +50,8 @@ pub(super) enum Source {
     Lent(Rc<Hit>),
     /// Another's fetch, maybe still under way.
     Fetched(Follower),
+    /// What was made for this answer alone.
+    Made(Vec<u8>),
 }
 
 impl Source {
@@ -71,6 +73,16 @@ impl Source {
             Source::Stored(hit) => copied(hit, into),
             Source::Lent(hit) => copied(hit, into),
             Source::Fetched(follower) => follower.read(at, into),
+            Source::Made(body) => match body.get(at..) {
+                None | Some([]) => Read::End,
+                Some(rest) => {
+                    let count = rest.len().min(into.len());
+                    if let (Some(into), Some(rest)) = (into.get_mut(..count), rest.get(..count)) {
+                        into.copy_from_slice(rest);
+                    }
+                    Read::Some(count)
+                }
+            },
         }
     }
 }
@@ -121,7 +133,7 @@ pub(super) fn give(
             conn.send(out.freeze());
             rest.send_lent(conn)?;
         }
-        Source::Stored(_) | Source::Fetched(_) => rest.copy_beside(conn, out),
+        Source::Stored(_) | Source::Fetched(_) | Source::Made(_) => rest.copy_beside(conn, out),
     }
     Some(if rest.left == 0 {
         Given::Whole
@@ -134,6 +146,13 @@ pub(super) fn give(
 const LENT_BYTES_MIN: usize = 8 * 1024;
 /// What is queued of a lent body at a time: it stays pinned until its client has taken it.
 const LENT_PART_BYTES: usize = 256 * 1024;
+
+/// What is left of a body that was made, behind its first `at` bytes.
+pub(in super::super) fn made(body: Vec<u8>, at: usize) -> Given {
+    let left = body.len().saturating_sub(at);
+    let source = Source::Made(body);
+    Given::Begun(Box::new(Rest { source, at, left }))
+}
 
 /// Queues what `x` holds.
 pub(in super::super) fn held(

@@ -27,14 +27,7 @@ pub(super) fn compile(
 ) -> Option<HttpProxyPlan> {
     let timeout_ms = timeout_ms(proxy, scope);
     let mappings = mappings(proxy, scope);
-    let text = proxy.uri_for_stage(scope.stage_variables);
-    for name in uri::undefined(&proxy.uri, scope.stage_variables) {
-        scope.reporter.warning(
-            proxy.uri_pointer(),
-            format!("the stage variable `{name}` is not defined and renders as empty"),
-            "define it in the API's `variables`",
-        );
-    }
+    let text = uri_text(proxy, scope);
     let uri = match uri::parse(&text) {
         Ok(uri) => uri,
         Err(fault) => {
@@ -69,6 +62,18 @@ pub(super) fn compile(
         pairs: pairs(&mappings),
         check_path,
     })
+}
+
+/// The URI in this stage; variables that are not defined are named.
+pub(super) fn uri_text(proxy: &Integration, scope: &mut MethodScope<'_, '_>) -> String {
+    for name in uri::undefined(&proxy.uri, scope.stage_variables) {
+        scope.reporter.warning(
+            proxy.uri_pointer(),
+            format!("the stage variable `{name}` is not defined and renders as empty"),
+            "define it in the API's `variables`",
+        );
+    }
+    proxy.uri_for_stage(scope.stage_variables)
 }
 
 /// The rows of `requestParameters` that are in order.
@@ -144,6 +149,45 @@ pub(super) fn request_source(
     found
 }
 
+/// Names in the URI that nothing is mapped to although the resource has such a variable.
+pub(super) fn unmapped_names(proxy: &Integration, scope: &mut MethodScope<'_, '_>) -> Vec<String> {
+    let mapped = |name: &str| {
+        let mut rows = proxy.request_parameters.iter();
+        rows.any(|row| row.target.place == Place::Path && row.target.name == name)
+    };
+    let text = proxy.uri_for_stage(scope.stage_variables);
+    let Ok(pieces) = uri::pieces(&text) else {
+        return Vec::new();
+    };
+    let mut names = Vec::new();
+    for piece in pieces {
+        if let Piece::Name { name, .. } = piece
+            && !mapped(name)
+        {
+            if scope.variables.contains(&name) {
+                report_unmapped(proxy, name, scope);
+                names.push(name.to_owned());
+            } else {
+                report_valueless(proxy, name, scope);
+            }
+        }
+    }
+    names
+}
+
+fn report_unmapped(proxy: &Integration, name: &str, scope: &mut MethodScope<'_, '_>) {
+    let message =
+        format!("`{{{name}}}` is not mapped; it takes the path parameter of the same name");
+    let hint = format!("say so: integration.request.path.{name}: method.request.path.{name}");
+    scope.reporter.warning(proxy.uri_pointer(), message, hint);
+}
+
+fn report_valueless(proxy: &Integration, name: &str, scope: &mut MethodScope<'_, '_>) {
+    let message = format!("`{{{name}}}` has no value and is sent as written");
+    let hint = format!("map integration.request.path.{name}, or correct the name");
+    scope.reporter.warning(proxy.uri_pointer(), message, hint);
+}
+
 /// A URI's path or query on the way to segments.
 struct Template<'t> {
     proxy: &'t Integration,
@@ -187,25 +231,14 @@ impl Template<'_> {
         let ordinal = scope.variables.iter().position(|known| *known == name);
         match ordinal.and_then(|ordinal| u8::try_from(ordinal).ok()) {
             Some(ordinal) => {
-                let message = format!(
-                    "`{{{name}}}` is not mapped; it takes the path parameter of the same name"
-                );
-                let hint =
-                    format!("say so: integration.request.path.{name}: method.request.path.{name}");
-                scope
-                    .reporter
-                    .warning(self.proxy.uri_pointer(), message, hint);
+                report_unmapped(self.proxy, name, scope);
                 Segment::Value {
                     source: Source::Param(ordinal),
                     written,
                 }
             }
             None => {
-                let message = format!("`{{{name}}}` has no value and is sent as written");
-                let hint = format!("map integration.request.path.{name}, or correct the name");
-                scope
-                    .reporter
-                    .warning(self.proxy.uri_pointer(), message, hint);
+                report_valueless(self.proxy, name, scope);
                 Segment::Literal(written)
             }
         }
@@ -288,7 +321,7 @@ fn headers(
     (headers.into(), host)
 }
 
-fn timeout_ms(proxy: &Integration, scope: &mut MethodScope<'_, '_>) -> u32 {
+pub(super) fn timeout_ms(proxy: &Integration, scope: &mut MethodScope<'_, '_>) -> u32 {
     let limit = scope.limits.integration_ms;
     let max = limit.max(Integration::TIMEOUT_MS_DEFAULT);
     if !(Integration::TIMEOUT_MS_MIN..=max).contains(&proxy.timeout_ms) {
@@ -303,7 +336,7 @@ fn timeout_ms(proxy: &Integration, scope: &mut MethodScope<'_, '_>) -> u32 {
     proxy.timeout_ms.min(limit)
 }
 
-fn origin(
+pub(super) fn origin(
     proxy: &Integration,
     authority: &Authority,
     scope: &mut MethodScope<'_, '_>,

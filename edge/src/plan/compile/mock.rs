@@ -23,6 +23,18 @@ use crate::model::api::{
 /// Most bytes a compiled selection pattern may take.
 const PATTERN_BYTES_MAX: usize = 256 * 1024;
 
+/// Whether what the mock answers is known when compiling: nothing in it is a template.
+pub(super) fn is_static(mock: &Integration) -> bool {
+    let is_text = |template: &Template| !template.text.contains(['#', '$']);
+    let is_static = |row: &ParameterMapping| matches!(row.source, ParameterSource::Static(_));
+    mock.request_templates.iter().all(is_text)
+        && mock.responses.iter().all(|response| {
+            response.templates.iter().all(is_text)
+                && response.parameters.iter().all(is_static)
+                && response.content_handling.is_none()
+        })
+}
+
 pub(super) fn compile(mock: &Integration, scope: &mut MethodScope<'_, '_>) -> Option<MockPlan> {
     let choices = choices(mock, scope);
     let answers = mock

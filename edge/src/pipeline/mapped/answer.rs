@@ -1,0 +1,114 @@
+//! What the client gets of a backend's answer.
+//!
+//! What it is: chooses the integration response, converts and renders the payload, maps fields.
+//! Shape: [`map`] leaves fields and payload in the room and gives the status. Units: status
+//! numbers, bytes. Errors: [`Fault::Configuration`] when no response is for the answer, or a
+//! mapping fails. Source: Amazon API Gateway developer guide, "selectionPattern", "content type
+//! conversions", "header mapping"; recorded lists.
+
+use std::borrow::Cow;
+
+use super::super::{
+    exchange::Exchange,
+    fault::Fault,
+    forward::Call,
+    room::{FieldList, Room},
+};
+use super::{Road, context, inputs, request::mapping_fault};
+use crate::{
+    integrate::{
+        content::{MEDIA_TYPE_DEFAULT, response_conversion},
+        headers::{Fate, Kind, REMAPPED_PREFIX, Way, fate},
+    },
+    mapping::Overrides,
+    wire::known::Known,
+};
+
+/// What chooses the response, and what the request's template has overridden.
+pub(super) struct Chosen {
+    pub(super) by: By,
+    pub(super) overrides: Overrides,
+}
+
+/// What patterns are matched with.
+pub(super) enum By {
+    /// A status.
+    Status(u16),
+    /// What a function's error says; empty without one.
+    Error(String),
+}
+
+/// Makes the answer; gives its status.
+pub(super) fn map(
+    call: &Call<'_>,
+    x: &Exchange,
+    road: Road<'_>,
+    chosen: Chosen,
+    room: &mut Room,
+) -> Result<u16, Fault> {
+    let plan = road.plan;
+    let position = match &chosen.by {
+        By::Status(status) => plan.selection.choose_status(*status),
+        By::Error(message) => plan.selection.choose(message),
+    };
+    let answer = position.and_then(|position| plan.answers.get(position));
+    let answer = answer.ok_or(Fault::Configuration)?;
+    let is_mock = plan.kind == Kind::Mock;
+    let bytes = x.answer_bytes.bytes();
+    let last = |fields: &crate::wire::fields::Fields, known| {
+        fields.all(known).last().map(|field| field.value)
+    };
+    let content_type = last(&x.answer.fields, Known::ContentType).filter(|_| !is_mock);
+    let content_type = content_type.map(|value| value.of(bytes));
+    let accept = last(&x.head.fields, Known::Accept).map(|value| x.text(value));
+    let binary = &road.api.binary;
+    let (is_binary, is_accepted) = (binary.is_binary(content_type), binary.is_accepted(accept));
+    let conversion = response_conversion(is_binary, is_accepted, answer.handling);
+    let came = if is_mock { &[][..] } else { &room.answer };
+    let payload = conversion.apply(came).map_err(|_| Fault::Configuration)?;
+    let shown = context(call, x, road, &room.body, Some(&room.answer));
+    let fields = &mut room.fields;
+    fields.clear();
+    fields.add(b"Content-Type", MEDIA_TYPE_DEFAULT.as_bytes());
+    if !is_mock {
+        fields.add(b"X-Amzn-Trace-Id", x.trace.as_bytes());
+    }
+    let template = answer.templates.for_answer(accept);
+    let mut overrides = chosen.overrides;
+    if let Some((media_type, template)) = template {
+        let body = String::from_utf8_lossy(&payload);
+        let (text, output) = (&mut room.text, &mut room.output);
+        overrides = inputs::render(template, &shown, &body, Some(&overrides), text, output)?;
+        fields.set(b"Content-Type", media_type.as_bytes());
+    }
+    let values = answer.parameters.run(&shown, &mut room.mapping);
+    for value in values.map_err(|fault| mapping_fault(&fault))? {
+        fields.set(value.name.as_bytes(), value.value);
+    }
+    for (name, value) in &overrides.response_header {
+        set_field(fields, plan.kind, name, value.as_bytes());
+    }
+    match (template, payload) {
+        (Some(_), _) => {
+            room.out.clear();
+            room.out.extend_from_slice(room.output.text().as_bytes());
+        }
+        (None, Cow::Owned(payload)) => room.out = payload,
+        (None, Cow::Borrowed([])) => room.out.clear(),
+        (None, Cow::Borrowed(_)) => std::mem::swap(&mut room.out, &mut room.answer),
+    }
+    let status = overrides.status.filter(|status| *status >= 200);
+    Ok(status.unwrap_or(answer.status))
+}
+
+/// Sets a field that a mapping or a template asks for.
+fn set_field(fields: &mut FieldList, kind: Kind, name: &str, value: &[u8]) {
+    match fate(Way::MappingToClient, kind, name.as_bytes()) {
+        Fate::Pass => fields.set(name.as_bytes(), value),
+        Fate::Rename => {
+            let renamed = [REMAPPED_PREFIX, name].concat();
+            fields.set(renamed.as_bytes(), value);
+        }
+        Fate::Drop | Fate::Refuse => {}
+    }
+}

@@ -1,0 +1,314 @@
+//! The way of a request that is mapped.
+//!
+//! What it is: payload in, request made, backend asked, answer made, kept and sent; the stages of
+//! the page for integrations that need payloads whole. Shape: [`serve`] awaits, [`now`] is the same
+//! for a mock whose request has no payload and needs nobody; `request` makes what is asked,
+//! `answer` what the client gets. Units: bytes. Errors: [`Mapped`] says how the request goes on.
+//! Source: Amazon API Gateway developer guide, "integrations", "mapping template reference".
+
+mod answer;
+mod function;
+mod inputs;
+mod request;
+mod target;
+
+use super::{
+    ask::{Question, Target, Unasked, ask},
+    cache::{
+        give::Given,
+        keep,
+        look_up::{Looked, look_up},
+        share::share,
+    },
+    collect::{NoBody, collect},
+    context::Context,
+    exchange::Exchange,
+    fault::Fault,
+    finish::wants_keep_alive,
+    forward::Call,
+    respond,
+    room::{Account, FieldList, Room},
+    trace::write_trace,
+};
+use crate::{
+    integrate::headers::Kind,
+    net::conn::Conn,
+    plan::{ApiPlan, Backend, FunctionPlan, HttpPlan, MappedPlan, RoutePlan},
+    ring::Buf,
+    wire::{
+        body::BodyReader,
+        limits::HeadLimits,
+        method::Method,
+        response::{ResponseTo, parse_response},
+        write::HeadWriter,
+    },
+};
+
+/// What is left of a request: its body, and what came behind it.
+type Rest = (BodyReader, Option<Buf>);
+
+/// How a mapped request goes on.
+pub(super) enum Mapped {
+    /// Its answer is queued, as far as `given` says; no `given` without a buffer.
+    Answered(Option<Given>, Rest),
+    /// The store has answered, or refused.
+    Looked(Looked, Rest),
+    /// It is refused.
+    Fault(Fault, Rest),
+    /// It is refused, and nothing behind it can be read as a request.
+    Refused(Fault),
+    /// Its client is gone.
+    Gone,
+}
+
+/// A route that maps.
+#[derive(Clone, Copy)]
+pub(super) struct Road<'a> {
+    pub(super) api: &'a ApiPlan,
+    pub(super) plan: &'a MappedPlan,
+    pub(super) route: &'a RoutePlan,
+}
+
+/// Serves a request whose payload may still be on its way. `looked`: the store has been asked.
+pub(super) async fn serve(
+    call: &Call<'_>,
+    conn: &mut Conn,
+    x: &mut Exchange,
+    road: Road<'_>,
+    rest: Rest,
+    looked: bool,
+) -> Mapped {
+    let mut account = Account::new(call.local);
+    let mut room = call.local.take_room();
+    let collected = collect(call, conn, x, rest, &mut account, &mut room.body).await;
+    let mapped = match collected {
+        Ok(rest) => go_on(call, conn, x, road, rest, looked, (&mut account, &mut room)).await,
+        Err(NoBody::Gone) => Mapped::Gone,
+        Err(NoBody::Fault(fault)) => Mapped::Refused(fault),
+    };
+    call.local.keep_room(room);
+    mapped
+}
+
+/// The stages behind the payload.
+async fn go_on(
+    call: &Call<'_>,
+    conn: &mut Conn,
+    x: &mut Exchange,
+    road: Road<'_>,
+    rest: Rest,
+    looked: bool,
+    (account, room): (&mut Account<'_>, &mut Room),
+) -> Mapped {
+    let keep_alive = wants_keep_alive(call.local, x);
+    if !looked {
+        match look_up(call, conn, x, keep_alive) {
+            Looked::Ask => {}
+            looked => return Mapped::Looked(looked, rest),
+        }
+    }
+    if call.cache.is_some() {
+        match share(call, conn, x, keep_alive).await {
+            Looked::Ask => {}
+            looked => return Mapped::Looked(looked, rest),
+        }
+    }
+    begin(call, x, road.plan.kind);
+    let made = match &road.plan.backend {
+        Backend::Mock => answer_mock(call, x, road, room).map_err(Unasked::Fault),
+        Backend::Http(http) => {
+            answer_http(call, conn, x, (road, http), (account, &mut *room)).await
+        }
+        Backend::Function(plan) => {
+            answer_function(call, conn, x, (road, plan), (account, &mut *room)).await
+        }
+    };
+    match made {
+        Ok(status) => send(call, conn, x, status, room, (rest, keep_alive)),
+        Err(Unasked::Gone) => Mapped::Gone,
+        Err(Unasked::Fault(fault)) => Mapped::Fault(fault, rest),
+    }
+}
+
+/// Serves a mock whose request has no payload.
+pub(super) fn now(
+    call: &Call<'_>,
+    conn: &mut Conn,
+    x: &mut Exchange,
+    road: Road<'_>,
+    rest: Rest,
+    keep_alive: bool,
+) -> Mapped {
+    let mut room = call.local.take_room();
+    begin(call, x, road.plan.kind);
+    let mapped = match answer_mock(call, x, road, &mut room) {
+        Ok(status) => send(call, conn, x, status, &mut room, (rest, keep_alive)),
+        Err(fault) => Mapped::Fault(fault, rest),
+    };
+    call.local.keep_room(room);
+    mapped
+}
+
+/// What has to be known of a request before it is mapped.
+fn begin(call: &Call<'_>, x: &mut Exchange, kind: Kind) {
+    if kind != Kind::Mock {
+        write_trace(x, || call.local.core.random());
+    }
+}
+
+/// Makes the answer of a mock; gives its status.
+fn answer_mock(
+    call: &Call<'_>,
+    x: &Exchange,
+    road: Road<'_>,
+    room: &mut Room,
+) -> Result<u16, Fault> {
+    let chosen = request::mock(call, x, road, room)?;
+    answer::map(call, x, road, chosen, room)
+}
+
+/// Asks an HTTP endpoint and makes the answer; gives its status.
+async fn answer_http(
+    call: &Call<'_>,
+    conn: &mut Conn,
+    x: &mut Exchange,
+    (road, http): (Road<'_>, &HttpPlan),
+    (account, room): (&mut Account<'_>, &mut Room),
+) -> Result<u16, Unasked> {
+    let made = request::http(call, x, (road, http), room);
+    let (head, sent, overrides) = made.map_err(Unasked::Fault)?;
+    let target = Target {
+        origin: http.origin,
+        timeout_ms: http.timeout_ms,
+        is_idempotent: match &http.method {
+            Some(method) => Method::of(method.as_bytes()).is_idempotent(),
+            None => x.head.method.is_idempotent(),
+        },
+    };
+    ask_in(call, conn, x, target, (head, sent), (account, &mut *room)).await?;
+    let chosen = answer::Chosen {
+        by: answer::By::Status(x.answer.status),
+        overrides,
+    };
+    answer::map(call, x, road, chosen, room).map_err(Unasked::Fault)
+}
+
+/// Calls a function and makes the answer; gives its status.
+async fn answer_function(
+    call: &Call<'_>,
+    conn: &mut Conn,
+    x: &mut Exchange,
+    (road, plan): (Road<'_>, &FunctionPlan),
+    (account, room): (&mut Account<'_>, &mut Room),
+) -> Result<u16, Unasked> {
+    let made = function::call_of(call, x, (road, plan), room);
+    let (head, sent, overrides) = made.map_err(Unasked::Fault)?;
+    let target = Target {
+        origin: plan.origin,
+        timeout_ms: plan.timeout_ms,
+        is_idempotent: false,
+    };
+    ask_in(call, conn, x, target, (head, sent), (account, &mut *room)).await?;
+    let made = match road.plan.kind {
+        Kind::AwsProxy => function::proxied(x, road, room),
+        _ => function::chosen_by(x, room).and_then(|by| {
+            let chosen = answer::Chosen { by, overrides };
+            answer::map(call, x, road, chosen, room)
+        }),
+    };
+    made.map_err(Unasked::Fault)
+}
+
+/// Asks; the answer's payload is in `room` then.
+async fn ask_in(
+    call: &Call<'_>,
+    conn: &mut Conn,
+    x: &mut Exchange,
+    target: Target,
+    (head, sent): (Buf, request::Sent),
+    (account, room): (&mut Account<'_>, &mut Room),
+) -> Result<(), Unasked> {
+    let mut answer = std::mem::take(&mut room.answer);
+    let question = Question {
+        target,
+        head,
+        body: sent.bytes(room),
+    };
+    let asked = ask(call, conn, x, &question, account, &mut answer).await;
+    room.answer = answer;
+    asked
+}
+
+/// Keeps the answer in `room` if it is to be kept, and sends it.
+fn send(
+    call: &Call<'_>,
+    conn: &mut Conn,
+    x: &mut Exchange,
+    status: u16,
+    room: &mut Room,
+    (rest, keep_alive): (Rest, bool),
+) -> Mapped {
+    if call.cache.is_some() && keep_answer(call, x, (status, &room.fields), &room.out).is_none() {
+        x.cache.lead = None; // whoever waits for it asks alone
+    }
+    let answer = (status, &room.fields);
+    match respond::mapped(call.local, x, conn, answer, &mut room.out, keep_alive) {
+        Ok(given) => Mapped::Answered(given, rest),
+        Err(fault) => Mapped::Fault(fault, rest),
+    }
+}
+
+/// Hands the answer to the store as an origin would have sent it.
+fn keep_answer(
+    call: &Call<'_>,
+    x: &mut Exchange,
+    (status, fields): (u16, &FieldList),
+    body: &[u8],
+) -> Option<()> {
+    let mut out = call.local.core.pool().take()?;
+    let mut head = HeadWriter::new(out.spare());
+    head.status_line(status);
+    for (name, value) in fields.iter() {
+        // The trace is this request's alone.
+        if !name.eq_ignore_ascii_case(b"x-amzn-trace-id") {
+            head.field(name, value);
+        }
+    }
+    let mut dates = call.local.dates.borrow_mut();
+    head.field_verified(b"Date", dates.at(call.local.core.wall()));
+    head.field_decimal(b"Content-Length", body.len() as u64);
+    let head_bytes = head.end().ok()?;
+    out.commit(head_bytes);
+    x.answer_bytes.clear();
+    x.answer_bytes.set_whole(out.freeze());
+    let limits = HeadLimits::default();
+    let to = ResponseTo::default();
+    parse_response(x.answer_bytes.bytes(), &limits, to, &mut x.answer).ok()?;
+    keep::answer_came(call, x);
+    let kept_bytes_max = x.cache.fill.as_ref()?.body_bytes_max();
+    if body.len() > kept_bytes_max {
+        x.cache.fill = None;
+        return None;
+    }
+    keep::finish(call, x, body);
+    Some(())
+}
+
+/// The exchange as mappings see it.
+fn context<'a>(
+    call: &'a Call<'_>,
+    x: &'a Exchange,
+    road: Road<'a>,
+    body: &'a [u8],
+    answer: Option<&'a [u8]>,
+) -> Context<'a> {
+    Context {
+        local: call.local,
+        peer: &call.peer,
+        x,
+        stage: x.stage.and_then(|stage| call.serving.plan.stage(stage)),
+        route: Some(road.route),
+        body,
+        answer,
+    }
+}

@@ -1,0 +1,262 @@
+//! Integrations that map: templates, patterns and the endpoint behind them.
+//!
+//! Shape: one method at a time, within a [`MethodScope`]. Units: milliseconds, status numbers.
+//! Ranges: timeouts as `http_proxy` has them, templates to 300 KB, answers of 200 to 599. Errors:
+//! findings on the API's document; those of templates name line and column. Source: Amazon API
+//! Gateway developer guide, "integration settings", "mapping template reference",
+//! "selectionPattern".
+
+use super::{
+    apis::{MethodScope, verb_key},
+    http_proxy,
+    uri::{self, Uri},
+};
+use crate::{
+    integrate::{
+        content::{ContentHandling, PassthroughBehavior, Templates},
+        headers::Kind,
+        parameter::{ParameterMapping, RowFault, RowPart},
+        selection::{Selection, SelectionFault},
+    },
+    mapping,
+    model::api::{self, Integration, IntegrationKind, IntegrationResponse, Passthrough, Template},
+    plan::mapped::{AnswerPlan, Backend, HttpPlan, MappedPlan, Piece, RequestPlan, TemplatePlan},
+    route::VerbKey,
+};
+
+/// An integration with an HTTP endpoint behind mappings.
+pub(super) fn http(described: &Integration, scope: &mut MethodScope<'_, '_>) -> Option<MappedPlan> {
+    let endpoint = endpoint(described, scope);
+    let mapped = mapped(described, Backend::Mock, scope);
+    Some(MappedPlan {
+        backend: Backend::Http(endpoint?),
+        ..mapped?
+    })
+}
+
+/// An integration that the gateway answers itself, by templates.
+pub(super) fn mock(described: &Integration, scope: &mut MethodScope<'_, '_>) -> Option<MappedPlan> {
+    mapped(described, Backend::Mock, scope)
+}
+
+pub(super) fn mapped(
+    described: &Integration,
+    backend: Backend,
+    scope: &mut MethodScope<'_, '_>,
+) -> Option<MappedPlan> {
+    let request = RequestPlan {
+        parameters: request_parameters(described, scope)?,
+        templates: templates(&described.request_templates, scope),
+        passthrough: match described.passthrough {
+            Passthrough::WhenNoMatch => PassthroughBehavior::WhenNoMatch,
+            Passthrough::WhenNoTemplates => PassthroughBehavior::WhenNoTemplates,
+            Passthrough::Never => PassthroughBehavior::Never,
+        },
+        handling: handling(described.content_handling),
+    };
+    let selection = selection(&described.responses, scope);
+    let kind = kind(described.kind);
+    let answers = described.responses.iter();
+    let answers = answers
+        .map(|response| answer(kind, response, scope))
+        .collect::<Option<_>>();
+    Some(MappedPlan {
+        kind,
+        backend,
+        request,
+        selection: selection?,
+        answers: answers?,
+    })
+}
+
+/// The kind whose header rules hold.
+pub(super) fn kind(kind: IntegrationKind) -> Kind {
+    match kind {
+        IntegrationKind::Mock => Kind::Mock,
+        IntegrationKind::Http => Kind::Http,
+        IntegrationKind::HttpProxy => Kind::HttpProxy,
+        IntegrationKind::Aws => Kind::Aws,
+        IntegrationKind::AwsProxy => Kind::AwsProxy,
+    }
+}
+
+fn handling(described: Option<api::ContentHandling>) -> ContentHandling {
+    match described {
+        None => ContentHandling::Unset,
+        Some(api::ContentHandling::ConvertToBinary) => ContentHandling::ToBinary,
+        Some(api::ContentHandling::ConvertToText) => ContentHandling::ToText,
+    }
+}
+
+/// Compiled templates; those that do not compile are errors.
+fn templates(described: &[Template], scope: &mut MethodScope<'_, '_>) -> Templates<TemplatePlan> {
+    let mut compiled = Vec::new();
+    for template in described {
+        match mapping::Template::compile(&template.text) {
+            Ok(program) => {
+                let plan = TemplatePlan::new(program, &template.text);
+                compiled.push((template.content_type.clone(), plan));
+            }
+            Err(fault) => {
+                let message = format!("the template does not compile: {fault}");
+                let hint = "`tidegate template run FILE` shows the place";
+                scope.reporter.error(&*template.pointer, message, hint);
+            }
+        }
+    }
+    Templates::new(compiled)
+}
+
+fn selection(
+    responses: &[IntegrationResponse],
+    scope: &mut MethodScope<'_, '_>,
+) -> Option<Selection> {
+    let patterns = responses
+        .iter()
+        .map(|response| response.selection_pattern.as_deref());
+    let fault = match Selection::compile(patterns) {
+        Ok(selection) => return Some(selection),
+        Err(fault) => fault,
+    };
+    let (response, hint) = match &fault {
+        SelectionFault::Pattern { response, .. } => (
+            *response,
+            "look-around and back-references are not served; escape `\\d` once",
+        ),
+        SelectionFault::TwoDefaults { response } => {
+            (*response, "give one of them a selection pattern")
+        }
+    };
+    let pointer = responses
+        .get(response)
+        .map_or("", |response| &response.pointer);
+    scope.reporter.error(pointer, &fault, hint);
+    None
+}
+
+fn answer(
+    kind: Kind,
+    response: &IntegrationResponse,
+    scope: &mut MethodScope<'_, '_>,
+) -> Option<AnswerPlan> {
+    if !(200..=599).contains(&response.status) {
+        let message = format!("{} is no status of a final answer", response.status);
+        let hint = "use 200 to 599";
+        scope.reporter.error(&*response.pointer, message, hint);
+    }
+    let rows = texts(&response.parameters, "method.response");
+    let pairs = rows.iter().map(|(key, source)| (&**key, &**source));
+    let parameters = ParameterMapping::compile_answer(kind, pairs);
+    let templates = templates(&response.templates, scope);
+    Some(AnswerPlan {
+        status: response.status,
+        parameters: parameters
+            .map_err(|fault| report_row(&fault, &response.parameters, scope))
+            .ok()?,
+        templates,
+        handling: handling(response.content_handling),
+    })
+}
+
+/// Rows as the document writes them.
+fn texts(rows: &[api::ParameterMapping], side: &str) -> Vec<(String, String)> {
+    let row = |row: &api::ParameterMapping| {
+        let target = &row.target;
+        let key = format!("{side}.{}.{}", target.place.as_str(), target.name);
+        (key, row.source.to_string())
+    };
+    rows.iter().map(row).collect()
+}
+
+/// The parameters of the integration request. A name in the URI that is not mapped takes the path
+/// parameter of the same name.
+fn request_parameters(
+    described: &Integration,
+    scope: &mut MethodScope<'_, '_>,
+) -> Option<ParameterMapping> {
+    for row in &described.request_parameters {
+        if let api::ParameterSource::Request { place, name }
+        | api::ParameterSource::RequestValues { place, name } = &row.source
+        {
+            http_proxy::request_source(*place, name, &row.pointer, scope);
+        }
+    }
+    let mut rows = texts(&described.request_parameters, "integration.request");
+    if matches!(
+        described.kind,
+        IntegrationKind::Http | IntegrationKind::HttpProxy
+    ) {
+        for name in http_proxy::unmapped_names(described, scope) {
+            let key = format!("integration.request.path.{name}");
+            rows.push((key, format!("method.request.path.{name}")));
+        }
+    }
+    let pairs = rows.iter().map(|(key, source)| (&**key, &**source));
+    ParameterMapping::compile_request(kind(described.kind), pairs)
+        .map_err(|fault| report_row(&fault, &described.request_parameters, scope))
+        .ok()
+}
+
+fn report_row(fault: &RowFault, rows: &[api::ParameterMapping], scope: &mut MethodScope<'_, '_>) {
+    let pointer = rows.get(fault.row).map_or("", |row| &row.pointer);
+    let side = match fault.part {
+        RowPart::Key => "key",
+        RowPart::Value => "value",
+    };
+    let message = format!("byte {} of the {side}: {fault}", fault.at);
+    scope.reporter.error(pointer, message, "");
+}
+
+fn endpoint(described: &Integration, scope: &mut MethodScope<'_, '_>) -> Option<HttpPlan> {
+    let timeout_ms = http_proxy::timeout_ms(described, scope);
+    let text = http_proxy::uri_text(described, scope);
+    let Uri {
+        authority,
+        path,
+        query,
+    } = match uri::parse(&text) {
+        Ok(uri) => uri,
+        Err(fault) => {
+            let hint = "write https://host/path; names of path parameters stand in braces";
+            scope.reporter.error(described.uri_pointer(), fault, hint);
+            return None;
+        }
+    };
+    let path = if path.is_empty() { "/" } else { path };
+    Some(HttpPlan {
+        origin: http_proxy::origin(described, &authority, scope),
+        method: match described.http_method.map(verb_key) {
+            Some(VerbKey::One(verb)) => verb.as_str().map(Into::into),
+            Some(VerbKey::Any) | None => None,
+        },
+        host: authority.host_field().into(),
+        path: pieces(path, described, scope)?,
+        query: pieces(query, described, scope)?,
+        uri: text.as_str().into(),
+        timeout_ms,
+    })
+}
+
+fn pieces(
+    text: &str,
+    described: &Integration,
+    scope: &mut MethodScope<'_, '_>,
+) -> Option<Box<[Piece]>> {
+    match uri::pieces(text) {
+        Ok(pieces) => {
+            let piece = |piece| match piece {
+                uri::Piece::Literal(text) => Piece::Literal(text.into()),
+                uri::Piece::Name { name, written } => Piece::Name {
+                    name: name.into(),
+                    written: written.into(),
+                },
+            };
+            Some(pieces.into_iter().map(piece).collect())
+        }
+        Err(fault) => {
+            let hint = "write `{name}`";
+            scope.reporter.error(described.uri_pointer(), fault, hint);
+            None
+        }
+    }
+}

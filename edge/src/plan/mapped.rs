@@ -1,0 +1,141 @@
+//! Integrations whose request and answer are read whole and mapped.
+//!
+//! Shape: a [`MappedPlan`] is a method's road: how the request is made, who is asked, how the
+//! answer is made of theirs. Templates are compiled, names resolved. Units: milliseconds, status
+//! numbers. Ranges: as the compiler checks them. Errors: none here. Source: Amazon API Gateway
+//! developer guide, "integration settings", "mapping template reference", "passthrough behaviors".
+
+use crate::{
+    integrate::{
+        content::{ContentHandling, PassthroughBehavior, Templates},
+        headers::Kind,
+        parameter::ParameterMapping,
+        selection::Selection,
+    },
+    mapping::Template,
+    origin::OriginIndex,
+};
+
+/// An integration that maps.
+#[derive(Debug)]
+pub struct MappedPlan {
+    /// Which header rules hold.
+    pub kind: Kind,
+    pub backend: Backend,
+    pub request: RequestPlan,
+    /// Which of the answers is given.
+    pub selection: Selection,
+    /// In document order.
+    pub answers: Box<[AnswerPlan]>,
+}
+
+/// Who is asked.
+#[derive(Debug)]
+pub enum Backend {
+    /// Nobody: the mapped request says which answer is given.
+    Mock,
+    /// An HTTP endpoint.
+    Http(HttpPlan),
+    /// A function.
+    Function(FunctionPlan),
+}
+
+/// A function, and who runs it.
+#[derive(Debug)]
+pub struct FunctionPlan {
+    pub origin: OriginIndex,
+    /// What `Host` says.
+    pub host: Box<str>,
+    /// Of the call.
+    pub path: Box<str>,
+    /// Account of the function.
+    pub account_id: Box<str>,
+    /// Its whole name, with the alias.
+    pub arn: Box<str>,
+    pub timeout_ms: u32,
+}
+
+/// An HTTP endpoint.
+#[derive(Debug)]
+pub struct HttpPlan {
+    pub origin: OriginIndex,
+    /// Upper case; `None` passes the client's.
+    pub method: Option<Box<str>>,
+    /// What `Host` says unless it is mapped.
+    pub host: Box<str>,
+    /// From the first `/`.
+    pub path: Box<[Piece]>,
+    /// Without `?`.
+    pub query: Box<[Piece]>,
+    /// The URI after stage variables, for people.
+    pub uri: Box<str>,
+    pub timeout_ms: u32,
+}
+
+/// A piece of a URI.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Piece {
+    Literal(Box<str>),
+    /// A path parameter of the integration request; stays as written when there is none.
+    Name {
+        name: Box<str>,
+        written: Box<str>,
+    },
+}
+
+/// How the integration request is made.
+#[derive(Debug)]
+pub struct RequestPlan {
+    pub parameters: ParameterMapping,
+    pub templates: Templates<TemplatePlan>,
+    pub passthrough: PassthroughBehavior,
+    pub handling: ContentHandling,
+}
+
+/// One of the answers that a backend's can be mapped to.
+#[derive(Debug)]
+pub struct AnswerPlan {
+    pub status: u16,
+    /// `method.response.header.*`.
+    pub parameters: ParameterMapping,
+    pub templates: Templates<TemplatePlan>,
+    pub handling: ContentHandling,
+}
+
+/// One template, and which variables it names.
+#[derive(Debug)]
+pub struct TemplatePlan {
+    pub template: Template,
+    /// It may read `$input.params`.
+    pub reads_params: bool,
+    /// It may read `$context`.
+    pub reads_context: bool,
+    /// It may read `$stageVariables`.
+    pub reads_stage_variables: bool,
+}
+
+impl TemplatePlan {
+    /// A compiled template; `source` is its text.
+    #[must_use]
+    pub fn new(template: Template, source: &str) -> TemplatePlan {
+        // A reference has to spell its name: nothing in the language makes one of a text.
+        TemplatePlan {
+            template,
+            reads_params: source.contains("params"),
+            reads_context: source.contains("context"),
+            reads_stage_variables: source.contains("stageVariables"),
+        }
+    }
+}
+
+impl MappedPlan {
+    /// The group that is asked, if one is.
+    #[must_use]
+    pub fn origin(&self) -> Option<OriginIndex> {
+        match &self.backend {
+            Backend::Mock => None,
+            Backend::Http(http) => Some(http.origin),
+            Backend::Function(function) => Some(function.origin),
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! APIs of examples that map, read from JSON.
+//!
+//! Shape: `{"methods": {"POST /pets/{id}": INTEGRATION}, …}`, where an integration has the members
+//! of `x-amazon-apigateway-integration`, and beside them those of the operation that examples need
+//! (`parameters`, `security`, `operationId`). Units: the model's. Errors: a malformed example
+//! panics. Source: Amazon API Gateway developer guide, "OpenAPI extensions".
+
+#![allow(dead_code, unreachable_pub)]
+
+use serde_json::{Map, Value};
+use tidegate_edge::model::api::{
+    Api, ApiKind, Authorization, CacheKeyPart, CacheKeySource, ContentHandling, Integration,
+    IntegrationKind, IntegrationResponse, MediaType, Method, Opaque, Parameter, ParameterMapping,
+    ParameterSource, ParameterTarget, Passthrough, Place, Resource, Template, Verb,
+};
+
+/// The API that `text` describes, under the id `a`.
+pub fn read(text: &[u8]) -> Api {
+    let value: Value = serde_json::from_slice(text).expect("an API in JSON");
+    let mut api = Api {
+        id: "a".to_owned(),
+        name: "API a".to_owned(),
+        ..Api::default()
+    };
+    for (head, described) in value["methods"].as_object().expect("methods") {
+        let (verb, path) = head.split_once(' ').expect("VERB /path");
+        let at = format!("/methods/{head}");
+        let method = method(Verb::parse(verb).expect("a verb"), &at, described);
+        match api
+            .resources
+            .iter_mut()
+            .find(|resource| resource.path == path)
+        {
+            Some(resource) => resource.methods.push(method),
+            None => api.resources.push(Resource {
+                path: path.to_owned(),
+                pointer: at,
+                methods: vec![method],
+            }),
+        }
+    }
+    let types = value["binaryMediaTypes"].as_array().into_iter().flatten();
+    api.binary_media_types = types
+        .map(|text| MediaType {
+            text: text_of(text),
+            pointer: "/binaryMediaTypes".to_owned(),
+        })
+        .collect();
+    api.minimum_compression_bytes = value["minimumCompressionSize"]
+        .as_u64()
+        .map(|bytes| u32::try_from(bytes).expect("a size"));
+    if value["kind"] == "http" {
+        api.kind = ApiKind::Http;
+    }
+    if !value["policy"].is_null() {
+        api.policy = Some(Opaque {
+            value: value["policy"].clone(),
+            pointer: "/policy".to_owned(),
+        });
+    }
+    api
+}
+
+fn method(verb: Verb, at: &str, described: &Value) -> Method {
+    let integration = integration(at, described);
+    let parameters = described["parameters"].as_object();
+    let parameters = parameters.into_iter().flatten().map(|(name, required)| {
+        let (place, name) = name.split_once('.').expect("place.name");
+        let places = [Place::Path, Place::Querystring, Place::Header];
+        let found = places.into_iter().find(|known| known.as_str() == place);
+        Parameter {
+            place: found.expect("a place"),
+            name: name.to_owned(),
+            required: required.as_bool().expect("whether it is required"),
+            pointer: at.to_owned(),
+        }
+    });
+    let authorization = match described["security"].as_str() {
+        None => Authorization::None,
+        Some("iam") => Authorization::Iam {
+            pointer: at.to_owned(),
+        },
+        Some(name) => Authorization::Authorizer {
+            name: name.to_owned(),
+            scopes: Vec::new(),
+            pointer: at.to_owned(),
+        },
+    };
+    Method {
+        parameters: parameters.collect(),
+        operation_name: described["operationId"].as_str().map(str::to_owned),
+        authorization,
+        ..Method::new(verb, at, integration)
+    }
+}
+
+fn integration(at: &str, described: &Value) -> Integration {
+    let kind = described["type"].as_str().and_then(IntegrationKind::parse);
+    let at = &format!("{at}/integration");
+    let word = |name: &str| described[name].as_str();
+    let responses = described["responses"].as_object();
+    Integration {
+        uri: word("uri").unwrap_or("").to_owned(),
+        http_method: word("httpMethod").and_then(Verb::parse),
+        passthrough: (word("passthroughBehavior")
+            .map(|word| Passthrough::parse(word).expect("it")))
+        .unwrap_or_default(),
+        content_handling: word("contentHandling").and_then(ContentHandling::parse),
+        timeout_ms: described["timeoutInMillis"]
+            .as_u64()
+            .map_or(Integration::TIMEOUT_MS_DEFAULT, |ms| {
+                u32::try_from(ms).expect("ms")
+            }),
+        request_parameters: rows(at, &described["requestParameters"], ParameterTarget::parse),
+        request_templates: templates(at, &described["requestTemplates"]),
+        responses: (responses.into_iter().flatten())
+            .map(|(pattern, described)| response(at, pattern, described))
+            .collect(),
+        cache_key: (described["cacheKeyParameters"]
+            .as_array()
+            .into_iter()
+            .flatten())
+        .map(|text| CacheKeyPart {
+            source: CacheKeySource::parse(&text_of(text)).expect("a part of a key"),
+            pointer: at.clone(),
+        })
+        .collect(),
+        ..Integration::new(kind.expect("a type"), at.as_str())
+    }
+}
+
+fn response(at: &str, pattern: &str, described: &Value) -> IntegrationResponse {
+    let at = format!("{at}/responses/{pattern}");
+    let status = described["statusCode"].as_str().expect("statusCode");
+    let target = ParameterTarget::parse_response;
+    IntegrationResponse {
+        selection_pattern: (pattern != "default").then(|| pattern.to_owned()),
+        status: status.parse().expect("a status"),
+        content_handling: described["contentHandling"]
+            .as_str()
+            .and_then(ContentHandling::parse),
+        parameters: rows(&at, &described["responseParameters"], target),
+        templates: templates(&at, &described["responseTemplates"]),
+        pointer: at,
+    }
+}
+
+fn rows(
+    at: &str,
+    described: &Value,
+    target: impl Fn(&str) -> Option<ParameterTarget>,
+) -> Vec<ParameterMapping> {
+    let rows = members(described).map(|(key, source)| ParameterMapping {
+        target: target(key).unwrap_or_else(|| panic!("{key}")),
+        source: ParameterSource::parse(&text_of(source)).unwrap_or_else(|| panic!("{source}")),
+        pointer: format!("{at}/{key}"),
+    });
+    rows.collect()
+}
+
+fn templates(at: &str, described: &Value) -> Vec<Template> {
+    let templates = members(described).map(|(content_type, text)| Template {
+        content_type: content_type.clone(),
+        text: text_of(text),
+        pointer: format!("{at}/{content_type}"),
+    });
+    templates.collect()
+}
+
+fn members(value: &Value) -> impl Iterator<Item = (&String, &Value)> {
+    value.as_object().into_iter().flat_map(Map::iter)
+}
+
+fn text_of(value: &Value) -> String {
+    value.as_str().expect("a text").to_owned()
+}

@@ -1,0 +1,160 @@
+//! Requests that are mapped, through a whole worker, over the real ring and over its twin.
+//!
+//! What it is: examples as files, `wire/mapped/*.case`: an API in JSON, bytes in, bytes at the
+//! backend and its answer, bytes out. Shape: all failing examples are listed at once; the sections
+//! are those of `common/case.rs`, and `api` (see `common/mapped_api.rs`). Units: bytes. Errors: a
+//! leak fails the example that left it. Source: recorded behaviour, as the Amazon API Gateway
+//! developer guide describes it.
+
+mod bed;
+#[path = "common/case.rs"]
+mod case;
+#[path = "common/documents.rs"]
+mod documents;
+#[path = "common/mapped_api.rs"]
+mod mapped_api;
+#[path = "common/play.rs"]
+mod play;
+
+use bed::Kind;
+use case::Case;
+use play::{Answer, Lines, Stage, normal};
+use serde_json::{Value, json};
+
+/// On the kernel this is real time, spent only where nothing must come.
+const SILENCE_MS: u64 = 25;
+
+fn settings_of(case: &Case) -> Value {
+    match case.bytes("settings") {
+        Some(text) => serde_json::from_slice(&text).expect("settings in JSON"),
+        None => json!({}),
+    }
+}
+
+/// `{length}` in a head is what lies behind it.
+fn framed(mut bytes: Vec<u8>) -> Vec<u8> {
+    const MARK: &[u8] = b"{length}";
+    let at = bytes.windows(MARK.len()).position(|window| window == MARK);
+    let end = bytes.windows(4).position(|window| window == b"\r\n\r\n");
+    if let (Some(at), Some(end)) = (at, end)
+        && at < end
+    {
+        let length = (bytes.len() - end - 4).to_string();
+        bytes.splice(at..at + MARK.len(), length.into_bytes());
+    }
+    bytes
+}
+
+fn answers_of(case: &Case) -> Vec<Answer> {
+    let names = ["answer", "answer2", "answer3"]
+        .into_iter()
+        .filter(|name| case.has(name));
+    let answers = names.map(|name| {
+        let arguments = case.arguments(name);
+        let delay = arguments
+            .iter()
+            .find_map(|word| word.strip_prefix("delay="));
+        Answer {
+            bytes: framed(case.bytes(name).unwrap_or_default()),
+            close: arguments.contains(&"close"),
+            delay_ms: delay.map_or(0, |ms| ms.parse().expect("milliseconds")),
+            ..Answer::default()
+        }
+    });
+    answers.collect()
+}
+
+/// The text between each `from` and the next character of `ends`, replaced by `word`.
+fn masked(text: &str, from: &str, ends: &[char], word: &str) -> String {
+    let mut parts = text.split(from);
+    let mut out = parts.next().unwrap_or("").to_owned();
+    for part in parts {
+        let end = part.find(ends).unwrap_or(part.len());
+        out.push_str(from);
+        out.push_str(word);
+        out.push_str(&part[end..]);
+    }
+    out
+}
+
+/// As [`normal`], and what differs from run to run within events and mapped fields.
+fn plain(bytes: &[u8], gateway: std::net::SocketAddr) -> String {
+    let mut text = normal(bytes, gateway);
+    for name in ["requestId", "extendedRequestId", "requestTime"] {
+        text = masked(&text, &format!("\"{name}\":\""), &['"'], "{}");
+    }
+    text = masked(&text, "\"requestTimeEpoch\":", &[','], "{}");
+    text = masked(&text, "Root=1-", &[';', '"', '\r'], "{}");
+    text = masked(&text, "Parent=", &[';', '"', '\r'], "{}");
+    text = text.replace(&format!("\"{}\"", gateway.port()), "\"{port}\"");
+    if text.contains("\"requestContext\":") {
+        text = masked(&text, "Content-Length: ", &['\r'], "{}");
+    }
+    text
+}
+
+fn complaint(case: &Case, kind: Kind, piece: usize) -> Option<String> {
+    let api = mapped_api::read(&case.bytes("api").expect("== api"));
+    let stage = Stage::with_api(kind, settings_of(case), &api, answers_of(case));
+    let parts = ["in", "in2", "in3"]
+        .iter()
+        .filter_map(|name| case.bytes(name).map(framed));
+    let end = case.arguments("end");
+    let heard = stage.talk(Lines {
+        parts: parts.collect(),
+        piece,
+        enough: Box::new(|_| false),
+        patience_ms: if end == ["open"] { SILENCE_MS } else { 3_000 },
+    });
+    let seen = stage.seen();
+    let at_origin: Vec<u8> = seen.iter().flat_map(|seen| seen.raw.clone()).collect();
+    let found = [
+        ("out", plain(&heard.bytes, stage.gateway)),
+        ("origin", plain(&at_origin, stage.gateway)),
+    ];
+    stage.finish();
+    if std::env::var("SHOW").is_ok() {
+        println!("== case {}", case.name);
+    }
+    for (section, found) in found {
+        if std::env::var("SHOW").is_ok() {
+            println!("== {section}\n{}", found.replace("\r\n", "\\r\\n\n"));
+        }
+        let expected: Option<String> = case
+            .bytes(section)
+            .map(|bytes| bytes.iter().map(|byte| char::from(*byte)).collect());
+        if expected.as_ref().is_some_and(|expected| *expected != found) {
+            return Some(format!("{section}:\n{}", found.replace("\r\n", "\\r\\n\n")));
+        }
+    }
+    let found = format!("{:?}", heard.end).to_ascii_lowercase();
+    (end != [&*found]).then(|| format!("the connection was {found}"))
+}
+
+fn play(kind: Kind, piece: usize) {
+    let cases = case::load("wire/mapped");
+    let wanted = std::env::var("CASE").unwrap_or_default();
+    let complaints: Vec<String> = cases
+        .iter()
+        .filter(|case| case.name.contains(&wanted))
+        .filter_map(|case| {
+            complaint(case, kind, piece).map(|complaint| format!("{}: {complaint}", case.name))
+        })
+        .collect();
+    assert!(complaints.is_empty(), "{}", complaints.join("\n"));
+}
+
+#[test]
+fn whole_over_the_kernel() {
+    play(Kind::Kernel, usize::MAX);
+}
+
+#[test]
+fn whole_over_the_twin() {
+    play(Kind::Twin, usize::MAX);
+}
+
+#[test]
+fn in_pieces_over_the_twin() {
+    play(Kind::Twin, 7);
+}
