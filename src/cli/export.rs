@@ -10,7 +10,7 @@ use crate::{
     diagnostics::{Colour, Problem, Report},
     files::Files,
     openapi::{
-        self, BasePath, Options,
+        self, Account, BasePath, Options,
         export::{ExportFormat, ExportOptions, Extensions, export, to_yaml},
     },
     process::Running,
@@ -26,6 +26,7 @@ use std::{
     process::ExitCode,
     time::UNIX_EPOCH,
 };
+use tidegate_edge::model::{api::Api, settings::STAGE_DEFAULT};
 
 /// What to export, and how.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -34,8 +35,10 @@ pub struct Export {
     pub base_path: BasePath,
     pub format: ExportFormat,
     pub extensions: Extensions,
-    pub stage: String,
-    pub region: String,
+    /// Left out: `dev`, or the first of the running API.
+    pub stage: Option<String>,
+    /// Left out: that of the running gateway's account, or of any.
+    pub region: Option<String>,
     pub yaml: bool,
 }
 
@@ -66,8 +69,8 @@ impl Export {
             base_path: base_path(given),
             format: ExportFormat::parse(&text("format")?)?,
             extensions,
-            stage: text("stage")?,
-            region: text("region")?,
+            stage: text("stage"),
+            region: text("region"),
             yaml: given.get_flag("yaml"),
         })
     }
@@ -125,14 +128,16 @@ pub(super) fn arguments(command: Command) -> Command {
                 .help("The vendor's members to write; `apigateway` is all of them [default: none]"),
         )
         .arg(
-            word("stage", "dev")
+            Arg::new("stage")
+                .long("stage")
                 .value_name("NAME")
-                .help("The stage whose address is written"),
+                .help("The stage to export [default: dev, or the first of a running API]"),
         )
         .arg(
-            word("region", "us-east-1")
+            Arg::new("region")
+                .long("region")
                 .value_name("NAME")
-                .help("The region of that address"),
+                .help("The region of its address [default: us-east-1, or the running API's]"),
         )
         .arg(
             Arg::new("yaml")
@@ -188,15 +193,20 @@ pub(super) fn execute(given: &ArgMatches) -> ExitCode {
 type Failed = (Exit, String);
 
 fn run(wanted: &Export) -> Result<String, Failed> {
-    let (api, changed_s) = match &wanted.from {
-        From::Document(path) => (read(path, wanted.base_path)?, changed_s(path)),
-        From::Running(id, admin) => running(id, admin.as_deref())?,
+    let given = wanted.stage.as_deref();
+    let (api, stage, region, changed_s) = match &wanted.from {
+        From::Document(path) => {
+            let api = read(path, wanted.base_path)?;
+            let region = Account::default().region;
+            (api, STAGE_DEFAULT.to_owned(), region, changed_s(path))
+        }
+        From::Running(id, admin) => running(id, given, admin.as_deref())?,
     };
     let options = ExportOptions {
         format: wanted.format,
         extensions: wanted.extensions,
-        stage: wanted.stage.clone(),
-        region: wanted.region.clone(),
+        stage: wanted.stage.clone().unwrap_or(stage),
+        region: wanted.region.clone().unwrap_or(region),
         version: version(changed_s),
     };
     let document = export(&api, &options).map_err(|fault| failed(Exit::Failed, &fault))?;
@@ -211,10 +221,7 @@ fn failed(exit: Exit, reason: &dyn std::fmt::Display) -> Failed {
 }
 
 /// Reads a document; what is wrong with it, if anything is, is the failure.
-pub(super) fn read(
-    path: &Path,
-    base_path: BasePath,
-) -> Result<tidegate_edge::model::api::Api, Failed> {
+pub(super) fn read(path: &Path, base_path: BasePath) -> Result<Api, Failed> {
     let invalid = |report: &Report| {
         let said = report.render(Colour::for_stderr());
         (Exit::InvalidConfiguration, said)
@@ -230,12 +237,17 @@ pub(super) fn read(
     Ok(imported.api)
 }
 
-/// The API with the time at which the gateway read it.
+/// The API that the stage serves, the stage, its region, and when the gateway read it.
 fn running(
     id: &str,
+    stage: Option<&str>,
     admin: Option<&Path>,
-) -> Result<(tidegate_edge::model::api::Api, u64), Failed> {
-    let path = format!("/apis/{}", client::encode(id));
+) -> Result<(Api, String, String, u64), Failed> {
+    let mut path = format!("/apis/{}", client::encode(id));
+    if let Some(stage) = stage {
+        path.push('/');
+        path.push_str(&client::encode(stage));
+    }
     let answer = client::ask(admin, "GET", &path);
     let answer = answer.map_err(|silence| failed(Exit::Unavailable, &silence))?;
     if answer.status != 200 {
@@ -243,12 +255,20 @@ fn running(
     }
     let running: Running = serde_json::from_str(&answer.body)
         .map_err(|error| failed(Exit::Failed, &format!("the answer cannot be read: {error}")))?;
-    let base_path = BasePath::parse(&running.base_path).unwrap_or_default();
-    let options = Options::with_base_path(base_path);
+    let options = Options {
+        base_path: BasePath::parse(&running.base_path).unwrap_or_default(),
+        account: Account {
+            id: running.account_id,
+            region: running.region.clone(),
+            partition: running.partition,
+        },
+    };
     let imported = openapi::import_bytes(&running.document, running.text.as_bytes(), &options);
     let mut api = imported.api;
     api.id = running.id;
-    Ok((api, running.read_at_ms / 1_000))
+    let first = running.stages.into_iter().next();
+    let stage = first.unwrap_or_else(|| STAGE_DEFAULT.to_owned());
+    Ok((api, stage, running.region, running.read_at_ms / 1_000))
 }
 
 /// When the file was changed last, in seconds since 1970.

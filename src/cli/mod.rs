@@ -301,7 +301,7 @@ mod tests {
                     "Document(\"a.yaml\")",
                     "Oas30",
                     "integrations: false",
-                    "stage: \"dev\"",
+                    "stage: None",
                 ],
             ),
             (

@@ -93,7 +93,7 @@ fn a_running_gateway_gives_its_apis_back() {
     let document = fs::read_to_string(PETSTORE).expect("the sample");
     let settings = "[server]\nworkers = 1\ndrain_delay_ms = 0\ndrain_deadline_ms = 2000\n\
          [[listen]]\naddress = \"127.0.0.1:0\"\n[admin]\nsocket = \"admin.sock\"\n\
-         [process]\ntrial_ms = 0\n[[apis]]\ndocument = \"api.yaml\"\nid = \"pets1\"\n";
+         [process]\ntrial_ms = 0\n[[apis]]\ndocument = \"api.yaml\"\nid = \"pets1\"\nstages = [\"test\", \"prod\"]\n";
     let folder = tempfile::tempdir().expect("a folder");
     let gateway = Gateway::start_in(folder, &document, settings);
     let socket = gateway.socket().display().to_string();
@@ -121,9 +121,25 @@ fn a_running_gateway_gives_its_apis_back() {
     let path = path.display().to_string();
     let (status, text, _) = run(&["diff", PETSTORE, &path]);
     assert_eq!((status, &*text), (Some(0), ""));
-    let (status, _, said) = run(&["export", "--running", "pets2", "--admin", &socket]);
-    assert_eq!(status, Some(1));
-    assert!(said.contains("no API `pets2` is served"), "{said}");
+    let (status, first, _) = run(&["export", "--running", "pets1", "--admin", &socket]);
+    assert_eq!(status, Some(0));
+    assert!(first.contains("\"default\": \"/test\""), "{first}");
+    for line in [
+        &["export", "--running", "pets2", "--admin", &socket][..],
+        &[
+            "export",
+            "--running",
+            "pets1",
+            "--stage",
+            "dev",
+            "--admin",
+            &socket,
+        ],
+    ] {
+        let (status, _, said) = run(line);
+        assert_eq!(status, Some(1), "{line:?}");
+        assert!(said.contains("no such API or stage is served"), "{said}");
+    }
     drop(gateway);
     let (status, _, said) = run(&["export", "--running", "pets1", "--admin", &socket]);
     assert_eq!(status, Some(69), "{said}");

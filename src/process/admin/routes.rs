@@ -15,7 +15,7 @@ use crate::{
     cache::Order,
     process::{
         control::{Control, Phase},
-        reload, scrape, upgrade, upstreams,
+        documents, reload, scrape, upgrade, upstreams,
     },
 };
 
@@ -55,8 +55,11 @@ enum Action {
     Readyz,
     Metrics,
     Config,
-    /// The document of an API.
-    Api(String),
+    /// The document of an API, in a stage or in its first one.
+    Api {
+        id: String,
+        stage: Option<String>,
+    },
     Origins,
     SetDrained {
         origin: String,
@@ -99,7 +102,8 @@ fn route(method: Method, path: &str, trusted: bool) -> Result<Action, Refusal> {
         ["readyz"] => (Action::Readyz, READ, true),
         ["metrics"] => (Action::Metrics, READ, true),
         ["config"] => (Action::Config, READ, false),
-        ["apis", id] => (Action::Api(id.to_owned()), READ, false),
+        ["apis", id] => (api(id, None), READ, false),
+        ["apis", id, stage] => (api(id, Some(stage)), READ, false),
         ["origins"] => (Action::Origins, READ, false),
         ["origins", origin, word @ ("drain" | "undrain")] => {
             (set_drained(origin, None, drained(word)), ORDER, false)
@@ -140,6 +144,13 @@ fn route(method: Method, path: &str, trusted: bool) -> Result<Action, Refusal> {
 /// Requests for `path` have a body.
 pub(super) fn has_body(path: &[u8]) -> bool {
     path == b"/store"
+}
+
+fn api(id: &str, stage: Option<&str>) -> Action {
+    Action::Api {
+        id: id.to_owned(),
+        stage: stage.map(str::to_owned),
+    }
 }
 
 fn set_drained(origin: &str, endpoint: Option<&str>, drained: bool) -> Action {
@@ -188,11 +199,11 @@ pub(super) async fn answer(
             ..Answer::text(200, scrape::metrics(control).await)
         },
         Action::Config => Answer::json(200, &config(control)),
-        Action::Api(id) => {
+        Action::Api { id, stage } => {
             let documents = control.documents.borrow();
-            match documents.iter().find(|running| running.id == id) {
+            match documents::find(&documents, &id, stage.as_deref()) {
                 Some(running) => Answer::json(200, &json!(running)),
-                None => Answer::text(404, format!("no API `{id}` is served\n")),
+                None => Answer::text(404, "no such API or stage is served\n"),
             }
         }
         Action::Origins => {
@@ -324,11 +335,12 @@ mod tests {
             (Method::Get, "/reload", true, Err(Refusal::Method(ORDER))),
             (Method::Post, "/upgrade", true, Ok(Action::Upgrade)),
             (Method::Put, "/livez", true, Err(Refusal::Method(READ))),
+            (Method::Get, "/apis/a1", true, Ok(api("a1", None))),
             (
                 Method::Get,
-                "/apis/a1",
+                "/apis/a1/dev",
                 true,
-                Ok(Action::Api("a1".to_owned())),
+                Ok(api("a1", Some("dev"))),
             ),
             (Method::Get, "/apis/a1", false, Err(Refusal::SocketOnly)),
             (Method::Get, "/apis", true, Err(Refusal::Unknown)),
