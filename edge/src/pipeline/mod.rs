@@ -7,6 +7,7 @@
 
 mod ask;
 pub mod cache;
+mod coding;
 mod collect;
 mod context;
 pub mod exchange;
@@ -24,6 +25,7 @@ pub mod respond;
 mod rewrite;
 pub mod room;
 mod trace;
+mod validate;
 
 pub use exchange::{AddressText, Exchange, Peer};
 pub use fault::Fault;

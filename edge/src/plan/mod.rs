@@ -5,6 +5,7 @@
 //! the names. Ranges: indices are `u32`. Errors: a plan has none; [`Findings`] say why there is
 //! no plan, or what is odd about it. Source: the documents' own formats, see `model`.
 
+pub mod api;
 pub mod cache;
 pub mod compile;
 pub mod fault;
@@ -21,6 +22,7 @@ use crate::{
     route::{HostMap, Params, RouteIndex, StageIndex, Verb},
 };
 
+pub use api::{ApiPlan, Validation};
 pub use cache::{
     CachePlan, EdgeCachePlan, RegionIndex, RegionOf, RegionPlan, RouteCache, STAGE_KEY, SealPlan,
     StageCachePlan, stage_file, stage_namespace, stage_scope,
@@ -32,9 +34,10 @@ pub use listen::{
     LogSink, NetworkSet, ProcessPlan, ServerPlan,
 };
 pub use mapped::{
-    AnswerPlan, Backend, FunctionPlan, HttpPlan, MappedPlan, Piece, RequestPlan, TemplatePlan,
+    AnswerPlan, Backend, FunctionPlan, HttpApiPlan, HttpPlan, MappedPlan, Piece, RequestPlan,
+    TemplatePlan,
 };
-pub use stage::{Access, ApiPlan, IntegrationPlan, RouteFacts, RoutePlan, StagePlan};
+pub use stage::{Access, IntegrationPlan, RouteFacts, RoutePlan, StagePlan};
 pub use throttle::{ClientPlan, ThrottlePlan};
 
 /// One revision of the configuration, ready to serve.

@@ -10,22 +10,22 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
     super::{
-        cache::{RegionPlan, stage_namespace, stage_scope},
+        api::ApiPlan,
+        cache::{RegionPlan, RouteCache, stage_namespace, stage_scope},
         fault::{Document, Findings, Reporter, pointer_part},
         mapped::MappedPlan,
-        stage::{Access, ApiPlan, IntegrationPlan, RoutePlan, StagePlan},
+        stage::{Access, IntegrationPlan, RoutePlan, StagePlan},
     },
     cache::{self, Policies},
     function, http_proxy, mapped, mock,
     origins::OriginTable,
-    throttle,
+    parts, throttle,
 };
 use crate::{
     cache::http::hash::Hash64,
-    integrate::content::BinaryTypes,
     limits::RouteRate,
     model::{
-        api::{self, Api, Authorization, IntegrationKind, Method, Resource},
+        api::{self, Api, ApiKind, Authorization, IntegrationKind, Method, Resource},
         settings::{ApiSource, FunctionRegion, Limits, Settings},
     },
     route::{InsertFault, Part, RouteIndex, StageIndex, TreeBuilder, Verb, VerbKey, pattern},
@@ -43,6 +43,7 @@ pub(super) struct Served {
 
 /// What a method's integration is compiled with.
 pub(super) struct MethodScope<'s, 'f> {
+    pub(super) api_kind: ApiKind,
     pub(super) method: &'s Method,
     /// Path variables by ordinal.
     pub(super) variables: &'s [&'s str],
@@ -65,11 +66,11 @@ pub(super) fn compile(
     check_source(index, api, source, served, findings);
     cache::check_source(index, source, settings, policies, &api.resources, findings);
     throttle::check_source(index, source, &api.resources, findings);
-    let shared = Arc::new(ApiPlan {
-        kind: api.kind,
-        binary: BinaryTypes::new(api.binary_media_types.iter().map(|entry| &*entry.text)),
-        compression_bytes_min: api.minimum_compression_bytes,
-    });
+    let mut reporter = Reporter {
+        document: Document::Api(index),
+        findings: &mut *findings,
+    };
+    let shared = Arc::new(parts::compile(api, &mut reporter));
     for (nth, name) in source.stage_names().iter().enumerate() {
         let mut repeated = Findings::default();
         let mut stage = StageBuilder {
@@ -93,6 +94,7 @@ pub(super) fn compile(
             regions: &mut served.regions,
             pointers: Vec::new(),
             tree: TreeBuilder::new(),
+            default_route: None,
         };
         stage.resources();
         if let Some(plan) = stage.finish() {
@@ -202,6 +204,7 @@ struct StageBuilder<'b> {
     /// Pointers of the methods in the tree, by route index less the first one.
     pointers: Vec<(u32, &'b str)>,
     tree: TreeBuilder,
+    default_route: Option<RouteIndex>,
 }
 
 impl<'b> StageBuilder<'b> {
@@ -232,6 +235,11 @@ impl<'b> StageBuilder<'b> {
                 }
             }
         }
+        if let Some(method) = &api.default_route {
+            let next = u32::try_from(self.routes.len()).expect("fewer routes than u32");
+            self.default_route = Some(RouteIndex(next));
+            self.route("$default", method, &[]);
+        }
     }
 
     fn resource(&mut self, resource: &'b Resource, parts: &[Part<'_>]) {
@@ -246,13 +254,20 @@ impl<'b> StageBuilder<'b> {
     }
 
     fn method(&mut self, resource: &Resource, method: &'b Method, variables: &[&str]) {
-        let verb = verb_key(method.verb);
         let next = u32::try_from(self.routes.len()).expect("fewer routes than u32");
+        let verb = verb_key(method.verb);
         if let Err(fault) = self.tree.insert(&resource.path, verb, RouteIndex(next)) {
             self.insert_failed(&method.pointer, &fault);
         }
         self.pointers.push((next, &method.pointer));
+        self.route(&resource.path, method, variables);
+    }
+
+    /// Compiles a method; the tree leads to it, or nothing does.
+    fn route(&mut self, path: &str, method: &'b Method, variables: &[&str]) {
+        let verb = verb_key(method.verb);
         let mut scope = MethodScope {
+            api_kind: self.api.kind,
             method,
             variables,
             stage_variables: &self.source.variables,
@@ -265,11 +280,25 @@ impl<'b> StageBuilder<'b> {
             },
         };
         let described = &method.integration;
+        let models = &self.shared.models;
+        let validation = parts::validation(self.api, models, method, &mut scope.reporter);
+        let looks = validation
+            .as_ref()
+            .is_some_and(|asked| !asked.bodies.is_empty());
+        let needs_payload = looks || self.shared.kind == ApiKind::Http;
+        let access = access(self.api, method, &mut scope.reporter);
         let integration = match described.kind {
+            IntegrationKind::HttpProxy
+                if needs_payload
+                    || self.shared.compression_bytes_min.is_some()
+                    || !http_proxy::streams(described) =>
+            {
+                mapped::http(described, &mut scope).map(mapped_plan)
+            }
             IntegrationKind::HttpProxy => {
                 http_proxy::compile(described, &mut scope).map(IntegrationPlan::HttpProxy)
             }
-            IntegrationKind::Mock if mock::is_static(described) => {
+            IntegrationKind::Mock if !needs_payload && mock::is_static(described) => {
                 mock::compile(described, &mut scope).map(IntegrationPlan::Mock)
             }
             IntegrationKind::Mock => mapped::mock(described, &mut scope).map(mapped_plan),
@@ -283,20 +312,22 @@ impl<'b> StageBuilder<'b> {
             _ => cache::route(
                 self.source,
                 self.name,
-                &resource.path,
+                path,
                 described,
                 self.policies,
                 &mut scope,
             ),
         };
-        let limits = throttle::route(
-            self.api,
-            self.source,
-            self.name,
-            &resource.path,
-            method,
-            self.account,
-        );
+        let cache = match (&integration, cache) {
+            (Some(IntegrationPlan::Mapped(_)), Some(RouteCache::Edge(_))) => {
+                let message = "`edge_cache` does not cover integrations that map";
+                let hint = "use a stage cache for them";
+                scope.reporter.warning(&*described.pointer, message, hint);
+                None
+            }
+            (_, cache) => cache,
+        };
+        let limits = throttle::route(self.api, self.source, self.name, path, method, self.account);
         // Without an integration there is an error, so no plan will use the indices.
         let Some(integration) = integration else {
             return;
@@ -304,12 +335,13 @@ impl<'b> StageBuilder<'b> {
         self.routes.push(RoutePlan {
             stage: self.index,
             verb,
-            resource_path: resource.path.as_str().into(),
+            resource_path: path.into(),
             variables: variables.iter().map(|name| (*name).into()).collect(),
-            resource_id: resource_id(&self.api.id, &resource.path),
+            resource_id: resource_id(&self.api.id, path),
             operation_name: method.operation_name.as_deref().map(Into::into),
             pointer: method.pointer.as_str().into(),
-            access: access(self.api, method),
+            access,
+            validation,
             integration,
             cache,
             limits,
@@ -355,6 +387,7 @@ impl<'b> StageBuilder<'b> {
             document: self.document,
             hosts: hosts.map(|host| host.as_str().into()).collect(),
             by_path: false,
+            default_route: self.default_route,
             variables: (self.source.variables.iter())
                 .map(|(name, value)| (name.as_str().into(), value.as_str().into()))
                 .collect(),
@@ -370,13 +403,25 @@ fn mapped_plan(plan: MappedPlan) -> IntegrationPlan {
     IntegrationPlan::Mapped(Box::new(plan))
 }
 
-/// Who may call a method. The policy of an API comes before anything of its methods.
-fn access(api: &Api, method: &Method) -> Access {
+/// Who may call a method. The policy of an API comes before anything of its methods, and has been
+/// reported with it.
+fn access(api: &Api, method: &Method, reporter: &mut Reporter<'_>) -> Access {
+    let hint = "remove it to let everybody call the method";
     match &method.authorization {
         _ if api.policy.is_some() => Access::ByPolicy,
         Authorization::None => Access::Open,
-        Authorization::Iam { .. } => Access::Signed,
-        Authorization::Authorizer { .. } => Access::Authorized,
+        Authorization::Iam { pointer } => {
+            let message = "signatures are not checked yet, so every call is answered with 403";
+            reporter.warning(&**pointer, message, hint);
+            Access::Signed
+        }
+        Authorization::Authorizer { name, pointer, .. } => {
+            let message = format!(
+                "the authorizer `{name}` is not asked yet, so every call is answered with 500"
+            );
+            reporter.warning(&**pointer, message, hint);
+            Access::Authorized
+        }
     }
 }
 
