@@ -111,11 +111,12 @@ impl AnswerReader {
         output: &'a [u8],
     ) -> Result<FunctionAnswer<'a>, AnswerFault> {
         let text = std::str::from_utf8(output).map_err(|_| AnswerFault::NotJson)?;
-        let root = (self.document.parse(text)).map_err(|_| AnswerFault::TooComplex)?;
-        let root = root.ok_or(AnswerFault::NotJson)?;
-        match format {
-            AnswerFormat::V1 => answer_v1::read(root),
-            AnswerFormat::V2 => answer_v2::read(root, output),
+        match (self.document.parse(text), format) {
+            (Ok(Some(root)), AnswerFormat::V1) => answer_v1::read(root),
+            (Ok(Some(root)), AnswerFormat::V2) => answer_v2::read(root, output),
+            (Ok(None), _) => Err(AnswerFault::NotJson),
+            (Err(_), AnswerFormat::V2) => answer_v2::read_whole(output),
+            (Err(_), AnswerFormat::V1) => Err(AnswerFault::TooComplex),
         }
     }
 }

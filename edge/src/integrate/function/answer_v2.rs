@@ -7,6 +7,7 @@
 
 use super::answer::{self, AnswerFault, AnswerHeader, FunctionAnswer};
 use crate::mapping::Node;
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use std::borrow::Cow;
 
 pub(super) fn read<'a>(
@@ -17,7 +18,7 @@ pub(super) fn read<'a>(
         .members()
         .and_then(|mut members| members.find(|(name, _)| *name == "statusCode"));
     let Some((_, status)) = status.filter(|(_, status)| !status.is_null()) else {
-        return Ok(inferred(root, output));
+        return Ok(inferred(root.text().map_or(output, str::as_bytes)));
     };
     let mut answer = FunctionAnswer {
         status: answer::status(status)?,
@@ -49,15 +50,64 @@ pub(super) fn read<'a>(
     Ok(answer)
 }
 
-/// The answer whose body the output itself is.
-fn inferred<'a>(root: Node<'a>, output: &'a [u8]) -> FunctionAnswer<'a> {
+/// Reads an output of more values than memory is given to: it can only be a body itself.
+pub(super) fn read_whole(output: &[u8]) -> Result<FunctionAnswer<'_>, AnswerFault> {
+    match serde_json::from_slice(output) {
+        Ok(Shape::Body) => Ok(inferred(output)),
+        Ok(Shape::Answer) => Err(AnswerFault::TooComplex),
+        Err(_) => Err(AnswerFault::NotJson),
+    }
+}
+
+/// What an output is, told without keeping any of it.
+enum Shape {
+    /// An object with `statusCode`.
+    Answer,
+    /// Any other object, or a list.
+    Body,
+}
+
+impl<'de> Deserialize<'de> for Shape {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Shape, D::Error> {
+        deserializer.deserialize_any(ShapeVisitor)
+    }
+}
+
+struct ShapeVisitor;
+
+impl<'de> Visitor<'de> for ShapeVisitor {
+    type Value = Shape;
+
+    fn expecting(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str("an object or a list")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Shape, A::Error> {
+        let mut shape = Shape::Body;
+        while let Some(name) = members.next_key::<Cow<'de, str>>()? {
+            members.next_value::<IgnoredAny>()?;
+            if name == "statusCode" {
+                shape = Shape::Answer;
+            }
+        }
+        Ok(shape)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Shape, A::Error> {
+        while items.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Shape::Body)
+    }
+}
+
+/// The answer whose body is `body`, as it is.
+fn inferred(body: &[u8]) -> FunctionAnswer<'_> {
     FunctionAnswer {
         status: 200,
         headers: vec![AnswerHeader {
             name: "content-type",
             value: Cow::Borrowed("application/json"),
         }],
-        body: root.text().map_or(output, str::as_bytes),
+        body,
         is_base64: false,
     }
 }
@@ -142,5 +192,33 @@ mod tests {
             let fault = read(output).expect_err(output);
             assert!(fault.contains(words), "{output}: {fault}");
         }
+    }
+
+    #[test]
+    fn outputs_of_very_many_values_pass_as_bodies() {
+        let many = "[1,2],".repeat(600_000);
+        let list = format!("[{many}0]");
+        let object = format!(r#"{{"a":{list}}}"#);
+        for output in [&list, &object] {
+            let mut reader = AnswerReader::new();
+            let answer = reader.read(AnswerFormat::V2, output.as_bytes());
+            let answer = answer.expect("a body");
+            assert_eq!((answer.status, answer.body.len()), (200, output.len()));
+        }
+        let rows = [
+            (format!(r#"{{"a":{list},"statusCode":200}}"#), "more values"),
+            (format!("[{many}"), "no JSON"),
+            (format!(r#"{{"a":{list}"#), "no JSON"),
+        ];
+        for (output, words) in rows {
+            let fault = read(&output).expect_err(words);
+            assert!(fault.contains(words), "{fault}");
+        }
+        let mut reader = AnswerReader::new();
+        let fault = reader.read(AnswerFormat::V1, object.as_bytes());
+        assert_eq!(
+            fault,
+            Err(crate::integrate::function::AnswerFault::TooComplex)
+        );
     }
 }
