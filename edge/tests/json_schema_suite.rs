@@ -244,8 +244,17 @@ fn bodies() -> impl Strategy<Value = Value> {
     })
 }
 
+/// No file of failures: a seed that fails becomes a row.
+fn config() -> ProptestConfig {
+    ProptestConfig {
+        cases: 2_000,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(config())]
 
     #[test]
     fn both_judges_agree(schema in schemas(), all in prop::collection::vec(bodies(), 1..6)) {

@@ -216,7 +216,7 @@ fn origins(settings: &CorsSettings<'_>, faults: &mut Vec<CorsFault>) -> Origins 
             other if is_origin(other) => exact.push(other.into()),
             _ => faults.push(fault(
                 format!("/allowOrigins/{at}"),
-                "an origin is `scheme://host[:port]` without a path, `http://*`, `https://*` or `*`",
+                "neither `scheme://host[:port]` without a path, nor `http://*`, `https://*`, `*`",
             )),
         }
     }
@@ -293,13 +293,13 @@ mod tests {
 
     fn preflight(settings: &CorsSettings<'_>, origin: &str) -> String {
         let cors = Cors::compile(settings).expect("compiles");
-        lines(|field| cors.preflight(origin.as_bytes(), |name, value| field(name, value)))
+        lines(|field| cors.preflight(origin.as_bytes(), field))
     }
 
     fn answer(settings: &CorsSettings<'_>, origin: Option<&str>) -> String {
         let cors = Cors::compile(settings).expect("compiles");
         let origin = origin.map(str::as_bytes);
-        lines(|field| cors.answer(origin, |name, value| field(name, value)))
+        lines(|field| cors.answer(origin, field))
     }
 
     #[test]

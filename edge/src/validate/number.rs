@@ -31,7 +31,7 @@ impl Number {
     pub(super) fn is_integer(self) -> bool {
         match self {
             Number::Unsigned(_) | Number::Signed(_) => true,
-            Number::Float(float) => float >= TWO_TO_64 || float < -TWO_TO_64 / 2.0,
+            Number::Float(float) => !(-TWO_TO_64 / 2.0..TWO_TO_64).contains(&float),
         }
     }
 

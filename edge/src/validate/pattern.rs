@@ -61,14 +61,16 @@ impl Pattern {
 
     /// What matching `text` can cost at most: a larger expression has more places to be in.
     pub(super) fn steps(&self, text: &str) -> u64 {
-        let states = (self.bytes() / BYTES_PER_STEP).saturating_add(1);
-        let steps = states.saturating_mul(text.len().saturating_add(1));
+        let each = (self.bytes() / BYTES_PER_STEP).saturating_add(STEPS_PER_BYTE);
+        let steps = each.saturating_mul(text.len().saturating_add(1));
         u64::try_from(steps).unwrap_or(u64::MAX)
     }
 }
 
-/// Memory of about as many states as one step passes.
-const BYTES_PER_STEP: usize = 1_024;
+/// What a byte costs the smallest expression.
+const STEPS_PER_BYTE: usize = 4;
+/// Memory of the states that one step passes, if a text is in all of them at once.
+const BYTES_PER_STEP: usize = 128;
 
 fn reason(error: &regex_automata::meta::BuildError) -> String {
     match error.syntax_error() {

@@ -3,9 +3,9 @@
 //! Shape: the walk of `check.rs` again, but with the order, the silences and the wording of the
 //! Java library json-schema-validator, which the service is known by: checks by keyword, then
 //! members by name; of what stands deeper nothing once something is wrong, except beside it; no
-//! reasons of the branches of anyOf, oneOf, allOf and not. Units: bytes. Ranges: [`WORDS_BYTES_MAX`].
-//! Errors: [`Unfinished`], when only a part is told. Source: that library's validation messages,
-//! and messages of the service that its users' tests recorded.
+//! reasons of the branches of anyOf, oneOf, allOf and not. Units: bytes. Ranges: at most
+//! [`WORDS_BYTES_MAX`]. Errors: [`Unfinished`], when only a part is told. Source: that library's
+//! validation messages, and messages of the service that its users' tests recorded.
 
 use super::{
     check::{Checker, Unfinished, as_count, type_of},

@@ -88,7 +88,9 @@ impl<'s> Compiler<'_, 's> {
                 }
                 _ => None,
             },
-            "additionalProperties" => (value == &false).then_some(Check::AdditionalProperties),
+            "additionalProperties" => {
+                matches!(value, Json::Bool(false)).then_some(Check::AdditionalProperties)
+            }
             "allOf" => self.schemas(at, value).map(Check::AllOf),
             "anyOf" => self.schemas(at, value).map(Check::AnyOf),
             "oneOf" => self.schemas(at, value).map(Check::OneOf),
