@@ -11,11 +11,12 @@ use std::borrow::Cow;
 use super::{
     exchange::{Exchange, Peer},
     local::Local,
+    respond::At,
     trace::{extended_id, root_of},
 };
 use crate::{
     integrate::headers::is_visible,
-    mapping::{ParameterPlace, Variables},
+    mapping::{ParameterPlace, Variables, gateway_response::quote},
     plan::{RoutePlan, StagePlan},
     wire::{
         forwarded::Scheme,
@@ -67,6 +68,19 @@ pub(super) const IDENTITY_NAMES: &[&str] = &["apiKey", "apiKeyId", "sourceIp", "
 type Text<'a> = Option<Cow<'a, [u8]>>;
 
 impl<'a> Context<'a> {
+    /// An exchange whose payloads are not looked at.
+    pub(super) fn of(at: At<'a>, x: &'a Exchange, route: Option<&'a RoutePlan>) -> Context<'a> {
+        Context {
+            local: at.local,
+            peer: at.peer,
+            x,
+            stage: x.stage.and_then(|stage| at.serving.plan.stage(stage)),
+            route,
+            body: &[],
+            answer: None,
+        }
+    }
+
     /// The value of `$context.NAME`.
     pub(super) fn value(&self, name: &str) -> Text<'a> {
         let x = self.x;
@@ -115,7 +129,8 @@ impl<'a> Context<'a> {
         match member {
             "message" => Some(Cow::Borrowed(message())),
             "messageString" => {
-                let quoted = [b"\"", message(), b"\""].concat();
+                let mut quoted = Vec::new();
+                quote(message(), &mut quoted);
                 Some(Cow::Owned(quoted))
             }
             "responseType" => Some(Cow::Borrowed(fault.response_type().as_bytes())),
