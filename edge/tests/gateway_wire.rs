@@ -1,7 +1,8 @@
 //! Wire examples through a whole worker, over the real ring and over its twin.
 //!
 //! What it is: every request and response example of the parsers, and the examples of the whole
-//! gateway (`wire/gateway/*.case`, those of its response cache `wire/cache/*.case`: bytes in,
+//! gateway (`wire/gateway/*.case`, those of its response cache `wire/cache/*.case`, of stages, hosts
+//! and paths `wire/stage/*.case`: bytes in,
 //! bytes at the origin, bytes out), played by `common/play.rs`. Shape: all failing examples are listed at once. Units: bytes. Errors: a leak
 //! fails the example that left it. Source: the parsing and limits tables.
 
@@ -324,6 +325,9 @@ both_worlds! {
     }
     gateway_whole(kind) {
         super::play("wire/gateway", 20, |case| super::gateway_complaint(case, kind, usize::MAX));
+    }
+    stage(kind) {
+        super::play("wire/stage", 25, |case| super::gateway_complaint(case, kind, usize::MAX));
     }
     cache(kind) {
         super::play("wire/cache", 3, |case| super::gateway_complaint(case, kind, usize::MAX));
