@@ -1,9 +1,9 @@
 //! `tidegate sim SCENARIO.toml`: what a choice of deployment does to one's users.
 //!
 //! Shape: [`Sim`]; the table goes to standard output, progress to standard error, the report as JSON
-//! and as a page wherever they are wanted. Equal seeds give equal bytes. Units: as in the report. Errors: 3 for a
-//! scenario that cannot be played, 1 for a file that cannot be written, 70 for a fault of the
-//! simulator. Source: docs/simulator.md.
+//! and as a page wherever they are wanted. Equal seeds give equal bytes. Units: as in the report.
+//! Errors: 3 for a scenario that cannot be played, 1 for a file that cannot be written, 70 for a
+//! fault of the simulator. Source: docs/simulator.md.
 
 use super::Exit;
 use crate::sim::{self, Changes, html, table};
