@@ -9,7 +9,7 @@
 #                 distances decide
 #
 # Everything runs in namespaces that this makes for itself: it needs no root, touches nothing of the
-# host's network, and leaves nothing behind, not even when it is killed. Exit status: 0 measured, 1
+# host's network, and takes its processes with it even when it is killed. Exit status: 0 measured, 1
 # something failed, 2 the command line, 3 the host forbids namespaces or TUN devices (it says what
 # to change).
 set -euo pipefail

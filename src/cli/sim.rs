@@ -1,12 +1,12 @@
 //! `tidegate sim SCENARIO.toml`: what a choice of deployment does to one's users.
 //!
 //! Shape: [`Sim`]; the table goes to standard output, progress to standard error, the report as JSON
-//! wherever it is wanted. Equal seeds give equal bytes. Units: as in the report. Errors: 3 for a
-//! scenario that cannot be played, 1 for a file that cannot be written, 70 for a fault of the
-//! simulator. Source: docs/simulator.md.
+//! and as a page wherever they are wanted. Equal seeds give equal bytes. Units: as in the report.
+//! Errors: 3 for a scenario that cannot be played, 1 for a file that cannot be written, 70 for a
+//! fault of the simulator. Source: docs/simulator.md.
 
 use super::Exit;
-use crate::sim::{self, Changes, table};
+use crate::sim::{self, Changes, html, table};
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use std::{
     fs,
@@ -23,6 +23,8 @@ pub struct Sim {
     pub scenario: PathBuf,
     /// Where the report goes as JSON; `-` is standard output, without the table.
     pub json: Option<PathBuf>,
+    /// Where the page goes.
+    pub html: Option<PathBuf>,
     /// What is different from the file.
     pub changes: Changes,
     /// No progress.
@@ -36,6 +38,7 @@ impl Sim {
         Some(Sim {
             scenario: given.get_one::<PathBuf>("scenario").cloned()?,
             json: given.get_one::<PathBuf>("json").cloned(),
+            html: given.get_one::<PathBuf>("html").cloned(),
             changes: Changes {
                 seed: given.get_one::<u64>("seed").copied(),
                 requests: given.get_one::<u64>("requests").copied(),
@@ -61,6 +64,13 @@ pub(super) fn arguments(command: Command) -> Command {
                 .value_name("FILE")
                 .value_parser(value_parser!(PathBuf))
                 .help("Write the report as JSON; `-` is standard output, instead of the table"),
+        )
+        .arg(
+            Arg::new("html")
+                .long("html")
+                .value_name("FILE")
+                .value_parser(value_parser!(PathBuf))
+                .help("Write a page with a map and charts, which fetches nothing"),
         )
         .arg(
             Arg::new("seed")
@@ -93,7 +103,7 @@ pub(super) fn arguments(command: Command) -> Command {
         .after_help(
             "Examples:
   tidegate sim configs/scenarios/global-read-heavy.toml
-  tidegate sim scenario.toml --requests 10000 --json report.json",
+  tidegate sim scenario.toml --requests 10000 --json report.json --html report.html",
         )
 }
 
@@ -125,14 +135,20 @@ pub(super) fn execute(given: &ArgMatches) -> ExitCode {
 fn publish(wanted: &Sim, report: &Report) -> io::Result<()> {
     let mut out = io::stdout().lock();
     let json = || serde_json::to_string_pretty(report).map(|text| text + "\n");
+    if let Some(path) = &wanted.html {
+        write(path, &html::page(report))?;
+    }
     match &wanted.json {
         Some(path) if path == Path::new("-") => return out.write_all(json()?.as_bytes()),
-        Some(path) => fs::write(path, json()?).map_err(|error| {
-            io::Error::new(error.kind(), format!("{}: {error}", path.display()))
-        })?,
+        Some(path) => write(path, &json()?)?,
         None => {}
     }
     out.write_all(table::render(report).as_bytes())
+}
+
+fn write(path: &Path, text: &str) -> io::Result<()> {
+    fs::write(path, text)
+        .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))
 }
 
 fn written(done: io::Result<()>) -> ExitCode {

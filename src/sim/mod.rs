@@ -1,9 +1,11 @@
 //! Simulations of deployments: from files to a report, and a report for people.
 //!
 //! Shape: [`load`] reads a scenario and the world it plays in; [`table`] shows what came of it in a
-//! terminal. The world is part of the program; a scenario may bring files of its own, next to it.
+//! terminal, [`html`] on a page. The world is part of the program; a scenario may bring files of its
+//! own, next to it.
 //! Units: as in the report. Errors: text that names the file. Source: docs/simulator.md.
 
+pub mod html;
 pub mod table;
 
 use std::{fs, path::Path};

@@ -224,6 +224,7 @@ mod tests {
         let out = drain(&mut line, u64::MAX);
         let names: Vec<u8> = out.iter().map(|(_, name)| *name).collect();
         assert_eq!(names, (0..200).collect::<Vec<u8>>(), "in their order");
+        assert!(out.is_sorted_by_key(|(due, _)| *due), "none before another");
         let mut dues = out.iter().map(|(due, _)| *due);
         assert!(
             dues.all(|due| (1000..1700).contains(&due)),

@@ -24,8 +24,8 @@ use super::world::{Process, World};
 /// How each case is loaded.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Pace {
-    /// Requests a second on new connections, as unrelated clients come; those that are kept have their own
-    /// pace.
+    /// Requests a second on new connections, as unrelated clients come; those that are kept have
+    /// their own pace.
     pub(crate) rate: f64,
     /// Not counted.
     pub(crate) warm_up: Duration,

@@ -4,8 +4,8 @@
 //!   packets through delays (`line`); in them the programs (`world`, `files`), which are loaded case
 //!   by case (`case`, `load`); then a table (`report`). `small` asks the simulator beforehand.
 //!
-//!   It is one command, with the delay line on a thread: whoever owns the namespaces owns devices and
-//!   children too, so nothing has to be handed over, and one end ends all.
+//!   It is one command, with the delay line on a thread: whoever owns the namespaces owns devices
+//!   and children too, so nothing has to be handed over, and one end ends all.
 //! Units: nanoseconds inside, milliseconds for people.
 //! Errors: `io::Error`; where the host forbids what is needed, one that [`is_refusal`] knows.
 //! Source: docs/wan.md.

@@ -93,7 +93,7 @@ pub(crate) fn command() -> Command {
             Arg::new("idle-restart")
                 .long("idle-restart")
                 .action(ArgAction::SetTrue)
-                .help("Windows shrink while connections rest, as is usual; here and in the simulation"),
+                .help("Windows shrink while connections rest, here and in the simulation"),
             Arg::new("body-bytes")
                 .long("body-bytes")
                 .value_name("N,N,…")

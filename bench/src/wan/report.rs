@@ -53,7 +53,7 @@ impl Results {
         } = self.distances;
         println!("{}", self.title);
         println!(
-            "round trips: client to edge {:.1} ms, edge to region {:.1} ms, client to region {:.1} ms",
+            "round trips in ms: client to edge {:.1}, edge to region {:.1}, client to region {:.1}",
             ms(client_edge_ns),
             ms(edge_region_ns),
             ms(client_region_ns)
