@@ -137,15 +137,24 @@ pub enum Colour {
 impl Colour {
     /// Colour for standard error: a terminal, and `NO_COLOR` unset or empty.
     pub fn for_stderr() -> Colour {
+        Colour::of(std::io::stderr().is_terminal())
+    }
+
+    /// The same for standard output.
+    pub fn for_stdout() -> Colour {
+        Colour::of(std::io::stdout().is_terminal())
+    }
+
+    fn of(is_terminal: bool) -> Colour {
         let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        if !refused && std::io::stderr().is_terminal() {
+        if !refused && is_terminal {
             Colour::Always
         } else {
             Colour::Never
         }
     }
 
-    fn paint(self, code: &str, text: &str) -> String {
+    pub(crate) fn paint(self, code: &str, text: &str) -> String {
         match self {
             Colour::Always => format!("\u{1b}[{code}m{text}\u{1b}[0m"),
             Colour::Never => text.to_owned(),

@@ -15,7 +15,9 @@ use tidegate_edge::{
     integrate::{HttpProxyPlan, RequestParts, headers::Kind},
     origin::OriginPlan,
     pipeline::Fault,
-    plan::{Backend, Document, IntegrationPlan, MappedPlan, Plan, Resolution, RouteFacts},
+    plan::{
+        Backend, CanaryPlan, Document, IntegrationPlan, MappedPlan, Plan, Resolution, RouteFacts,
+    },
     route::{Params, StageIndex, Verb},
     wire::{
         head::{RequestHead, parse_request},
@@ -64,8 +66,14 @@ pub struct Stage {
     pub name: String,
     pub api_id: String,
     pub api_name: String,
-    /// `path` or `host`.
+    /// `path`, `host` or `base path`.
     pub form: &'static str,
+    /// Empty: its document is a file.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub deployment: String,
+    /// What its canary serves, if it has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub canary: Option<String>,
 }
 
 /// Which method of which resource.
@@ -218,9 +226,11 @@ impl Request<'_> {
                 route,
                 stage,
                 path_from,
+                base_to,
                 resource_from,
+                ..
             } => {
-                out.stage = self.stage(stage, path_from == resource_from);
+                out.stage = self.stage(stage, form(path_from, base_to, resource_from));
                 if let Some(facts) = self.plan.describe(route) {
                     self.fill_route(out, &facts, &params);
                 }
@@ -228,25 +238,46 @@ impl Request<'_> {
             Resolution::NoRoute {
                 stage,
                 path_from,
+                base_to,
                 resource_from,
+                ..
             } => {
-                out.stage = self.stage(stage, path_from == resource_from);
+                out.stage = self.stage(stage, form(path_from, base_to, resource_from));
                 let path = text(self.head.path(self.bytes));
                 let resource = path.get(resource_from..).unwrap_or("");
                 out.refusal = Some(self.no_route(stage, resource));
+            }
+            Resolution::Health => {
+                let statuses = vec![200];
+                out.integration = Some(Integration::Mock { statuses });
             }
             Resolution::NoStage => out.refusal = Some(self.no_stage(&out.path)),
         }
     }
 
-    fn stage(&self, index: StageIndex, by_host: bool) -> Option<Stage> {
+    fn stage(&self, index: StageIndex, form: &'static str) -> Option<Stage> {
         let stage = self.plan.stage(index)?;
         Some(Stage {
             name: stage.name.to_string(),
             api_id: stage.api_id.to_string(),
             api_name: stage.api_name.to_string(),
-            form: if by_host { "host" } else { "path" },
+            form,
+            deployment: stage.deployment_id.to_string(),
+            canary: (stage.canary.as_ref()).map(|canary| self.canary(canary)),
         })
+    }
+
+    /// A canary in words.
+    fn canary(&self, canary: &CanaryPlan) -> String {
+        let share = (canary.share.saturating_mul(1_000_000) + (1 << 31)) >> 32;
+        let (whole, rest) = (share / 10_000, share % 10_000);
+        let percent = format!("{whole}.{rest:04}");
+        let percent = percent.trim_end_matches('0').trim_end_matches('.');
+        let stage = self.plan.stage(canary.stage);
+        match stage.map_or("", |stage| &*stage.deployment_id) {
+            "" => format!("{percent} % of the requests"),
+            id => format!("{percent} % of the requests, deployment {id}"),
+        }
     }
 
     fn fill_route(&self, out: &mut Explanation, facts: &RouteFacts<'_>, params: &Params) {
@@ -389,6 +420,17 @@ impl Request<'_> {
     }
 }
 
+/// How a stage was reached.
+fn form(path_from: usize, base_to: usize, resource_from: usize) -> &'static str {
+    if base_to > path_from {
+        "base path"
+    } else if resource_from == path_from {
+        "host"
+    } else {
+        "path"
+    }
+}
+
 /// Longest outgoing target that is shown; longer ones are refused when serving, too.
 const TARGET_BYTES_MAX: usize = 16 * 1024;
 /// Most near misses.
@@ -509,11 +551,19 @@ impl fmt::Display for Explanation {
                 api_id,
                 api_name,
                 form,
+                deployment,
+                canary,
             } = stage;
             row(
                 "stage",
                 &format!("{name} of \"{api_name}\" ({api_id}), found by {form}"),
             );
+            if !deployment.is_empty() {
+                row("deployment", deployment);
+            }
+            if let Some(canary) = canary {
+                row("canary", canary);
+            }
         }
         if let Some(route) = &self.route {
             row("route", &format!("{} {}", route.verb, route.resource_path));

@@ -14,7 +14,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{diagnostics::Problem, source::DOCUMENT_BYTES_MAX};
+use crate::{diagnostics::Problem, source::DOCUMENT_BYTES_MAX, store::deployments::Deployed};
 
 /// Contents by the path that they were asked for.
 pub type Contents = BTreeMap<PathBuf, Vec<u8>>;
@@ -24,6 +24,8 @@ pub type Contents = BTreeMap<PathBuf, Vec<u8>>;
 pub struct Files {
     /// All that there is; `None`: what the disk has.
     kept: Option<Contents>,
+    /// What is to be taken for deployed, in place of what the store has.
+    proposed: Contents,
     read: Contents,
 }
 
@@ -39,8 +41,36 @@ impl Files {
     pub fn kept(contents: Contents) -> Files {
         Files {
             kept: Some(contents),
-            read: Contents::new(),
+            ..Files::default()
         }
+    }
+
+    /// These files, if `deployed` were what the API `id` has in the store.
+    ///
+    /// # Errors
+    /// It cannot be written down.
+    pub fn propose(&mut self, id: &str, deployed: &Deployed) -> Result<(), String> {
+        let bytes = deployed.print()?;
+        self.proposed.insert(deployed_path(id), bytes);
+        Ok(())
+    }
+
+    /// What the API `id` has deployed in the store in `folder`.
+    ///
+    /// # Errors
+    /// Why that cannot be read.
+    pub fn deployed(&mut self, folder: &Path, id: &str) -> Result<Deployed, String> {
+        let path = deployed_path(id);
+        let bytes = match (self.proposed.get(&path), &self.kept) {
+            (Some(bytes), _) => bytes.clone(),
+            (None, Some(kept)) => kept.get(&path).cloned().ok_or("it was not kept")?,
+            (None, None) => Deployed::of_folder(folder, id)
+                .map_err(|error| error.to_string())?
+                .print()?,
+        };
+        let deployed = Deployed::parse(&bytes)?;
+        self.read.insert(path, bytes);
+        Ok(deployed)
     }
 
     /// What was read so far.
@@ -70,6 +100,12 @@ impl Files {
             Err(error) => Err(Box::new(problem(path, &error))),
         }
     }
+}
+
+/// The name under which deployed documents are kept beside files; no file has one like it, as
+/// those of settings are joined to a folder.
+fn deployed_path(id: &str) -> PathBuf {
+    PathBuf::from(format!("deployed:{id}"))
 }
 
 /// At most one byte more than a document may have.

@@ -3,6 +3,7 @@
 pub mod cache;
 pub mod cli;
 pub mod demo;
+pub mod deploy;
 pub mod diagnostics;
 pub mod doctor;
 pub mod explain;

@@ -8,17 +8,26 @@
 
 use std::path::{Path, PathBuf};
 
-use tidegate_edge::model::{
-    api::Api,
-    settings::{
-        ApiSource, BasePath, LISTEN_ADDRESS_DEFAULT, Listen, Roots, STAGE_DEFAULT, Settings,
+use tidegate_edge::{
+    model::{
+        api::Api,
+        settings::{
+            ApiSource, BasePath, LISTEN_ADDRESS_DEFAULT, Listen, Roots, STAGE_DEFAULT, Settings,
+        },
     },
+    plan::Release,
 };
 
+mod documents;
+
 use crate::{
-    diagnostics::{Problem, Report, Severity},
+    diagnostics::{Colour, Problem, Report, Severity},
     files::Files,
-    openapi::{self, Imported},
+    openapi::{
+        self, Imported,
+        diff::{diff, to_text},
+        export::{ExportFormat, ExportOptions, export, to_yaml},
+    },
     source::{Document, Format, Source, read},
 };
 
@@ -67,7 +76,19 @@ pub fn parse(source: Source, folder: &Path) -> Loaded {
         Ok(document) => document,
         Err(problems) => return Loaded::failed(problems),
     };
-    let (mut settings, problems) = read::read::<Settings>(&document);
+    let (mut settings, mut problems) = read::read::<Settings>(&document);
+    for (index, _) in (settings.apis.iter().enumerate())
+        .filter(|(_, api)| api.document.is_none() && !api.deployed)
+    {
+        let at = format!("/apis/{index}");
+        // Where it could not be read it is not missing.
+        let faulty = format!("{at}/document");
+        if !problems.iter().any(|problem| problem.pointer == faulty) {
+            let hint = "name the OpenAPI file, or write `deployed = true`".to_owned();
+            let message = "`document` is missing";
+            problems.push(document.problem(Severity::Error, &at, message, Some(hint)));
+        }
+    }
     if settings.listen.is_empty() {
         settings.listen.push(listen_default());
     }
@@ -94,8 +115,10 @@ impl Loaded {
 pub struct Configuration {
     pub settings: Settings,
     pub settings_document: Option<Document>,
-    /// One per `[[apis]]`, in their order.
+    /// Every document that a stage serves.
     pub apis: Vec<Imported>,
+    /// Which stage serves which of them.
+    pub releases: Vec<Release>,
     pub report: Report,
     /// Where all of it came from.
     pub files: Files,
@@ -129,47 +152,20 @@ impl Configuration {
         mut report: Report,
         mut files: Files,
     ) -> Configuration {
-        let mut apis = Vec::new();
-        for (index, api) in settings.apis.iter_mut().enumerate() {
-            let name = api.document.display().to_string();
-            let mut imported = match files.read(&api.document) {
-                Ok(bytes) => {
-                    let options = openapi::Options::with_base_path(api.base_path);
-                    openapi::import_bytes(&name, bytes, &options)
-                }
-                Err(problem) => {
-                    let at = format!("/apis/{index}/document");
-                    let problem = match &settings_document {
-                        Some(document) => {
-                            let message = format!("{name}: {}", problem.message);
-                            document.problem(Severity::Error, &at, message, problem.hint)
-                        }
-                        None => *problem,
-                    };
-                    Imported {
-                        api: Api::default(),
-                        document: None,
-                        report: Report::of(vec![problem]),
-                    }
-                }
-            };
-            match &api.id {
-                Some(id) => imported.api.id.clone_from(id),
-                None => api.id = Some(imported.api.id.clone()),
-            }
-            report.absorb(std::mem::take(&mut imported.report));
-            apis.push(imported);
-        }
+        let documents = documents::read(&mut settings, settings_document.as_ref(), &mut files);
+        report.absorb(documents.report);
+        let (apis, releases) = (documents.apis, documents.releases);
         Configuration {
             settings,
             settings_document,
             apis,
+            releases,
             report,
             files,
         }
     }
 
-    /// The APIs alone, in the order of `settings.apis`.
+    /// The documents' APIs alone, in the order of `apis`.
     pub fn models(&self) -> Vec<Api> {
         self.apis
             .iter()
@@ -212,13 +208,23 @@ fn listen_default() -> Listen {
 
 fn resolve_paths(settings: &mut Settings, folder: &Path) {
     let resolve = |path: &mut PathBuf| *path = folder.join(&*path);
-    settings
-        .apis
-        .iter_mut()
-        .for_each(|api| resolve(&mut api.document));
+    for api in &mut settings.apis {
+        api.document.iter_mut().for_each(resolve);
+        let canaries = api
+            .stages
+            .rows_mut()
+            .filter_map(|(_, own)| own.canary.as_mut());
+        canaries
+            .filter_map(|canary| canary.document.as_mut())
+            .for_each(resolve);
+    }
     for certificate in &mut settings.tls.certificates {
         resolve(&mut certificate.certificate);
         resolve(&mut certificate.key);
+    }
+    for domain in &mut settings.domains {
+        let files = domain.certificate.iter_mut().chain(&mut domain.key);
+        files.for_each(resolve);
     }
     for origin in settings.origins.values_mut() {
         if let Roots::File(path) = &mut origin.tls.roots {
@@ -251,11 +257,13 @@ pub fn fuzz_configuration(bytes: &[u8]) {
     let Some((format, text)) = bytes.split_first() else {
         return;
     };
-    let mode = BasePath::ALL.into_iter().nth(usize::from(format / 3 % 3));
+    let mode = openapi::BasePath::ALL
+        .into_iter()
+        .nth(usize::from(format / 3 % 3));
     let options = openapi::Options::with_base_path(mode.unwrap_or_default());
     let report = match format % 3 {
-        0 => openapi::import_bytes("fuzz.yaml", text, &options).report,
-        1 => openapi::import_bytes("fuzz.json", text, &options).report,
+        0 => fuzz_document("fuzz.yaml", text, &options),
+        1 => fuzz_document("fuzz.json", text, &options),
         _ => match Source::from_bytes("fuzz.toml", text) {
             Ok(source) => parse(source, Path::new("")).report,
             Err(problem) => Report::of(vec![*problem]),
@@ -266,4 +274,27 @@ pub fn fuzz_configuration(bytes: &[u8]) {
         assert!(problem.line == 0 || problem.column >= 1);
     }
     let _text = report.to_string();
+}
+
+/// A document without errors comes back from every export.
+fn fuzz_document(name: &str, text: &[u8], options: &openapi::Options) -> Report {
+    let imported = openapi::import_bytes(name, text, options);
+    if imported.report.has_errors() {
+        return imported.report;
+    }
+    for format in ExportFormat::ALL {
+        let Ok(document) = export(&imported.api, &ExportOptions::whole(format)) else {
+            continue;
+        };
+        for (name, text) in [
+            ("fuzz.json", document.to_string()),
+            ("fuzz.yaml", to_yaml(&document)),
+        ] {
+            let again = openapi::import(Source::new(name, text), &openapi::Options::default());
+            assert!(!again.report.has_errors(), "{}", again.report);
+            let changes = diff(&imported.api, &again.api);
+            assert!(changes.is_empty(), "{}", to_text(&changes, Colour::Never));
+        }
+    }
+    imported.report
 }

@@ -24,7 +24,14 @@ pub(crate) struct Certificate {
 impl Certificate {
     /// Makes a new one in `directory`, for localhost and 127.0.0.1.
     pub(crate) fn generate(directory: &Path) -> io::Result<Self> {
-        let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
+        Certificate::generate_for(
+            vec!["localhost".to_owned(), "127.0.0.1".to_owned()],
+            directory,
+        )
+    }
+
+    /// Makes a new one in `directory`, for these names and addresses.
+    pub(crate) fn generate_for(names: Vec<String>, directory: &Path) -> io::Result<Self> {
         let made = rcgen::generate_simple_self_signed(names).map_err(io::Error::other)?;
         let paths = Certificate {
             certificate: directory.join("certificate.pem"),

@@ -1,7 +1,7 @@
 //! What: the bench of the gateway: commands that measure, and the servers that they start.
 //! Shape: [`COMMANDS`] has a row per command; a command lives in the module of its name.
 //! Units: seconds, bytes and counts on the command line.
-//! Errors: one line on standard error and exit code 1.
+//! Errors: one line on standard error and exit code 1; 3 where the host forbids what is needed.
 //! Source: docs/performance.md.
 #![allow(clippy::disallowed_methods)] // A bench lives on the host's clock and may sleep.
 
@@ -27,6 +27,7 @@ mod ring;
 mod server;
 mod template;
 mod versus;
+mod wan;
 mod wrk;
 
 use std::io;
@@ -72,6 +73,10 @@ const COMMANDS: &[Entry] = &[
         run: versus::run,
     },
     Entry {
+        command: wan::command,
+        run: wan::run,
+    },
+    Entry {
         command: template::command,
         run: template::run,
     },
@@ -93,6 +98,9 @@ fn main() -> ExitCode {
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             eprintln!("tidegate-bench: {error}");
+            if wan::is_refusal(&error) {
+                return ExitCode::from(EXIT_FORBIDDEN);
+            }
             ExitCode::FAILURE
         }
     }
@@ -114,6 +122,9 @@ fn run(matches: &ArgMatches) -> io::Result<bool> {
         .expect("the parser knows only the table's names");
     (entry.run)(matches)
 }
+
+/// The host does not allow what a command needs; scripts use the same number.
+const EXIT_FORBIDDEN: u8 = 3;
 
 #[cfg(test)]
 mod tests {

@@ -168,6 +168,8 @@ fn faulty_settings_are_refused() {
             { "path": path, "method": "GET", "rate_limit": rate, "burst_limit": 1 },
         ] }))
     };
+    let stages = |own: Value| json!({ "apis": [{ "document": "a", "stages": { "s": own } }] });
+    let domain = |mappings: Value| json!({ "domains": [{ "name": "d", "mappings": mappings }] });
     let rows: Vec<(Value, &str)> = vec![
         (
             json!({ "throttle": { "rate_limit": 5.0 } }),
@@ -402,6 +404,75 @@ fn faulty_settings_are_refused() {
         (
             json!({ "apis": [{ "document": "a", "variables": { "a-b": "x" } }] }),
             "E settings /apis/0/variables/a-b",
+        ),
+        (
+            stages(json!({ "variables": { "a": "{" } })),
+            "E settings /apis/0/stages/s/variables/a",
+        ),
+        (
+            stages(json!({ "canary": { "percent": 5, "variables": { "": "x" } } })),
+            "E settings /apis/0/stages/s/canary/variables/",
+        ),
+        (
+            stages(json!({ "canary": { "percent": 100.5 } })),
+            "E settings /apis/0/stages/s/canary/percent: a canary cannot serve 100.5 percent",
+        ),
+        (
+            stages(json!({ "methods": { "GET": { "throttling_rate_limit": 1 } } })),
+            "E settings /apis/0/stages/s/methods/GET: `GET` names no method",
+        ),
+        (
+            stages(json!({ "methods": { "x/GET": {} } })),
+            "E settings /apis/0/stages/s/methods/x~1GET: the API has no method",
+        ),
+        (
+            stages(json!({ "methods": { "*/*": { "throttling_rate_limit": 1 } } })),
+            "E settings /apis/0/stages/s/methods/*~1*/throttling_rate_limit: \
+             `throttling_rate_limit` needs `throttling_burst_limit`",
+        ),
+        (
+            stages(json!({ "methods": { "/GET": { "caching_enabled": true } } })),
+            "E settings /apis/0/stages/s/methods: caching needs a cache",
+        ),
+        (
+            stages(json!({ "methods": { "/GET": { "cache_ttl_in_seconds": 3601 } } })),
+            "E settings /apis/0/stages/s/methods/~1GET/cache_ttl_in_seconds: a lifetime of 3601",
+        ),
+        (
+            json!({ "domains": [{ "name": "a b" }] }),
+            "E settings /domains/0/name: `a b` is no host name",
+        ),
+        (
+            json!({ "domains": [{ "name": "d" }, { "name": "D" }] }),
+            "E settings /domains/1/name: the host D stands twice",
+        ),
+        (
+            json!({ "domains": [{ "name": "d", "certificate": "c" }] }),
+            "E settings /domains/0: `certificate` and `key` belong together",
+        ),
+        (
+            domain(json!([{ "path": "x", "api": "a2" }])),
+            "E settings /domains/0/mappings/0/api: there is no API `a2`",
+        ),
+        (
+            domain(json!([{ "path": "x", "api": "a1", "stage": "prod" }])),
+            "E settings /domains/0/mappings/0/stage: the API `a1` has no stage `prod`",
+        ),
+        (
+            domain(json!([{ "path": "x//y", "api": "a1" }])),
+            "E settings /domains/0/mappings/0/path: `x//y` is no base path",
+        ),
+        (
+            domain(json!([{ "path": "/x/", "api": "a1" }, { "path": "x", "api": "a1" }])),
+            "E settings /domains/0/mappings/1/path: the path `x` stands twice",
+        ),
+        (
+            json!({ "listen": [{ "address": "0.0.0.0:80", "endpoint": "private" }] }),
+            "E settings /listen/0/endpoint: a private listener needs `networks`",
+        ),
+        (
+            json!({ "listen": [{ "address": "0.0.0.0:80", "networks": ["10.0.0.1/8"] }] }),
+            "E settings /listen/0/networks/0",
         ),
     ];
     for (given, expected) in rows {

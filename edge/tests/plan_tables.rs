@@ -46,6 +46,7 @@ fn resolve(plan: &Plan, host: &str, verb: &str, path: &str) -> String {
         Resolution::NoRoute { stage, .. } => {
             format!("no route @{}", plan.stage(stage).expect("stage").name)
         }
+        Resolution::Health => "health".to_owned(),
         Resolution::NoStage => "no stage".to_owned(),
     }
 }

@@ -5,8 +5,8 @@
 
 use proptest::prelude::*;
 use tidegate_edge::route::{
-    HostFault, HostMap, HostMapBuilder, InsertFault, Params, RouteIndex, StageIndex, Tree,
-    TreeBuilder, Verb, VerbKey, tree::STEPS_MAX,
+    ApiHosts, Asked, Found, HostFault, HostMap, HostMapBuilder, InsertFault, Params, RouteIndex,
+    StageIndex, Tree, TreeBuilder, Verb, VerbKey, tree::STEPS_MAX,
 };
 
 fn key(verb: &str) -> VerbKey {
@@ -480,6 +480,165 @@ fn hosts_and_stages_by_example() {
                 &path[place.resource_from..],
             )
         });
+        assert_eq!(seen, *expected, "{host} {path}");
+    }
+}
+
+/// Two APIs with default hosts, one of them private, and a domain with base paths.
+fn service() -> HostMap {
+    let mut builder = HostMapBuilder::new();
+    let stage = |n| StageIndex(n);
+    let pets = [("dev", stage(0)), ("prod", stage(1))];
+    let api = |id, stages, is_private, vpc_endpoints| ApiHosts {
+        id,
+        stages,
+        is_private,
+        vpc_endpoints,
+        ..ApiHosts::default()
+    };
+    let endpoint = ["vpce-0a1".to_owned()];
+    let inner = [("prod", stage(2))];
+    for hosts in [
+        api("pets01", &pets[..], false, &[][..]),
+        api("inner-7", &inner[..], true, &endpoint[..]),
+        ApiHosts {
+            default: Some(stage(3)),
+            ..api("http9", &[], false, &[])
+        },
+        ApiHosts {
+            is_closed: true,
+            ..api("shut", &[], false, &[])
+        },
+    ] {
+        builder.api(&hosts).expect("free");
+    }
+    builder.stage(None, "dev", stage(0)).expect("free");
+    let domain = "api.example.com";
+    builder.domain(domain).expect("free");
+    let bases = [
+        ("v1", Some(stage(1)), &[][..]),
+        ("v1/x", Some(stage(0)), &[][..]),
+        ("any", None, &pets[..]),
+        ("", Some(stage(2)), &[][..]),
+    ];
+    for (path, stage, names) in bases {
+        builder.base(domain, path, stage, names).expect("free");
+    }
+    builder.domain("*.example.org").expect("free");
+    let all = builder.base("*.example.org", "", None, &pets);
+    all.expect("free");
+    builder.finish()
+}
+
+#[test]
+fn default_hosts_and_base_paths_by_example() {
+    let map = service();
+    // host, header, path, (stage, base path, resource path), or why not
+    let aws = "pets01.execute-api.eu-central-1.amazonaws.com";
+    let local = "pets01.execute-api.localhost";
+    let domain = "api.example.com";
+    type Expected<'e> = Result<(u32, &'e str, &'e str), Found>;
+    const NOTHING: Result<(u32, &str, &str), Found> = Err(Found::Nothing);
+    const HEALTH: Result<(u32, &str, &str), Found> = Err(Found::Health);
+    let rows: &[(&str, Option<&str>, &str, Expected<'_>)] = &[
+        (aws, None, "/dev/x", Ok((0, "", "/x"))),
+        (aws, None, "//prod//x/", Ok((1, "", "/x/"))),
+        (aws, None, "/other/x", NOTHING),
+        (aws, None, "/ping", HEALTH),
+        (aws, None, "//sping", HEALTH),
+        (aws, None, "/ping/x", NOTHING),
+        (
+            "PETS01.Execute-Api.LocalHost:8080",
+            None,
+            "/prod",
+            Ok((1, "", "")),
+        ),
+        (local, Some("inner-7"), "/dev/x", Ok((0, "", "/x"))),
+        ("none.execute-api.localhost", None, "/dev/x", NOTHING),
+        // No default host, so like any other: without a region, or with two.
+        ("pets01.execute-api.amazonaws.com", None, "/prod/x", NOTHING),
+        (
+            "pets01.execute-api.a.b.amazonaws.com",
+            None,
+            "/dev/x",
+            Ok((0, "", "/x")),
+        ),
+        (
+            "pets01.execute-api.cn-north-1.amazonaws.com.cn",
+            None,
+            "/prod/",
+            Ok((1, "", "/")),
+        ),
+        ("shut.execute-api.localhost", None, "/dev/x", NOTHING),
+        ("shut.execute-api.localhost", None, "/ping", NOTHING),
+        (
+            "http9.execute-api.localhost",
+            None,
+            "/dev/x",
+            Ok((3, "", "/dev/x")),
+        ),
+        (
+            "inner-7.execute-api.localhost",
+            None,
+            "/prod/x",
+            Ok((2, "", "/x")),
+        ),
+        (
+            "inner-7-vpce-0A1.execute-api.localhost",
+            None,
+            "/prod/x",
+            Ok((2, "", "/x")),
+        ),
+        (
+            "inner-7-vpce-0a2.execute-api.localhost",
+            None,
+            "/prod/x",
+            NOTHING,
+        ),
+        (
+            "pets01-vpce-0a1.execute-api.localhost",
+            None,
+            "/dev/x",
+            NOTHING,
+        ), // not private
+        (
+            "vpce-0a1.execute-api.eu.vpce.amazonaws.com",
+            Some("inner-7"),
+            "/prod/x",
+            Ok((2, "", "/x")),
+        ),
+        ("10.0.0.1", Some("inner-7"), "/prod/x", Ok((2, "", "/x"))),
+        ("10.0.0.1", Some("nobody"), "/dev/x", NOTHING),
+        ("10.0.0.1", None, "/dev/x", Ok((0, "", "/x"))),
+        (domain, None, "/v1/pets", Ok((1, "/v1", "/pets"))),
+        (domain, None, "/v1", Ok((1, "/v1", ""))),
+        (domain, None, "//v1//pets", Ok((1, "/v1", "/pets"))),
+        (domain, None, "/v1/x/y", Ok((0, "/v1/x", "/y"))),
+        (domain, None, "/v1/xy", Ok((1, "/v1", "/xy"))), // whole segments
+        (domain, None, "/v10/pets", Ok((2, "", "/v10/pets"))),
+        (domain, None, "/", Ok((2, "", "/"))),
+        (domain, None, "/any/prod/x", Ok((1, "/any", "/x"))),
+        (domain, None, "/any//dev//x", Ok((0, "/any", "/x"))),
+        (domain, None, "/any/none/x", NOTHING), // the longest decides alone
+        (domain, None, "/any", NOTHING),
+        (domain, None, "/ping", HEALTH),
+        ("a.example.org", None, "/prod/x", Ok((1, "", "/x"))),
+        ("a.example.org", None, "/x", NOTHING),
+    ];
+    for (host, api_id, path, expected) in rows {
+        let asked = Asked {
+            host: host.as_bytes(),
+            path: path.as_bytes(),
+            api_id: api_id.map(str::as_bytes),
+        };
+        let seen = match map.find(&asked) {
+            Found::Place(place) => Ok((
+                place.stage.0,
+                &path[place.path_from..place.base_to],
+                &path[place.resource_from..],
+            )),
+            other => Err(other),
+        };
         assert_eq!(seen, *expected, "{host} {path}");
     }
 }

@@ -44,7 +44,7 @@ pub fn sized(bytes: u64) -> String {
     const MIB: u64 = 1 << 20;
     const GIB: u64 = 1 << 30;
     match bytes {
-        _ if bytes >= 10 * GIB && bytes % GIB == 0 => format!("{} GiB", bytes / GIB),
+        _ if bytes >= 10 * GIB && bytes.is_multiple_of(GIB) => format!("{} GiB", bytes / GIB),
         _ if bytes >= 10 * GIB => {
             let tenths = bytes / (GIB / 10);
             format!("{}.{} GiB", tenths / 10, tenths % 10)

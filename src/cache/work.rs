@@ -12,7 +12,7 @@ use tidegate_edge::{
         Entry, Owner, Proof, Stats, Walk,
         http::{KeyView, Record, hash::Hash64},
     },
-    plan::{Plan, StagePlan, stage_namespace, stage_scope},
+    plan::{Plan, StagePlan, canary_scope, stage_namespace, stage_scope},
 };
 
 use super::{Flush, Order, Purge, Refused, Region, entry, key::Asked};
@@ -117,9 +117,10 @@ fn flush(regions: &[Region], plan: Option<&Plan>, what: &Flush) -> Result<Value,
                 return Err(Refused::new(404, reason));
             }
             // Everywhere: the stage may come back to a region that it was in before.
-            let namespace = stage_namespace(&stage_scope(api, stage));
-            for region in regions {
-                region.store.flush(namespace);
+            for scope in [stage_scope(api, stage), canary_scope(api, stage)] {
+                for region in regions {
+                    region.store.flush(stage_namespace(&scope));
+                }
             }
         }
     }

@@ -5,11 +5,15 @@
 //! the reason on standard error. Source: exit codes after sysexits.h, see `exit`.
 
 mod cache;
+mod canary;
 mod client;
 mod demo;
+mod deploy;
+mod diff;
 mod doctor;
 mod exit;
 mod explain;
+mod export;
 mod inputs;
 mod keys;
 mod man;
@@ -24,8 +28,10 @@ mod validate;
 
 pub use cache::{CacheCommand, CachePlace};
 pub use demo::Demo;
+pub use diff::Diff;
 pub use exit::Exit;
 pub use explain::Explain;
+pub use export::{Export, From};
 pub use inputs::Inputs;
 pub use origins::{Origins, OriginsAction, Target};
 pub use store::StorePlace;
@@ -74,6 +80,18 @@ pub const COMMANDS: &[Entry] = &[
         execute: explain::execute,
     },
     Entry {
+        name: "export",
+        about: "Write an API as OpenAPI 3.0.1 or Swagger 2",
+        arguments: export::arguments,
+        execute: export::execute,
+    },
+    Entry {
+        name: "diff",
+        about: "Show what differs between two API documents",
+        arguments: diff::arguments,
+        execute: diff::execute,
+    },
+    Entry {
         name: "doctor",
         about: "Examine this host and name the cure for whatever is amiss",
         arguments: doctor::arguments,
@@ -90,6 +108,30 @@ pub const COMMANDS: &[Entry] = &[
         about: "Look at the response cache, flush, purge or prove it",
         arguments: cache::arguments,
         execute: cache::execute,
+    },
+    Entry {
+        name: "deploy",
+        about: "Deploy an API document to a stage, once it has been tried",
+        arguments: deploy::arguments,
+        execute: deploy::execute,
+    },
+    Entry {
+        name: "deployments",
+        about: "List what was deployed, print or delete one",
+        arguments: deploy::list_arguments,
+        execute: deploy::execute_list,
+    },
+    Entry {
+        name: "rollback",
+        about: "Let a stage serve an earlier deployment again",
+        arguments: deploy::rollback_arguments,
+        execute: deploy::execute_rollback,
+    },
+    Entry {
+        name: "canary",
+        about: "Let a share of a stage's requests be served by another deployment",
+        arguments: canary::arguments,
+        execute: canary::execute,
     },
     Entry {
         name: "keys",
@@ -194,8 +236,14 @@ mod tests {
         match name.as_str() {
             "run" | "validate" => format!("{:?}", Inputs::read(&given)),
             "explain" => format!("{:?}", Explain::read(&given)),
+            "export" => format!("{:?}", Export::read(&given)),
+            "diff" => format!("{:?}", Diff::read(&given)),
             "origins" => format!("{:?}", Origins::read(&given)),
             "cache" => format!("{:?}", CacheCommand::read(&given)),
+            "deploy" => format!("{:?}", deploy::read(&given)),
+            "deployments" => format!("{:?}", deploy::read_list(&given)),
+            "rollback" => format!("{:?}", deploy::read_rollback(&given)),
+            "canary" => format!("{:?}", canary::read(&given)),
             "keys" => format!("{:?}", keys::read(&given)),
             "plans" => format!("{:?}", plans::read(&given)),
             "usage" => format!("{:?}", usage::read(&given)),
@@ -238,6 +286,44 @@ mod tests {
             ("explain GET http://h/x --config t", &["\"http://h/x\""]),
             ("explain G(T /x --api a", &["invalid value", "token"]),
             ("explain GET x --api a", &["invalid value", "/"]),
+            (
+                "export --api a.yaml",
+                &[
+                    "Document(\"a.yaml\")",
+                    "Oas30",
+                    "integrations: false",
+                    "stage: \"dev\"",
+                ],
+            ),
+            (
+                "export --running a1 --admin /s --format swagger --yaml --stage prod",
+                &[
+                    "Running(\"a1\", Some(\"/s\"))",
+                    "Swagger",
+                    "yaml: true",
+                    "\"prod\"",
+                ],
+            ),
+            (
+                "export --api a --extensions integrations,validators --base-path split",
+                &[
+                    "integrations: true",
+                    "authorizers: false",
+                    "validators: true",
+                    "Split",
+                ],
+            ),
+            (
+                "export --api a --extensions postman",
+                &["invalid value", "apigateway"],
+            ),
+            ("export --api a --running b", &["cannot be used with"]),
+            ("export --format oas30", &["required"]),
+            (
+                "diff a b --json",
+                &["before: \"a\"", "after: \"b\"", "json: true"],
+            ),
+            ("diff a", &["<B>", "required"]),
             (
                 "origins list --json",
                 &["List", "json: true", "admin: None"],
@@ -290,6 +376,38 @@ mod tests {
                 ],
             ),
             ("keys create --name n --disabled", &["enabled: false"]),
+            (
+                "deploy f.yaml --api a --stage s --description d --variable k=v --canary 10.5",
+                &[
+                    "file: \"f.yaml\"",
+                    "name: \"f.yaml\"",
+                    "Some(\"d\")",
+                    "{\"k\": \"v\"}",
+                    "Some(10.5)",
+                ],
+            ),
+            ("deploy f.yaml --api a", &["--stage"]),
+            ("deploy --api a --stage s", &["<FILE>"]),
+            ("deployments --api a", &["Deployments"]),
+            (
+                "deployments --api a --delete d",
+                &["DeleteDeployment", "id: \"d\""],
+            ),
+            ("deployments --api a --document d", &["Document {"]),
+            (
+                "rollback --api a --stage s",
+                &["Rollback { deployment: None }"],
+            ),
+            ("rollback d --api a --stage s", &["Some(\"d\")"]),
+            (
+                "canary set --api a --stage s --percent 10.5 --use-stage-cache",
+                &["percent: Some(10.5)", "use_stage_cache: Some(true)"],
+            ),
+            ("canary set --api a --stage s --own-cache", &["Some(false)"]),
+            ("canary set --api a --stage s", &["required"]),
+            ("canary promote --api a --stage s", &["PromoteCanary"]),
+            ("canary remove --api a --stage s", &["RemoveCanary"]),
+            ("canary", &["Usage"]),
             ("keys create", &["--name"]),
             ("keys create --name n --tag a", &["invalid value"]),
             ("keys create --name n --value v", &["unexpected argument"]),

@@ -17,6 +17,7 @@ use tidegate_edge::base::time::Wall;
 
 use super::{Exit, client, origins};
 use crate::{
+    deploy::{self, Refused},
     diagnostics::Colour,
     process::state_folder,
     settings,
@@ -109,7 +110,7 @@ pub(super) fn execute(asked: &Asked, shown: impl FnOnce(&Value) -> String) -> Ex
 pub(super) fn answer(asked: &Asked) -> Result<Value, (Exit, String)> {
     match &asked.place {
         StorePlace::Running(admin) => ask(admin.as_deref(), asked),
-        StorePlace::Folder(folder) => perform(folder, asked).map_err(failed),
+        StorePlace::Folder(folder) => perform(folder, None, asked).map_err(failed),
         StorePlace::Settings(config) => {
             let loaded = settings::load(config);
             if loaded.report.has_errors() {
@@ -122,16 +123,27 @@ pub(super) fn answer(asked: &Asked) -> Result<Value, (Exit, String)> {
                 let reason = "the settings name no `[process] state_dir`, where the store would be";
                 (Exit::Failed, reason.to_owned())
             })?;
-            match perform(&folder, asked) {
-                Err(StoreError::InUse(_)) => ask(loaded.settings.admin.socket.as_deref(), asked),
+            match perform(&folder, Some(config), asked) {
+                Err(Refused::Store(StoreError::InUse(_))) => {
+                    ask(loaded.settings.admin.socket.as_deref(), asked)
+                }
                 done => done.map_err(failed),
             }
         }
     }
 }
 
-fn failed(error: StoreError) -> (Exit, String) {
-    (Exit::Failed, error.to_string())
+fn failed(refused: Refused) -> (Exit, String) {
+    (exit(refused.status()), refused.to_string())
+}
+
+/// What the caller sees of an order that was answered with `status`.
+fn exit(status: u16) -> Exit {
+    if status == deploy::CONFIGURATION {
+        Exit::InvalidConfiguration
+    } else {
+        Exit::Failed
+    }
 }
 
 fn ask(admin: Option<&Path>, asked: &Asked) -> Result<Value, (Exit, String)> {
@@ -139,7 +151,7 @@ fn ask(admin: Option<&Path>, asked: &Asked) -> Result<Value, (Exit, String)> {
     let answer = client::send(admin, "POST", "/store", &message, ORDER_MAX)
         .map_err(|error| (Exit::Unavailable, error.to_string()))?;
     if answer.status != 200 {
-        return Err((Exit::Failed, answer.body));
+        return Err((exit(answer.status), answer.body));
     }
     serde_json::from_str(&answer.body).map_err(|error| {
         let reason = format!("the gateway's answer cannot be read: {error}");
@@ -147,16 +159,20 @@ fn ask(admin: Option<&Path>, asked: &Asked) -> Result<Value, (Exit, String)> {
     })
 }
 
-fn perform(folder: &Path, asked: &Asked) -> Result<Value, StoreError> {
+fn perform(folder: &Path, config: Option<&Path>, asked: &Asked) -> Result<Value, Refused> {
     let opened = if asked.order.begins_store() {
         Some(Store::open(folder)?)
     } else {
         Store::open_existing(folder)?
     };
     let mut opened = opened.ok_or_else(|| StoreError::NoStore(folder.to_owned()))?;
-    asked
+    if let Order::Change(change) = &asked.order {
+        return deploy::offline(&mut opened, config, change, &asked.payload, now());
+    }
+    let done = asked
         .order
-        .perform(&mut opened, &asked.payload, None, now())
+        .perform(&mut opened, &asked.payload, None, now());
+    Ok(done?)
 }
 
 /// The wall clock; there is no ring to ask.

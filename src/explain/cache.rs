@@ -9,9 +9,7 @@ use tidegate_edge::{
         Caller, HttpCacheRules, Request, RequestDirectivesRule, SetCookieRule, serve::bypasses,
     },
     model::settings::{ApiSource, Settings, Unauthorized},
-    plan::{
-        Document, IntegrationPlan, RegionOf, RegionPlan, RouteCache, RouteFacts, StageCachePlan,
-    },
+    plan::{IntegrationPlan, RegionOf, RegionPlan, RouteCache, RouteFacts, StageCachePlan},
     route::Params,
 };
 
@@ -98,14 +96,14 @@ fn region(plan: &RegionPlan) -> String {
 
 /// Why a route has no cache.
 fn why_not(facts: &RouteFacts<'_>, settings: &Settings) -> String {
-    let source = match facts.stage.document {
-        Document::Api(index) => settings.apis.get(index),
-        Document::Settings => None,
-    };
+    let source = settings.apis.get(facts.stage.source);
+    let source = source.map(|source| source.for_stage(&facts.stage.name));
     if matches!(facts.route.integration, IntegrationPlan::Mock(_)) {
         return "a mock answers from the plan".to_owned();
     }
-    let stage_cache = source.and_then(|source: &ApiSource| source.stage_cache.as_ref());
+    let stage_cache = source
+        .as_ref()
+        .and_then(|source: &ApiSource| source.stage_cache.as_ref());
     let Some(cache) = stage_cache else {
         return "its `[[apis]]` has neither `edge_cache` nor `stage_cache`".to_owned();
     };

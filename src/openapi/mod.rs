@@ -1,9 +1,9 @@
-//! OpenAPI 3.0, 3.1 and Swagger 2 documents into the model, and out of it again.
+//! OpenAPI 3.0, 3.1 and Swagger 2 documents into the model, out of it again, and compared.
 //!
 //! Shape: [`import`] walks a tree once, with a file per noun; the [`Document`] stays beside the
 //! [`Api`], so that pointers of later problems become lines and columns. Every
 //! `x-amazon-apigateway-*` member ends in the model or in the report. [`export`] goes the other
-//! way.
+//! way, [`diff`] compares two models.
 //! Units: none of its own.
 //! Errors: everything wrong at once. What is kept and refuses calls, or has no effect here, is a
 //! warning with its pointer; descriptions pass in silence and come back in exports.
@@ -21,6 +21,7 @@ use crate::{
 };
 
 mod authorizers;
+pub mod diff;
 mod endpoint;
 pub mod export;
 mod gateway_responses;

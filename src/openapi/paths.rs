@@ -108,6 +108,14 @@ impl<'a> Reader<'a> {
                 self.error_at_key(&item, message, Some(format!("write `/{key}`")));
             }
             let path = self.options.resource_path(&base, key);
+            if DEFAULT_ROUTES.contains(&path.as_str()) {
+                let message = "the base path makes this the default route";
+                self.error_at_key(
+                    &item,
+                    message.to_owned(),
+                    Some("name it otherwise".to_owned()),
+                );
+            }
             let pointer = item.pointer.clone();
             let methods = self.methods(&item, &path, validator.clone());
             let (default, methods): (Vec<_>, Vec<_>) =

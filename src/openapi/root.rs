@@ -154,8 +154,15 @@ impl<'a> Reader<'a> {
 
     fn policy(&mut self, root: &Cursor<'a>) -> Option<Opaque> {
         let at = root.get(POLICY)?;
-        if matches!(at.node.value, Value::Null) || at.node.entries().is_empty() && !is_text(&at) {
-            return None;
+        match &at.node.value {
+            Value::Null => return None,
+            Value::Text(text) if text.is_empty() => return None,
+            Value::Mapping(entries) if entries.is_empty() => return None,
+            Value::Mapping(_) | Value::Text(_) => {}
+            _ => {
+                let _is_table = self.is_table(&at, "a policy");
+                return None;
+            }
         }
         let message = "resource policies are not evaluated: every call of this API is refused";
         self.warn_at_key(&at, message.to_owned(), "take the policy away to serve it");
@@ -267,10 +274,6 @@ pub(super) fn scalar(node: &Node) -> String {
         Value::Integer(number) => number.to_string(),
         _ => node.kind().to_owned(),
     }
-}
-
-fn is_text(at: &Cursor<'_>) -> bool {
-    at.text().is_some_and(|text| !text.is_empty())
 }
 
 /// Ten characters that depend on the title alone, as the gateway's own identifiers look.

@@ -35,9 +35,9 @@ use tidegate_edge::{
 };
 
 use super::{
-    Sources,
+    Running, Sources,
     admin::{self, Admin, AdminError},
-    ending,
+    documents, ending,
     keeper::{self, Keeper},
     listeners::{ListenError, Open},
     load, manager, memory, regions,
@@ -110,6 +110,8 @@ pub(super) struct Control {
     /// Revision of the plan that serves.
     pub(super) revision: Cell<u64>,
     pub(super) last_load: RefCell<LastLoad>,
+    /// What was read for that revision.
+    pub(super) documents: RefCell<Vec<Running>>,
     pub(super) reloads_ok: Cell<u64>,
     pub(super) reloads_failed: Cell<u64>,
     pub(super) reloads_reverted: Cell<u64>,
@@ -210,6 +212,9 @@ pub(super) fn serve(
     keyring.follow(&blueprint.plan);
     upstreams::drain_by_text(&blueprint, &handover.drained);
     let control = start(core, sources, keyring, blueprint, (open, memory, keeper))?;
+    control
+        .documents
+        .replace(documents::of(&configuration, control.started));
     let core = Rc::clone(&control.core);
     listen_for_signals(&control).map_err(|error| Failure::Start(error.to_string()))?;
     control
@@ -312,6 +317,7 @@ fn start(
         started: core.wall(),
         revision: Cell::new(1),
         last_load: RefCell::new(last_load),
+        documents: RefCell::default(),
         reloads_ok: Cell::new(0),
         reloads_failed: Cell::new(0),
         reloads_reverted: Cell::new(0),

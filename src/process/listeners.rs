@@ -304,6 +304,8 @@ mod tests {
             address: PlanAddress::Socket(([127, 0, 0, 1], 80).into()),
             tls: false,
             proxy_protocol_from: Default::default(),
+            endpoint: None,
+            networks: Default::default(),
         };
         let listeners = [listener];
         for (sockets, workers) in [(1, 1), (4, 4), (4, 1), (5, 3)] {
@@ -334,6 +336,8 @@ mod tests {
             },
             tls: false,
             proxy_protocol_from: Default::default(),
+            endpoint: None,
+            networks: Default::default(),
         };
         let given = [
             "127.0.0.1:0",

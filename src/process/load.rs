@@ -5,7 +5,7 @@
 
 use tidegate_edge::{
     model::settings::{ApiSource, Listen, Settings},
-    plan::{Document, Plan, PlanFault, compile},
+    plan::{Document, Plan, PlanFault, compile_releases},
     server::BlueprintError,
 };
 
@@ -50,7 +50,8 @@ pub fn compiled(mut configuration: Configuration, revision: u64) -> Loaded {
         };
     }
     let models = configuration.models();
-    let (plan, warnings, errors) = match compile(&configuration.settings, &models, revision) {
+    let (settings, releases) = (&configuration.settings, &configuration.releases);
+    let (plan, warnings, errors) = match compile_releases(settings, &models, releases, revision) {
         Ok(compiled) => (Some(compiled.plan), compiled.warnings, Vec::new()),
         Err(findings) => (None, findings.warnings, findings.errors),
     };
@@ -97,6 +98,7 @@ pub fn read(sources: &Sources, files: Files) -> Configuration {
         adjust(&mut configuration.settings, sources);
         let again = Configuration::of_settings(configuration.settings.clone(), configuration.files);
         configuration.apis = again.apis;
+        configuration.releases = again.releases;
         configuration.settings = again.settings;
         configuration.files = again.files;
         return configuration;

@@ -4,12 +4,13 @@
 //! which ones and `state` remembers what was good, [`listeners`]
 //! opens or inherits sockets, [`workers`] puts cores on threads, [`control`] is the thread that
 //! takes signals and orders: `reload`, `ending` and `upgrade` are what it can be told, `keeper` has
-//! the store of keys and plans, `memory` and `watchdog` what it looks after, `manager` who started it all; [`admin`] is where
+//! the store of keys and plans, `documents` what was read, `memory` and `watchdog` what it looks after, `manager` who started it all; [`admin`] is where
 //! operators and their tools ask it. Shape: [`run`] lives until the process ends. Errors: an
 //! [`Exit`] with its reason on standard error. Source: RELIABILITY section 9.
 
 pub mod admin;
 pub mod control;
+mod documents;
 mod ending;
 mod keeper;
 pub mod listeners;
@@ -38,6 +39,7 @@ use tidegate_edge::{
 };
 
 use crate::cli::Exit;
+pub use documents::Running;
 use listeners::Open;
 use start::Chosen;
 pub use state::state_folder;

@@ -6,9 +6,10 @@
 //! [`LastLoad`]. Units: wall milliseconds. Errors: any fault leaves the last good plan serving, the
 //! metric at 0 and the report readable. Source: RELIABILITY section 9.
 
-use std::{rc::Rc, sync::Arc};
+use std::{cell::RefCell, rc::Rc, sync::Arc};
 
 use sd_notify::NotifyState;
+use serde_json::Value;
 use tidegate_edge::{
     base::time::Wall,
     plan::Plan,
@@ -18,7 +19,7 @@ use tidegate_edge::{
 
 use super::{
     control::{Control, Phase, stage_names, with_limits},
-    keeper,
+    documents, keeper,
     listeners::Open,
     load::{self, Loaded},
     manager, regions,
@@ -26,8 +27,13 @@ use super::{
     workers::enlarge_pages,
 };
 use crate::{
+    deploy::{self, Refused},
     diagnostics::{Colour, Problem},
     settings::Configuration,
+    store::{
+        Store, StoreError,
+        deployments::{Deployed, StageChange},
+    },
 };
 
 /// What became of the configuration that was read last.
@@ -66,14 +72,105 @@ pub(super) async fn reload(control: &Rc<Control>) -> LastLoad {
         return LastLoad {
             ok: false,
             at: control.core.wall(),
-            report: "another change is under way, or the gateway is draining\n".to_owned(),
+            report: BUSY.to_owned(),
         };
     }
+    let outcome = change(control, None).await;
+    *control.last_load.borrow_mut() = outcome.clone();
+    outcome
+}
+
+/// Serves what `change` makes of the deployments, and writes it down once it has been tried: who
+/// is killed in between has not changed anything.
+///
+/// # Errors
+/// Nothing was changed, and the old plan serves.
+pub(super) async fn deploy(
+    control: &Rc<Control>,
+    stage: StageChange,
+    text: Vec<u8>,
+) -> Result<Value, Refused> {
+    if control.phase.get() != Phase::Serving || control.changing.replace(true) {
+        return Err(StoreError::Unready(BUSY.trim_end().to_owned()).into());
+    }
+    let proposal = match Proposal::new(control, stage, text).await {
+        Ok(proposal) => proposal,
+        Err(error) => {
+            control.changing.set(false);
+            return Err(error.into());
+        }
+    };
+    let outcome = change(control, Some(&proposal)).await;
+    match proposal.done.take() {
+        Some(done) if outcome.ok => {
+            *control.last_load.borrow_mut() = outcome;
+            Ok(done)
+        }
+        _ => Err(Refused::Configuration(outcome.report)),
+    }
+}
+
+/// A change of what is deployed, not made yet.
+struct Proposal {
+    stage: StageChange,
+    /// The deployment's id, if one is made.
+    id: String,
+    text: Vec<u8>,
+    /// What the API would have.
+    deployed: Deployed,
+    /// What the store said when it was made.
+    done: RefCell<Option<Value>>,
+}
+
+impl Proposal {
+    async fn new(
+        control: &Rc<Control>,
+        stage: StageChange,
+        text: Vec<u8>,
+    ) -> Result<Proposal, StoreError> {
+        let (id, now) = (Store::deployment_id()?, control.core.wall());
+        let mut proposal = Proposal {
+            stage,
+            id,
+            text,
+            deployed: Deployed::default(),
+            done: RefCell::new(None),
+        };
+        let parts = proposal.parts();
+        let rehearsed = control.keeper.ask(&control.core, move |store| {
+            let (stage, id, text) = &parts;
+            store.rehearse(stage, (id, text), now)
+        });
+        proposal.deployed = rehearsed.await?;
+        Ok(proposal)
+    }
+
+    /// Copies for the store's thread.
+    fn parts(&self) -> (StageChange, String, Vec<u8>) {
+        (self.stage.clone(), self.id.clone(), self.text.clone())
+    }
+
+    /// Writes it down.
+    async fn make(&self, control: &Control) -> Result<(), StoreError> {
+        let (parts, now) = (self.parts(), control.core.wall());
+        let made = control.keeper.ask(&control.core, move |store| {
+            let (stage, id, text) = &parts;
+            store.change(stage, (id, text), now)
+        });
+        self.done.replace(Some(made.await?));
+        Ok(())
+    }
+}
+
+const BUSY: &str = "another change is under way, or the gateway is draining\n";
+
+/// Reads everything anew, with `proposal`, and serves it; the caller has begun a change.
+async fn change(control: &Rc<Control>, proposal: Option<&Proposal>) -> LastLoad {
     if let Ok(now) = NotifyState::monotonic_usec_now() {
         manager::tell(&[NotifyState::Reloading, now]);
     }
     let at = control.core.wall();
-    let (ending, report) = load_and_serve(control).await;
+    let (ending, report) = load_and_serve(control, proposal).await;
     let revision = control.revision.get();
     let (count, said) = match ending {
         Ending::Serves => (&control.reloads_ok, "serving"),
@@ -87,7 +184,6 @@ pub(super) async fn reload(control: &Rc<Control>) -> LastLoad {
         at,
         report,
     };
-    *control.last_load.borrow_mut() = outcome.clone();
     control.changing.set(false);
     if control.phase.get() == Phase::Serving {
         manager::tell(&[NotifyState::Ready]);
@@ -95,9 +191,12 @@ pub(super) async fn reload(control: &Rc<Control>) -> LastLoad {
     outcome
 }
 
-async fn load_and_serve(control: &Rc<Control>) -> (Ending, String) {
+async fn load_and_serve(control: &Rc<Control>, proposal: Option<&Proposal>) -> (Ending, String) {
     let revision = control.revision.get() + 1;
-    let mut loaded = load::load(&control.sources, revision);
+    let mut loaded = match load(control, proposal, revision) {
+        Ok(loaded) => loaded,
+        Err(reason) => return (Ending::Refused, reason),
+    };
     let plan = loaded.plan.take();
     let plan = plan.map(|plan| with_limits(plan, &control.sources));
     let plan = plan.and_then(|mut plan| {
@@ -129,11 +228,21 @@ async fn load_and_serve(control: &Rc<Control>) -> (Ending, String) {
     *control.trying.borrow_mut() = None;
     let reason = match verdict {
         Verdict::Passed | Verdict::Untried => {
+            let passed = matches!(verdict, Verdict::Passed);
+            if let Some(proposal) = proposal
+                && let Err(error) = proposal.make(control).await
+            {
+                take_back(control, &open, passed).await;
+                loaded.configuration.report.push(deploy::problem(&error));
+                return (Ending::Refused, report(&loaded));
+            }
             control.revision.set(revision);
             let good_after_ms = next.plan.process.good_after_ms;
-            serve(control, next, open, matches!(verdict, Verdict::Passed));
+            serve(control, next, open, passed);
             let memory = &control.memory;
             memory.replaced(&control.sources, &loaded);
+            let read = documents::of(&loaded.configuration, control.core.wall());
+            control.documents.replace(read);
             memory.serving_since(control.core.now(), good_after_ms);
             return (Ending::Serves, report(&loaded));
         }
@@ -146,6 +255,31 @@ async fn load_and_serve(control: &Rc<Control>) -> (Ending, String) {
     let problem = Problem::of_file("the new configuration", reason, None);
     loaded.configuration.report.push(problem);
     (Ending::Reverted, report(&loaded))
+}
+
+/// Reads and compiles everything, with `proposal`.
+fn load(control: &Control, proposal: Option<&Proposal>, revision: u64) -> Result<Loaded, String> {
+    let Some(Proposal {
+        stage, deployed, ..
+    }) = proposal
+    else {
+        return Ok(load::load(&control.sources, revision));
+    };
+    let loaded = deploy::loaded(&control.sources, stage, deployed, revision);
+    let mut loaded = loaded.map_err(|refused| refused.to_string())?;
+    deploy::check(&mut loaded, stage);
+    Ok(loaded)
+}
+
+/// Everybody goes on with what they served before; `tried`: one of them does not now.
+async fn take_back(control: &Rc<Control>, open: &Open, tried: bool) {
+    for fd in open.added_since(&control.open.borrow()) {
+        control.core.close(fd);
+    }
+    let before = Arc::clone(&control.blueprint.borrow());
+    if tried {
+        trial::give_back(control, &before).await;
+    }
 }
 
 /// Reads certificates and opens sockets; what fails is added to the report.
@@ -224,7 +358,22 @@ fn serve(control: &Control, next: Arc<Blueprint>, open: Open, passed: bool) {
     enlarge_pages(&next, Some(&before));
     regions::tidy(&next.plan, Some(&before.plan), &control.sources);
     regions::let_go(&control.core, &before, &next);
+    retire(control, Arc::clone(&before.plan));
 }
+
+/// Keeps a plan that serves no new requests until no core has it any more: taking a large one apart
+/// lasts milliseconds, which are better spent here.
+fn retire(control: &Control, plan: Arc<Plan>) {
+    let core = Rc::clone(&control.core);
+    control.core.spawn(async move {
+        while Arc::strong_count(&plan) > 1 {
+            core.sleep_until(core.now().plus_ms(RETIRE_LOOK_MS)).await;
+        }
+    });
+}
+
+/// How often it is looked whether a plan is still pinned.
+const RETIRE_LOOK_MS: u64 = 50;
 
 /// One worker serves `next` from now on; `false`: it does not take orders.
 pub(super) fn serve_on(

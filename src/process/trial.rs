@@ -68,18 +68,25 @@ pub(super) async fn run(control: &Rc<Control>, next: &Arc<Blueprint>, open: &Ope
         let tried = minus(tally(control), mine);
         let control_group = minus(tally_of_others(control), others);
         if is_worse(tried, old, control_group) {
-            // A full box is tried again: nothing but the way back will do.
-            while !serve_on(control, TRIER, &before, open) {
-                core.sleep_until(core.now().plus_ms(LOOK_MS)).await;
-            }
-            control.tried_since.set(tally(control));
-            control.upstreams.watch(core, &[before.as_ref()]);
+            give_back(control, &before).await;
             return Verdict::Reverted(reason(tried, old, control_group));
         }
         if core.now() >= end {
             return Verdict::Passed;
         }
     }
+}
+
+/// Sends the worker that tries back to `before`, with the listeners that are open.
+pub(super) async fn give_back(control: &Rc<Control>, before: &Arc<Blueprint>) {
+    let core = &control.core;
+    let open = control.open.borrow().clone();
+    // A full box is tried again: nothing but the way back will do.
+    while !serve_on(control, TRIER, before, &open) {
+        core.sleep_until(core.now().plus_ms(LOOK_MS)).await;
+    }
+    control.tried_since.set(tally(control));
+    control.upstreams.watch(core, &[before.as_ref()]);
 }
 
 /// The rule: enough answers, and failures are more points above what they were before, and above

@@ -9,6 +9,7 @@
 //! RELIABILITY sections 6 and 9; sqlite.org/wal.html.
 
 mod csv;
+pub mod deployments;
 mod faults;
 mod ids;
 pub mod import;

@@ -12,6 +12,7 @@ use tidegate_edge::base::time::Wall;
 
 use super::{
     Store, StoreError,
+    deployments::StageChange,
     import::ImportOptions,
     keys::{KeyChange, KeyFilter, NewKey},
     lease::Wanted,
@@ -104,6 +105,27 @@ pub enum Order {
         /// Id of the key.
         key: String,
     },
+    /// Change what a stage serves; a document follows where one is deployed.
+    Change(StageChange),
+    /// List the deployments and stages of an API.
+    Deployments {
+        /// Its id.
+        api: String,
+    },
+    /// Show the document of a deployment.
+    Document {
+        /// Id of the API.
+        api: String,
+        /// Id of the deployment.
+        id: String,
+    },
+    /// Take a deployment away.
+    DeleteDeployment {
+        /// Id of the API.
+        api: String,
+        /// Id of the deployment.
+        id: String,
+    },
     /// Show what was used.
     Usage {
         /// Where and when.
@@ -156,6 +178,10 @@ impl Order {
                 | Order::ListPlans { .. }
                 | Order::Usage { .. }
                 | Order::Extend { .. }
+                | Order::Change(_)
+                | Order::Deployments { .. }
+                | Order::Document { .. }
+                | Order::DeleteDeployment { .. }
         )
     }
 
@@ -164,7 +190,10 @@ impl Order {
     pub fn begins_store(&self) -> bool {
         matches!(
             self,
-            Order::CreateKey { .. } | Order::ImportKeys { .. } | Order::CreatePlan { .. }
+            Order::CreateKey { .. }
+                | Order::ImportKeys { .. }
+                | Order::CreatePlan { .. }
+                | Order::Change(_)
         )
     }
 
@@ -227,6 +256,16 @@ impl Order {
             Order::DetachKey { plan, key } => {
                 store.detach_key(plan, key)?;
                 Ok(done(key, "detached"))
+            }
+            Order::Change(change) => store.change(change, (&Store::deployment_id()?, payload), now),
+            Order::Deployments { api } => store.deployments(api),
+            Order::Document { api, id } => {
+                let document = store.deployed_document(api, id)?;
+                Ok(json!({"id": id, "document": document.name, "text": document.text}))
+            }
+            Order::DeleteDeployment { api, id } => {
+                store.delete_deployment(api, id)?;
+                Ok(done(id, "deleted"))
             }
             Order::Usage { of } => Ok(store.report(of)?.json()),
             Order::Extend {

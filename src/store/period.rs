@@ -83,6 +83,18 @@ pub fn parse_date(text: &str) -> Option<i64> {
     (civil(number) == (year, month, day)).then_some(number)
 }
 
+/// `2025-04-01 12:00:00` in UTC, of milliseconds since 1970.
+#[must_use]
+pub fn time_text(ms: u64) -> String {
+    let now = Wall(ms);
+    let in_day = second_at(now).rem_euclid(86_400);
+    let (hours, minutes, seconds) = (in_day / 3_600, in_day / 60 % 60, in_day % 60);
+    format!(
+        "{} {hours:02}:{minutes:02}:{seconds:02}",
+        date_text(day_at(now))
+    )
+}
+
 /// Year, month and day of the month.
 fn civil(day: i64) -> (i64, i64, i64) {
     let z = day.saturating_add(719_468);
@@ -118,6 +130,12 @@ pub(super) const DAY_MS: u64 = 86_400_000;
 mod tests {
     use super::*;
     use tidegate_edge::limits::Period;
+
+    #[test]
+    fn times_are_written_to_the_second() {
+        assert_eq!(time_text(1_743_508_799_999), "2025-04-01 11:59:59");
+        assert_eq!(time_text(0), "1970-01-01 00:00:00");
+    }
 
     #[test]
     fn dates_are_read_and_written() {

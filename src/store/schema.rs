@@ -65,7 +65,7 @@ fn known() -> i64 {
 const APPLICATION: i64 = 0x5469_6465;
 
 /// One row a change of the schema.
-pub(super) const STEPS: &[&str] = &[KEYS_AND_PLANS, USAGE];
+pub(super) const STEPS: &[&str] = &[KEYS_AND_PLANS, USAGE, DEPLOYMENTS];
 
 /// Who may call, and how much.
 const KEYS_AND_PLANS: &str = "
@@ -146,4 +146,43 @@ CREATE TABLE windows (
     PRIMARY KEY (plan, api_key, number)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX windows_outstanding ON windows (outstanding) WHERE outstanding > 0;
+";
+
+/// What is deployed, and where. A document that was deployed twice is there once.
+const DEPLOYMENTS: &str = "
+CREATE TABLE documents (
+    hash BLOB PRIMARY KEY CHECK (length(hash) = 32),
+    text TEXT NOT NULL
+) STRICT;
+CREATE TABLE deployments (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    api TEXT NOT NULL,
+    hash BLOB NOT NULL REFERENCES documents (hash),
+    name TEXT NOT NULL,
+    description TEXT,
+    created_ms INTEGER NOT NULL
+) STRICT;
+CREATE INDEX deployments_of_api ON deployments (api, number);
+CREATE INDEX deployments_by_hash ON deployments (hash);
+CREATE TABLE stages (
+    api TEXT NOT NULL,
+    stage TEXT NOT NULL,
+    deployment TEXT NOT NULL REFERENCES deployments (id),
+    variables TEXT NOT NULL,
+    canary_deployment TEXT REFERENCES deployments (id),
+    canary_percent REAL CHECK (canary_percent BETWEEN 0 AND 100),
+    canary_variables TEXT,
+    canary_use_stage_cache INTEGER CHECK (canary_use_stage_cache IN (0, 1)),
+    UNIQUE (api, stage),
+    CHECK ((canary_deployment IS NULL) = (canary_percent IS NULL)
+       AND (canary_deployment IS NULL) = (canary_variables IS NULL)
+       AND (canary_deployment IS NULL) = (canary_use_stage_cache IS NULL))
+) STRICT;
+CREATE TABLE stage_deployments (
+    api TEXT NOT NULL,
+    stage TEXT NOT NULL,
+    deployment TEXT NOT NULL REFERENCES deployments (id) ON DELETE CASCADE,
+    PRIMARY KEY (api, stage, deployment)
+) STRICT, WITHOUT ROWID;
 ";

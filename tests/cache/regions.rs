@@ -328,6 +328,49 @@ fn a_stage_that_moves_finds_nothing_old() {
 }
 
 #[test]
+fn a_file_that_was_left_tells_of_a_move() {
+    let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let origin = origin();
+    let mut gateway = start(&origin, OWN);
+    let own = gateway.folder.path().join("c.cache.a@dev");
+    let kept = gateway.folder.path().join("kept");
+    assert_eq!(of(&gateway, "dev", "/d"), "0");
+    fs::copy(&own, &kept).expect("a copy");
+    reload(&gateway, &stages(&origin, ""));
+    assert_eq!(of(&gateway, "dev", "/d"), "1");
+    // It could not be removed, say: what lies in it is of the earlier stay.
+    fs::copy(&kept, &own).expect("a copy");
+    reload(&gateway, &stages(&origin, OWN));
+    assert_eq!(of(&gateway, "dev", "/d"), "2", "{}", gateway.log());
+    reload(&gateway, &stages(&origin, ""));
+    assert_eq!(of(&gateway, "dev", "/d"), "3");
+    stop(&mut gateway);
+    // It had a region of its own in between, and was killed there.
+    fs::copy(&kept, &own).expect("a copy");
+    gateway.restart_stopped();
+    assert_eq!(of(&gateway, "dev", "/d"), "4");
+    assert_eq!(files(&gateway), names(&["c.cache"]));
+}
+
+#[test]
+fn every_region_is_sealed() {
+    let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+    const SECRET: &[u8] = b"a body that nobody else may read";
+    let origin = Scripted::start(|_| Reply::ok(&[], SECRET));
+    for (key, is_plain) in [("", true), ("key_file = \"boot\"\n", false)] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let text = stages(&origin, OWN).replace(CACHE, &format!("{CACHE}{key}"));
+        let gateway = Gateway::start_in(folder, API, &text);
+        for (stage, file) in [("dev", "c.cache.a@dev"), ("prod", "c.cache")] {
+            of(&gateway, stage, "/secret");
+            let bytes = fs::read(gateway.folder.path().join(file)).expect("the region");
+            let found = bytes.windows(SECRET.len()).any(|part| part == SECRET);
+            assert_eq!(found, is_plain, "{file} with {key:?}");
+        }
+    }
+}
+
+#[test]
 fn what_was_left_in_the_runtime_directory_goes() {
     let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
     let origin = origin();

@@ -88,9 +88,14 @@ impl Gateway {
     pub(crate) fn restart(&mut self, number: i32) -> ExitStatus {
         self.signal(number);
         let status = self.wait(Duration::from_secs(20));
+        self.restart_stopped();
+        status
+    }
+
+    /// Starts another process once the one before has ended, and waits until it is ready.
+    pub(crate) fn restart_stopped(&mut self) {
         self.start_again();
         self.await_ready();
-        status
     }
 
     /// Starts another process, whatever becomes of it, once the one before has ended.

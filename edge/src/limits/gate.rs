@@ -21,7 +21,7 @@ use super::{
 use crate::base::time::{Mono, Wall};
 
 /// The limits of one route, as the plan has them.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Debug, Default)]
 pub struct RouteLimits {
     /// Its stage, as directories know it.
     pub stage: u64,

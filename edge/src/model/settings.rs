@@ -10,19 +10,25 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use serde::Deserialize;
 
+use super::api::EndpointType;
+
 pub mod cache;
+pub mod domains;
 pub mod functions;
 pub mod limits;
 pub mod origin;
 pub mod plans;
+pub mod stages;
 pub mod throttle;
 
 pub use self::{
     cache::{Cache, CachePolicy, Choice, MethodCache, StageCache, StageCapacity, Unauthorized},
+    domains::{Domain, Mapping},
     functions::FunctionRegion,
     limits::Limits,
     origin::{Balance, Ejection, Endpoint, Health, Origin, OriginTls, Roots},
     plans::{ApiKey, PlanQuota, PlanStage, PlanThrottle, UsagePlan},
+    stages::{Canary, MethodSettings, StageSettings, Stages},
     throttle::{MethodThrottle, StageThrottle, Throttle, ThrottlePreset},
 };
 
@@ -35,6 +41,7 @@ pub struct Settings {
     pub listen: Vec<Listen>,
     pub tls: Tls,
     pub apis: Vec<ApiSource>,
+    pub domains: Vec<Domain>,
     /// By name; the name is what logs, metrics and `tidegate origins` show.
     pub origins: BTreeMap<String, Origin>,
     /// By region.
@@ -136,6 +143,29 @@ pub struct Listen {
     pub tls: bool,
     /// CIDRs whose connections must begin with a PROXY header; others must not send one.
     pub proxy_protocol_from: Vec<String>,
+    /// The only APIs that it leads to; absent: all that are not private.
+    pub endpoint: Option<ListenEndpoint>,
+    /// CIDRs that clients must come from; empty: from anywhere.
+    pub networks: Vec<String>,
+}
+
+/// The APIs of which endpoint type a listener leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ListenEndpoint {
+    Edge,
+    Regional,
+    Private,
+}
+
+impl From<ListenEndpoint> for EndpointType {
+    fn from(endpoint: ListenEndpoint) -> EndpointType {
+        match endpoint {
+            ListenEndpoint::Edge => EndpointType::Edge,
+            ListenEndpoint::Regional => EndpointType::Regional,
+            ListenEndpoint::Private => EndpointType::Private,
+        }
+    }
 }
 
 /// TLS towards clients.
@@ -183,7 +213,11 @@ pub enum TlsVersion {
 #[serde(deny_unknown_fields)]
 pub struct ApiSource {
     /// OpenAPI 3 or Swagger 2, YAML or JSON.
-    pub document: PathBuf,
+    #[serde(default)]
+    pub document: Option<PathBuf>,
+    /// Its documents are those that were deployed; in place of `document`.
+    #[serde(default)]
+    pub deployed: bool,
     /// Default: ten characters made from the document's title.
     #[serde(default)]
     pub id: Option<String>,
@@ -193,9 +227,9 @@ pub struct ApiSource {
     /// One stage; not together with `stages`.
     #[serde(default)]
     pub stage: Option<String>,
-    /// Several stages of the same document.
+    /// Several stages: names, or a table with what each has of its own.
     #[serde(default)]
-    pub stages: Vec<String>,
+    pub stages: Stages,
     /// Hosts whose paths need no stage prefix: the host form. `*.example.com` is allowed.
     #[serde(default)]
     pub hosts: Vec<String>,
@@ -220,11 +254,12 @@ impl ApiSource {
     /// A document served under the default stage.
     pub fn new(document: PathBuf) -> ApiSource {
         ApiSource {
-            document,
+            document: Some(document),
+            deployed: false,
             id: None,
             base_path: BasePath::Ignore,
             stage: None,
-            stages: Vec::new(),
+            stages: Stages::default(),
             hosts: Vec::new(),
             host_stage: None,
             variables: BTreeMap::new(),
@@ -237,7 +272,7 @@ impl ApiSource {
     /// Names of its stages, at least one.
     pub fn stage_names(&self) -> Vec<&str> {
         let mut names: Vec<&str> = self.stage.iter().map(String::as_str).collect();
-        names.extend(self.stages.iter().map(String::as_str));
+        names.extend(self.stages.names());
         if names.is_empty() {
             names.push(STAGE_DEFAULT);
         }
@@ -418,7 +453,7 @@ mod tests {
         let mut api = ApiSource::new(PathBuf::from("a.yaml"));
         assert_eq!(api.stage_names(), ["dev"]);
         assert_eq!(api.host_stage_name(), "dev");
-        api.stages = vec!["v1".to_owned(), "v2".to_owned()];
+        api.stages = ["v1", "v2"].into_iter().collect();
         assert_eq!(api.stage_names(), ["v1", "v2"]);
         assert_eq!(api.host_stage_name(), "v1");
         api.host_stage = Some("v2".to_owned());

@@ -10,6 +10,7 @@ use std::net::IpAddr;
 use super::{cache::CacheUse, fault::Fault, hops::Told, limit::LimitUse};
 use crate::{
     base::time::{Mono, Wall},
+    plan::Door,
     ring::Buf,
     route::{Params, RouteIndex, StageIndex},
     wire::{head::RequestHead, method::Method, response::ResponseHead, span::Span},
@@ -66,6 +67,8 @@ pub struct Peer {
     pub local_port: u16,
     /// Over TLS.
     pub tls: bool,
+    /// Which APIs its listener leads to.
+    pub door: Door,
     /// The peer is a proxy whose word about the client counts.
     pub trusted: bool,
 }
@@ -148,8 +151,12 @@ pub struct Exchange {
     pub route: Option<RouteIndex>,
     /// Where `$context.path` begins in the path.
     pub path_from: usize,
-    /// Where the path behind the stage begins in the path.
+    /// Where the base path of a domain ends; `path_from` without one.
+    pub base_to: usize,
+    /// Where the path behind the stage begins.
     pub resource_from: usize,
+    /// Whether the canary of its stage serves it; `None`: the stage has none.
+    pub canary: Option<bool>,
     /// `$context.requestId`, a version 4 UUID.
     pub request_id: [u8; REQUEST_ID_BYTES],
     /// First byte received.
@@ -207,7 +214,9 @@ impl Exchange {
             stage: None,
             route: None,
             path_from: 0,
+            base_to: 0,
             resource_from: 0,
+            canary: None,
             request_id: [b'0'; REQUEST_ID_BYTES],
             received: Mono::default(),
             received_wall: Wall::default(),
@@ -243,7 +252,9 @@ impl Exchange {
         self.stage = None;
         self.route = None;
         self.path_from = 0;
+        self.base_to = 0;
         self.resource_from = 0;
+        self.canary = None;
         write_uuid(random, &mut self.request_id);
         self.received = now;
         self.received_wall = wall;

@@ -129,6 +129,7 @@ mod tests {
             ip_text: AddressText::new(ip),
             local_port: 80,
             tls: false,
+            door: crate::plan::Door::Public,
             trusted: true,
         };
         // 10.0.0.0/8 and fd00::/8

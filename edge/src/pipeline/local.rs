@@ -19,9 +19,10 @@ use crate::{
     exec::{Core, Spares},
     integrate::compression::Codecs,
     limits::{Directory, Gate},
+    model::api::EndpointType,
     net::{pump::Pace, tls::server::ServerTls},
     origin::{Group, OriginIndex},
-    plan::{Plan, RegionIndex},
+    plan::{Door, Plan, RegionIndex},
     telemetry::{
         access_log::LogSink,
         format::LogFormat,
@@ -116,12 +117,47 @@ impl Serving {
         self.caches.get(index.0 as usize)?.as_deref()
     }
 
+    /// Bounds of request heads behind `door`: each type of endpoint has its own, within those of
+    /// the settings.
+    #[must_use]
+    pub fn head_limits_behind(&self, door: Door) -> HeadLimits {
+        let limits = self.head_limits;
+        let Door::Only(endpoint) = door else {
+            return limits;
+        };
+        match endpoint {
+            EndpointType::Edge => HeadLimits {
+                target_bytes_max: limits.target_bytes_max.min(EDGE_TARGET_BYTES_MAX),
+                ..limits
+            },
+            // What the settings leave as it is, the type of endpoint raises.
+            EndpointType::Regional if limits.target_bytes_max == EDGE_TARGET_BYTES_MAX => {
+                HeadLimits {
+                    target_bytes_max: limits.head_bytes_max.min(REGIONAL_TARGET_BYTES_MAX),
+                    ..limits
+                }
+            }
+            EndpointType::Regional => limits,
+            EndpointType::Private => HeadLimits {
+                head_bytes_max: limits.head_bytes_max.min(PRIVATE_HEAD_BYTES_MAX),
+                ..limits
+            },
+        }
+    }
+
     /// The pool of an origin group.
     #[must_use]
     pub fn group(&self, index: OriginIndex) -> Option<&Rc<Group>> {
         self.groups.get(index.0 as usize)
     }
 }
+
+/// Longest target of an edge endpoint, and the default of the settings.
+const EDGE_TARGET_BYTES_MAX: usize = 8_192;
+/// Longest target of a regional endpoint.
+const REGIONAL_TARGET_BYTES_MAX: usize = 10_240;
+/// Longest request line and headers of a private endpoint.
+const PRIVATE_HEAD_BYTES_MAX: usize = 8_000;
 
 /// What one core has.
 pub struct Local {

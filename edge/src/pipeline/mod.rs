@@ -24,6 +24,7 @@ pub mod request;
 pub mod respond;
 mod rewrite;
 pub mod room;
+mod told;
 mod trace;
 mod validate;
 

@@ -93,6 +93,9 @@ pub(super) fn record(local: &Local, serving: &Serving, peer: Peer, conn: &Conn, 
         request_bytes: Some(x.request_bytes),
         api_id: stage.map_or(b"", |stage| stage.api_id.as_bytes()),
         stage: stage.map_or(b"", |stage| stage.name.as_bytes()),
+        deployment_id: stage.map_or(b"", |stage| stage.deployment_id.as_bytes()),
+        is_canary: x.canary,
+        base_path: base_path(x),
         domain_name: &host[..text(host)],
         status: x.status,
         response_bytes: Some(x.response_bytes),
@@ -119,4 +122,11 @@ pub(super) fn record(local: &Local, serving: &Serving, peer: Peer, conn: &Conn, 
     if !sink.log(format, &record, now) {
         local.metrics.cell(Metric::LogLinesDropped).add(1);
     }
+}
+
+/// The base path of a domain that led to the stage, without its slash.
+fn base_path(x: &Exchange) -> &[u8] {
+    let path = x.head.path(x.head_bytes.bytes());
+    let from = x.path_from.saturating_add(1);
+    path.get(from..x.base_to).unwrap_or(b"")
 }

@@ -31,6 +31,7 @@ use super::{
     local::{Local, Serving},
     mapped::{self, Mapped, Road},
     respond::{self, At},
+    told::{api_id, take_override},
     validate,
 };
 use crate::{
@@ -40,7 +41,7 @@ use crate::{
     net::conn::Conn,
     plan::{Access, Backend, IntegrationPlan, Resolution, RoutePlan},
     ring::Buf,
-    route::{StageIndex, Verb},
+    route::{Asked, StageIndex, Verb},
     wire::{
         body::BodyReader, fields::Fields, finder::HeadFinder, head::parse_request, known::Known,
         method::Method,
@@ -204,7 +205,7 @@ fn decide(
     if local.pressure.get().refuses() {
         return shed(at, conn, x);
     }
-    let resolved = resolve(serving, conn, x);
+    let resolved = resolve(local, serving, conn, peer, x);
     let body = match admit(serving, x) {
         Ok(body) => body,
         Err(fault) => return refuse(at, conn, x, fault),
@@ -478,7 +479,7 @@ fn receive(
     finder: &mut HeadFinder,
     mut buf: Buf,
 ) -> Result<Option<Option<Buf>>, Fault> {
-    let limits = &serving.head_limits;
+    let limits = &serving.head_limits_behind(peer.door);
     let before = x.head_bytes.bytes().len();
     if before == 0 {
         let found = finder.find(&buf, limits);
@@ -526,10 +527,13 @@ async fn receive_rest(
 
 /// Finds host, stage and route.
 fn resolve<'s>(
+    local: &Local,
     serving: &'s Serving,
     conn: &Conn,
+    peer: &Peer,
     x: &mut Exchange,
 ) -> Result<&'s RoutePlan, Fault> {
+    take_override(x);
     let bytes = x.head_bytes.bytes();
     let host = x.head.host.name.of(bytes);
     if let Some(tls) = conn.tls()
@@ -538,29 +542,39 @@ fn resolve<'s>(
         return Err(Fault::Misdirected);
     }
     let verb = Verb::from_token(x.head.method_name.of(bytes));
-    let path = x.head.path(bytes);
-    match serving.plan.resolve(host, path, verb, &mut x.params) {
+    let asked = Asked {
+        host,
+        path: x.head.path(bytes),
+        api_id: api_id(&x.head, bytes, peer.door),
+    };
+    let draw = || local.core.random();
+    let plan = &serving.plan;
+    match plan.resolve_asked(&asked, verb, peer.door, draw, &mut x.params) {
         Resolution::Route {
             route,
             stage,
+            canary,
             path_from,
+            base_to,
             resource_from,
         } => {
             x.stage = Some(stage);
             x.route = Some(route);
-            x.path_from = path_from;
-            x.resource_from = resource_from;
+            x.canary = canary;
+            (x.path_from, x.base_to, x.resource_from) = (path_from, base_to, resource_from);
             x.is_http_api = is_http_api(serving, stage);
             serving.plan.route(route).ok_or(Fault::NoRoute)
         }
         Resolution::NoRoute {
             stage,
+            canary,
             path_from,
+            base_to,
             resource_from,
         } => {
             x.stage = Some(stage);
-            x.path_from = path_from;
-            x.resource_from = resource_from;
+            x.canary = canary;
+            (x.path_from, x.base_to, x.resource_from) = (path_from, base_to, resource_from);
             x.is_http_api = is_http_api(serving, stage);
             x.route = serving
                 .plan
@@ -569,6 +583,7 @@ fn resolve<'s>(
             let route = x.route.and_then(|route| serving.plan.route(route));
             route.ok_or(Fault::NoRoute)
         }
+        Resolution::Health => Ok(&plan.health),
         Resolution::NoStage => Err(Fault::NoStage),
     }
 }

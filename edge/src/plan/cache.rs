@@ -187,6 +187,12 @@ pub fn stage_scope(api_id: &str, stage: &str) -> Vec<u8> {
     format!("{api_id}\0{stage}").into_bytes()
 }
 
+/// The same for the canary of a stage, where its answers are kept apart.
+#[must_use]
+pub fn canary_scope(api_id: &str, stage: &str) -> Vec<u8> {
+    format!("{api_id}\0{stage}\0canary").into_bytes()
+}
+
 /// What the answers stored under `scope` are flushed with.
 #[must_use]
 pub fn stage_namespace(scope: &[u8]) -> Namespace {

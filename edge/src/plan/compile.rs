@@ -14,16 +14,19 @@ mod mock;
 mod origins;
 mod parts;
 mod places;
+mod stages;
 mod throttle;
 mod uri;
 
 use super::{
     Plan,
     fault::{Document, Findings, PlanFault, Reporter},
+    release::Release,
 };
 use crate::model::{api::Api, settings::Settings};
 
 use origins::OriginTable;
+pub use stages::is_variable as is_stage_variable;
 
 /// A plan, and what is odd about its documents.
 #[derive(Debug)]
@@ -35,6 +38,16 @@ pub struct Compiled {
 /// Compiles `settings` and the APIs that its `apis` name, in the same order.
 pub fn compile(settings: &Settings, apis: &[Api], revision: u64) -> Result<Compiled, Findings> {
     assert_eq!(settings.apis.len(), apis.len(), "one API for each source");
+    compile_releases(settings, apis, &Release::of_files(settings), revision)
+}
+
+/// Compiles `settings` and the documents that `releases` name.
+pub fn compile_releases(
+    settings: &Settings,
+    apis: &[Api],
+    releases: &[Release],
+    revision: u64,
+) -> Result<Compiled, Findings> {
     let mut findings = Findings::default();
     let mut reporter = Reporter {
         document: Document::Settings,
@@ -58,11 +71,20 @@ pub fn compile(settings: &Settings, apis: &[Api], revision: u64) -> Result<Compi
     function::check(settings, &mut reporter);
     let mut origins = OriginTable::new(settings, &mut reporter);
     let mut served = apis::Served::default();
-    for (index, (api, source)) in apis.iter().zip(&settings.apis).enumerate() {
-        apis::compile(
+    for (index, source) in settings.apis.iter().enumerate() {
+        apis::check(
             index,
-            api,
             source,
+            (settings, &policies),
+            (apis, releases),
+            &mut served,
+            &mut findings,
+        );
+    }
+    for release in releases {
+        apis::compile(
+            release,
+            apis,
             (settings, &policies, account),
             &mut origins,
             &mut served,
@@ -71,12 +93,13 @@ pub fn compile(settings: &Settings, apis: &[Api], revision: u64) -> Result<Compi
     }
     let throttle = throttle::plan(settings, &served.routes, clients);
     let cache = cache.map(|cache| cache::with_regions(cache, std::mem::take(&mut served.regions)));
-    let hosts = places::assign(settings, &mut served, &mut findings);
+    let hosts = places::assign(settings, apis, &mut served, &mut findings);
+    let health = apis::health(settings, &mut origins, &mut findings);
     let origins = origins.finish(&mut findings);
-    if !findings.errors.is_empty() {
+    let Some(health) = health.filter(|_| findings.errors.is_empty()) else {
         findings.errors.sort_by_key(|fault| fault.document);
         return Err(findings);
-    }
+    };
     Ok(Compiled {
         plan: Plan {
             revision,
@@ -95,6 +118,7 @@ pub fn compile(settings: &Settings, apis: &[Api], revision: u64) -> Result<Compi
             dns,
             cache,
             throttle,
+            health,
             hosts,
         },
         warnings: findings.warnings,

@@ -9,7 +9,10 @@ use std::{
 };
 
 use crate::{
-    model::settings::{TlsVersion, Workers},
+    model::{
+        api::EndpointType,
+        settings::{TlsVersion, Workers},
+    },
     net::address::Network,
 };
 
@@ -20,6 +23,54 @@ pub struct ListenerPlan {
     pub tls: bool,
     /// Peers here must begin with a PROXY header, others must not send one.
     pub proxy_protocol_from: NetworkSet,
+    /// The only APIs that it leads to; `None`: all that are not private.
+    pub endpoint: Option<EndpointType>,
+    /// Where clients must come from; empty: from anywhere.
+    pub networks: NetworkSet,
+}
+
+impl ListenerPlan {
+    /// What a client at `ip` finds behind it.
+    #[must_use]
+    pub fn door(&self, ip: IpAddr) -> Door {
+        if !self.networks.is_empty() && !self.networks.contains(ip) {
+            return Door::Closed;
+        }
+        self.endpoint.map_or(Door::Public, Door::Only)
+    }
+}
+
+/// Which APIs a listener leads to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Door {
+    /// To all: nobody asks over the network.
+    Any,
+    /// To all that are not private.
+    Public,
+    /// To those of this type; those that do not say are edge and regional at once.
+    Only(EndpointType),
+    /// To none: the client is not in the listed networks.
+    Closed,
+}
+
+impl Door {
+    /// Whether an API of this type may be reached.
+    #[must_use]
+    pub fn leads_to(self, endpoint: Option<EndpointType>) -> bool {
+        match self {
+            Door::Any => true,
+            Door::Public => endpoint != Some(EndpointType::Private),
+            Door::Only(EndpointType::Private) => endpoint == Some(EndpointType::Private),
+            Door::Only(only) => endpoint.is_none_or(|endpoint| endpoint == only),
+            Door::Closed => false,
+        }
+    }
+
+    /// Whether a header may name the API, as it may where private APIs are called.
+    #[must_use]
+    pub fn is_private(self) -> bool {
+        self == Door::Only(EndpointType::Private)
+    }
 }
 
 /// Where a listener comes from.
@@ -33,11 +84,20 @@ pub enum ListenAddress {
 /// TLS towards clients.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ListenTlsPlan {
-    /// Chain and key files; the first serves unknown names.
-    pub certificates: Box<[(PathBuf, PathBuf)]>,
+    /// The first serves unknown names.
+    pub certificates: Box<[CertificatePlan]>,
     pub version_min: TlsVersion,
     /// Age at which the session ticket key is replaced.
     pub ticket_rotation_ms: u64,
+}
+
+/// A chain and its key.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CertificatePlan {
+    pub chain: PathBuf,
+    pub key: PathBuf,
+    /// Where the settings name them.
+    pub pointer: Box<str>,
 }
 
 /// Cores and the end of the process.

@@ -11,6 +11,7 @@ pub mod compile;
 pub mod fault;
 pub mod listen;
 pub mod mapped;
+pub mod release;
 pub mod stage;
 pub mod throttle;
 
@@ -19,25 +20,26 @@ use std::sync::Arc;
 use crate::{
     model::settings::Limits,
     origin::{OriginIndex, OriginPlan},
-    route::{HostMap, Params, RouteIndex, StageIndex, Verb},
+    route::{Asked, Found, HostMap, Params, RouteIndex, StageIndex, Verb},
 };
 
 pub use api::{ApiPlan, Validation};
 pub use cache::{
     CachePlan, EdgeCachePlan, RegionIndex, RegionOf, RegionPlan, RouteCache, STAGE_KEY, SealPlan,
-    StageCachePlan, stage_file, stage_namespace, stage_scope,
+    StageCachePlan, canary_scope, stage_file, stage_namespace, stage_scope,
 };
-pub use compile::{Compiled, compile};
+pub use compile::{Compiled, compile, compile_releases, is_stage_variable};
 pub use fault::{Document, Findings, PlanFault};
 pub use listen::{
-    AccessLogPlan, AdminPlan, DnsPlan, ForwardingPlan, ListenAddress, ListenTlsPlan, ListenerPlan,
-    LogSink, NetworkSet, ProcessPlan, ServerPlan,
+    AccessLogPlan, AdminPlan, CertificatePlan, DnsPlan, Door, ForwardingPlan, ListenAddress,
+    ListenTlsPlan, ListenerPlan, LogSink, NetworkSet, ProcessPlan, ServerPlan,
 };
 pub use mapped::{
     AnswerPlan, Backend, FunctionPlan, HttpApiPlan, HttpPlan, MappedPlan, Piece, RequestPlan,
     TemplatePlan,
 };
-pub use stage::{Access, IntegrationPlan, RouteFacts, RoutePlan, StagePlan};
+pub use release::{CanaryRelease, Release};
+pub use stage::{Access, CanaryPlan, IntegrationPlan, RouteFacts, RoutePlan, StagePlan};
 pub use throttle::{ClientPlan, ThrottlePlan};
 
 /// One revision of the configuration, ready to serve.
@@ -62,6 +64,8 @@ pub struct Plan {
     pub cache: Option<CachePlan>,
     /// Where limits are counted, if there are any.
     pub throttle: Option<ThrottlePlan>,
+    /// What `/ping` and `/sping` are answered with on hosts that keep them for themselves.
+    pub health: RoutePlan,
     hosts: HostMap,
 }
 
@@ -70,41 +74,89 @@ pub struct Plan {
 pub enum Resolution {
     Route {
         route: RouteIndex,
+        /// The canary's, where it serves the request.
         stage: StageIndex,
+        /// Whether the canary of a stage serves it; `None`: the stage has none.
+        canary: Option<bool>,
         /// Start of the path without doubled leading slashes (`$context.path`).
         path_from: usize,
+        /// End of the base path of a domain, `path_from` without one.
+        base_to: usize,
         /// Start of the path behind the stage; the path's end when nothing follows.
         resource_from: usize,
     },
     /// The stage has no such resource or verb.
     NoRoute {
         stage: StageIndex,
+        canary: Option<bool>,
         path_from: usize,
+        base_to: usize,
         resource_from: usize,
     },
-    /// Neither host nor path names a stage.
+    /// The host is asked whether it is well.
+    Health,
+    /// Neither host nor path names a stage that may be reached this way.
     NoStage,
 }
 
 impl Plan {
-    /// The route of a request. Allocates nothing; `params` gets the path parameters.
+    /// The route of a request that any listener took, without canaries.
     pub fn resolve(&self, host: &[u8], path: &[u8], verb: Verb, params: &mut Params) -> Resolution {
+        let asked = Asked {
+            host,
+            path,
+            api_id: None,
+        };
+        self.resolve_asked(&asked, verb, Door::Any, || u64::MAX, params)
+    }
+
+    /// The route of a request that came through `door`. Allocates nothing; `params` gets the path
+    /// parameters. `draw` gives a random number, by which a canary takes its share.
+    pub fn resolve_asked(
+        &self,
+        asked: &Asked<'_>,
+        verb: Verb,
+        door: Door,
+        draw: impl FnOnce() -> u64,
+        params: &mut Params,
+    ) -> Resolution {
         params.clear();
-        let Some(place) = self.hosts.place(host, path) else {
+        let place = match self.hosts.find(asked) {
+            Found::Place(place) => place,
+            Found::Health if door != Door::Closed => return Resolution::Health,
+            Found::Health | Found::Nothing => return Resolution::NoStage,
+        };
+        let Some(named) = self.stage(place.stage) else {
             return Resolution::NoStage;
         };
-        let (path_from, resource_from) = (place.path_from, place.resource_from);
-        let tree = self.stage(place.stage).map(StagePlan::tree);
-        match tree.and_then(|tree| tree.find(path, resource_from, verb, params)) {
+        if !door.leads_to(named.endpoint) {
+            return Resolution::NoStage;
+        }
+        let canary = named
+            .canary
+            .map(|canary| (canary.stage, canary.takes(draw())));
+        let stage = match canary {
+            Some((stage, true)) => stage,
+            _ => place.stage,
+        };
+        let canary = canary.map(|(_, taken)| taken);
+        let (path_from, base_to) = (place.path_from, place.base_to);
+        let resource_from = place.resource_from;
+        let tree = self.stage(stage).map(StagePlan::tree);
+        match tree.and_then(|tree| tree.find(asked.path, resource_from, verb, params)) {
             Some(route) => Resolution::Route {
                 route,
-                stage: place.stage,
+                stage,
+                canary,
                 path_from,
+                base_to,
                 resource_from,
             },
             None => Resolution::NoRoute {
-                stage: place.stage,
+                stage,
+                canary,
                 path_from,
+                base_to,
                 resource_from,
             },
         }

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     integrate::{HttpProxyPlan, MockPlan},
     limits::RouteLimits,
-    model::settings::Limits,
+    model::{api::EndpointType, settings::Limits},
     origin::OriginPlan,
     route::{RouteIndex, StageIndex, Tree, VerbKey},
 };
@@ -28,8 +28,20 @@ pub struct StagePlan {
     pub api: Arc<ApiPlan>,
     /// Stage name.
     pub name: Box<str>,
-    /// Where the API's document stands in the settings.
+    /// The document that it serves.
     pub document: Document,
+    /// Position of its API in the settings.
+    pub source: usize,
+    /// The deployment that the document is of; empty: it is a file.
+    pub deployment_id: Box<str>,
+    /// By which listeners it may be reached; `None`: by all that are not private.
+    pub endpoint: Option<EndpointType>,
+    /// The default hosts of its API lead to it.
+    pub by_default_host: bool,
+    /// Who serves a share of its requests.
+    pub canary: Option<CanaryPlan>,
+    /// It is the canary of another, with the same name.
+    pub is_canary: bool,
     /// Host patterns whose root is this stage.
     pub hosts: Box<[Box<str>]>,
     /// Whether `/{name}/…` reaches it on hosts that no pattern names.
@@ -45,6 +57,23 @@ pub struct StagePlan {
     /// Where they are.
     pub cache_region: RegionIndex,
     pub(super) tree: Tree,
+}
+
+/// A share of a stage's requests, and who serves it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct CanaryPlan {
+    /// Requests of 2^32.
+    pub share: u64,
+    /// A stage of its own in the plan.
+    pub stage: StageIndex,
+}
+
+impl CanaryPlan {
+    /// Whether a request that drew `number` is the canary's.
+    #[must_use]
+    pub const fn takes(&self, number: u64) -> bool {
+        number >> 32 < self.share
+    }
 }
 
 /// One method of one resource in one stage.

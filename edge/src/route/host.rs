@@ -1,13 +1,20 @@
-//! From `Host` and the first path segment to a stage.
+//! From `Host` and the first path segments to a stage.
 //!
-//! Shape: host patterns in three tiers (exact, `*.example.com` for one label, any host); each has
-//! either a root stage (host form, the whole path is the resource path) or named stages (path
-//! form, `/{stage}/…`). Units: byte offsets into the path. Ranges: hosts to 253 bytes. Errors: a
-//! lookup only misses; building returns [`HostFault`]. Source: RFC 9110 section 7.2 (Host), RFC
-//! 4343 (names ignore case), Amazon API Gateway developer guide, "invoke a REST API".
+//! Shape: host patterns in three tiers (exact, `*.example.com` for one label, any host). Behind
+//! each is one of: a root stage (the whole path is the resource path), the base paths of a domain,
+//! or named stages (`/{stage}/…`). Beside them every API has its default hosts,
+//! `{api}.execute-api.localhost` and `{api}.execute-api.{region}.amazonaws.com`. Units: byte
+//! offsets into the path. Ranges: hosts to 253 bytes. Errors: a lookup only misses; building
+//! returns [`HostFault`]. Source: RFC 9110 section 7.2 (Host), RFC 4343 (names ignore case),
+//! Amazon API Gateway developer guide, "invoke a REST API", "API mappings" and "invoke a private
+//! API".
 //!
-//! Slashes before the stage and between stage and resource path collapse, as the service does:
-//! `//dev/x` and `/dev//x` both reach the resource path `/x`.
+//! Slashes before the stage or base path, and between it and the resource path, collapse, as the
+//! service does: `//dev/x` and `/dev//x` both reach the resource path `/x`.
+
+mod build;
+
+pub use build::{ApiHosts, HostMapBuilder};
 
 /// A stage, an index into the plan's stages.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -22,6 +29,18 @@ pub enum HostFault {
     Taken { what: String, earlier: StageIndex },
     #[error("{host} serves a stage at its root, so it cannot also serve stages by path")]
     RootAndStages { host: String, earlier: StageIndex },
+    #[error("{what} stands twice")]
+    Twice { what: String },
+}
+
+/// What a request says about where it goes.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    /// A validated authority, port allowed.
+    pub host: &'a [u8],
+    pub path: &'a [u8],
+    /// `x-apigw-api-id`, where the listener lets it count.
+    pub api_id: Option<&'a [u8]>,
 }
 
 /// Where a request landed.
@@ -30,70 +49,271 @@ pub struct Place {
     pub stage: StageIndex,
     /// Start of the path without doubled leading slashes (`$context.path` starts here).
     pub path_from: usize,
+    /// End of the base path of a domain; [`Place::path_from`] where there is none.
+    pub base_to: usize,
     /// Start of the resource path: a `/`, or the end of the path when nothing follows.
     pub resource_from: usize,
+}
+
+/// What is behind host and path.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Found {
+    Place(Place),
+    /// `/ping` or `/sping`, which ask whether the host is well.
+    Health,
+    Nothing,
 }
 
 /// The compiled map.
 #[derive(Debug, Default)]
 pub struct HostMap {
     /// Sorted by length, then bytes; lower case.
-    exact: Box<[(Box<[u8]>, Entry)]>,
+    exact: Table<Entry>,
     /// What follows the `*` (with its dot), sorted alike.
-    wildcard: Box<[(Box<[u8]>, Entry)]>,
+    wildcard: Table<Entry>,
+    /// By id in lower case, sorted alike.
+    apis: Table<Api>,
     any: Entry,
 }
+
+type Table<T> = Box<[(Box<[u8]>, T)]>;
 
 #[derive(Clone, Debug, Default)]
 struct Entry {
     root: Option<StageIndex>,
-    stages: Vec<(Box<[u8]>, StageIndex)>,
+    stages: Names,
+    /// A domain's base paths, the longest first.
+    bases: Option<Box<[Base]>>,
+}
+
+/// Stages by name, sorted by length, then bytes.
+#[derive(Clone, Debug, Default)]
+struct Names(Vec<(Box<[u8]>, StageIndex)>);
+
+#[derive(Clone, Debug)]
+struct Base {
+    /// Without slashes around it.
+    path: Box<[u8]>,
+    to: Target,
+}
+
+#[derive(Clone, Debug)]
+enum Target {
+    Stage(StageIndex),
+    /// The next segment names the stage.
+    Stages(Names),
+}
+
+/// What an API's default hosts serve.
+#[derive(Clone, Debug, Default)]
+struct Api {
+    stages: Names,
+    /// `$default`, at the root.
+    default: Option<StageIndex>,
+    /// Its default hosts refuse everything.
+    is_closed: bool,
+    is_private: bool,
+    /// The endpoints by which it may be called, in lower case; empty: all.
+    vpc_endpoints: Box<[Box<[u8]>]>,
+}
+
+/// What decides about a host.
+enum Way<'m> {
+    Entry(&'m Entry),
+    Api(&'m Api),
+    Nothing,
 }
 
 impl HostMap {
-    /// The stage that serves `path` on `host` (a validated authority, port allowed).
+    /// What serves the request.
     ///
     /// The most specific pattern decides alone: a host named by one API does not fall through to
     /// APIs that take any host.
     #[must_use]
+    pub fn find(&self, asked: &Asked<'_>) -> Found {
+        let path = asked.path;
+        let slashes = slashes(path, 0);
+        let Some(path_from) = slashes.checked_sub(1) else {
+            return Found::Nothing;
+        };
+        let placed = match self.way(asked) {
+            Way::Entry(entry) => {
+                if entry.bases.is_some() && is_health(path, slashes) {
+                    return Found::Health;
+                }
+                entry.place(path, path_from)
+            }
+            Way::Api(api) if api.is_closed => None,
+            Way::Api(_) if is_health(path, slashes) => return Found::Health,
+            Way::Api(api) => api.stages.place(path, path_from, path_from).or_else(|| {
+                let stage = api.default?;
+                Some(Place::at_root(stage, path_from))
+            }),
+            Way::Nothing => None,
+        };
+        placed.map_or(Found::Nothing, Found::Place)
+    }
+
+    /// The stage that serves `path` on `host` (a validated authority, port allowed).
+    #[must_use]
     pub fn place(&self, host: &[u8], path: &[u8]) -> Option<Place> {
-        let entry = self.entry(host_name(host));
-        let slashes = path.iter().take_while(|byte| **byte == b'/').count();
-        let path_from = slashes.checked_sub(1)?;
-        if let Some(stage) = entry.root {
-            return Some(Place {
-                stage,
-                path_from,
-                resource_from: path_from,
-            });
+        let asked = Asked {
+            host,
+            path,
+            api_id: None,
+        };
+        match self.find(&asked) {
+            Found::Place(place) => Some(place),
+            Found::Health | Found::Nothing => None,
         }
-        let rest = path.get(slashes..)?;
-        let name_bytes = memchr::memchr(b'/', rest).unwrap_or(rest.len());
-        let name = rest.get(..name_bytes)?;
-        let (_, stage) = entry.stages.iter().find(|(known, _)| **known == *name)?;
-        let after = rest.get(name_bytes..)?;
-        let inner = after.iter().take_while(|byte| **byte == b'/').count();
+    }
+
+    fn way(&self, asked: &Asked<'_>) -> Way<'_> {
+        let name = host_name(asked.host);
+        if let Some(entry) = lookup(&self.exact, name) {
+            return Way::Entry(entry);
+        }
+        let Some(dot) = memchr::memchr(b'.', name).filter(|dot| *dot > 0) else {
+            return self.other(asked);
+        };
+        let (label, tail) = name.split_at(dot);
+        if !self.wildcard.is_empty()
+            && let Some(entry) = lookup(&self.wildcard, tail)
+        {
+            return Way::Entry(entry);
+        }
+        if !is_default_tail(tail) {
+            return self.other(asked);
+        }
+        if let Some(api) = lookup(&self.apis, label) {
+            return Way::Api(api);
+        }
+        // `{api}-{vpce}`, by which a private API is called without private names.
+        let Some(at) = memchr::memmem::rfind(label, b"-vpce-") else {
+            return Way::Nothing;
+        };
+        let (id, endpoint) = label.split_at(at);
+        let endpoint = endpoint.get(1..).unwrap_or_default();
+        match lookup(&self.apis, id) {
+            Some(api) if api.is_private && api.takes(endpoint) => Way::Api(api),
+            _ => Way::Nothing,
+        }
+    }
+
+    /// The way of a host that nobody has named.
+    fn other(&self, asked: &Asked<'_>) -> Way<'_> {
+        match asked.api_id {
+            Some(id) => lookup(&self.apis, id).map_or(Way::Nothing, Way::Api),
+            None => Way::Entry(&self.any),
+        }
+    }
+}
+
+impl Entry {
+    fn place(&self, path: &[u8], path_from: usize) -> Option<Place> {
+        if let Some(stage) = self.root {
+            return Some(Place::at_root(stage, path_from));
+        }
+        let Some(bases) = &self.bases else {
+            return self.stages.place(path, path_from, path_from);
+        };
+        // The longest decides alone, also when it leads to no stage.
+        let ends = bases.iter().map(|base| (base, base.end(path, path_from)));
+        let (base, base_to) = ends.filter_map(|(base, end)| Some((base, end?))).next()?;
+        base.place(path, path_from, base_to)
+    }
+}
+
+impl Base {
+    /// Where it ends in a path that begins with it, by whole segments.
+    fn end(&self, path: &[u8], path_from: usize) -> Option<usize> {
+        if self.path.is_empty() {
+            return Some(path_from);
+        }
+        let rest = path.get(path_from + 1..)?;
+        let after = rest.strip_prefix(&*self.path)?;
+        matches!(after.first(), None | Some(b'/')).then(|| path.len() - after.len())
+    }
+
+    fn place(&self, path: &[u8], path_from: usize, base_to: usize) -> Option<Place> {
+        match &self.to {
+            Target::Stage(stage) => Some(Place {
+                stage: *stage,
+                path_from,
+                base_to,
+                resource_from: base_to + slashes(path, base_to).saturating_sub(1),
+            }),
+            Target::Stages(names) => names.place(path, path_from, base_to),
+        }
+    }
+}
+
+impl Names {
+    /// The place of the stage that the segment behind `base_to` names.
+    fn place(&self, path: &[u8], path_from: usize, base_to: usize) -> Option<Place> {
+        let start = base_to + slashes(path, base_to);
+        let rest = path.get(start..)?;
+        let end = start + memchr::memchr(b'/', rest).unwrap_or(rest.len());
+        let name = path.get(start..end)?;
+        let order = |known: &[u8]| known.len().cmp(&name.len()).then_with(|| known.cmp(name));
+        let index = self.0.binary_search_by(|(known, _)| order(known)).ok()?;
+        let (_, stage) = self.0.get(index)?;
         Some(Place {
             stage: *stage,
             path_from,
-            resource_from: slashes + name_bytes + inner.saturating_sub(1),
+            base_to,
+            resource_from: end + slashes(path, end).saturating_sub(1),
         })
     }
+}
 
-    fn entry(&self, name: &[u8]) -> &Entry {
-        if let Some(entry) = lookup(&self.exact, name) {
-            return entry;
-        }
-        if !self.wildcard.is_empty()
-            && let Some(dot) = memchr::memchr(b'.', name).filter(|dot| *dot > 0)
-            && let Some(entry) = name
-                .get(dot..)
-                .and_then(|tail| lookup(&self.wildcard, tail))
-        {
-            return entry;
-        }
-        &self.any
+impl Api {
+    /// Whether it may be called by the endpoint of this id.
+    fn takes(&self, endpoint: &[u8]) -> bool {
+        let known = &self.vpc_endpoints;
+        known.is_empty() || known.iter().any(|id| id.eq_ignore_ascii_case(endpoint))
     }
+}
+
+impl Place {
+    const fn at_root(stage: StageIndex, path_from: usize) -> Place {
+        Place {
+            stage,
+            path_from,
+            base_to: path_from,
+            resource_from: path_from,
+        }
+    }
+}
+
+/// Slashes from `at` on.
+fn slashes(path: &[u8], at: usize) -> usize {
+    let rest = path.get(at..).unwrap_or_default();
+    rest.iter().take_while(|byte| **byte == b'/').count()
+}
+
+/// The paths that every host of the service keeps for itself.
+fn is_health(path: &[u8], slashes: usize) -> bool {
+    matches!(path.get(slashes..), Some(b"ping" | b"sping"))
+}
+
+/// Whether `tail`, what follows the first label, is that of a default host.
+fn is_default_tail(tail: &[u8]) -> bool {
+    const BEGIN: &[u8] = b".execute-api.";
+    let Some((begin, rest)) = tail.split_at_checked(BEGIN.len()) else {
+        return false;
+    };
+    if !begin.eq_ignore_ascii_case(BEGIN) {
+        return false;
+    }
+    if rest.eq_ignore_ascii_case(b"localhost") {
+        return true;
+    }
+    let region_bytes = memchr::memchr(b'.', rest).unwrap_or(0);
+    let service = rest.get(region_bytes..).unwrap_or_default();
+    region_bytes > 0
+        && (service.eq_ignore_ascii_case(b".amazonaws.com")
+            || service.eq_ignore_ascii_case(b".amazonaws.com.cn"))
 }
 
 /// The host without its port and without the root's trailing dot.
@@ -109,7 +329,7 @@ pub fn host_name(authority: &[u8]) -> &[u8] {
     name.strip_suffix(b".").unwrap_or(name)
 }
 
-fn lookup<'m>(table: &'m [(Box<[u8]>, Entry)], name: &[u8]) -> Option<&'m Entry> {
+fn lookup<'m, T>(table: &'m Table<T>, name: &[u8]) -> Option<&'m T> {
     let order = |known: &[u8]| {
         known.len().cmp(&name.len()).then_with(|| {
             known
@@ -120,136 +340,4 @@ fn lookup<'m>(table: &'m [(Box<[u8]>, Entry)], name: &[u8]) -> Option<&'m Entry>
     };
     let index = table.binary_search_by(|(known, _)| order(known)).ok()?;
     table.get(index).map(|(_, entry)| entry)
-}
-
-/// Collects hosts and stages, then freezes them into a [`HostMap`].
-#[derive(Debug, Default)]
-pub struct HostMapBuilder {
-    exact: Vec<(Box<[u8]>, Entry)>,
-    wildcard: Vec<(Box<[u8]>, Entry)>,
-    any: Entry,
-}
-
-impl HostMapBuilder {
-    /// An empty map.
-    #[must_use]
-    pub fn new() -> HostMapBuilder {
-        HostMapBuilder::default()
-    }
-
-    /// Serves `stage` at the root of `host` (a name or `*.name`): the host form.
-    pub fn root(&mut self, host: &str, stage: StageIndex) -> Result<(), HostFault> {
-        let entry = self.entry(Some(host))?;
-        if let Some(earlier) = entry.root {
-            return Err(HostFault::Taken {
-                what: format!("the root of {host}"),
-                earlier,
-            });
-        }
-        if let Some((_, earlier)) = entry.stages.first() {
-            return Err(HostFault::RootAndStages {
-                host: host.to_owned(),
-                earlier: *earlier,
-            });
-        }
-        entry.root = Some(stage);
-        Ok(())
-    }
-
-    /// Serves `stage` at `/{name}/…` of `host`, or of every host that no pattern names.
-    pub fn stage(
-        &mut self,
-        host: Option<&str>,
-        name: &str,
-        stage: StageIndex,
-    ) -> Result<(), HostFault> {
-        let shown = host.unwrap_or("any host");
-        let entry = self.entry(host)?;
-        if let Some(earlier) = entry.root {
-            return Err(HostFault::RootAndStages {
-                host: shown.to_owned(),
-                earlier,
-            });
-        }
-        let known = entry
-            .stages
-            .iter()
-            .find(|(known, _)| **known == *name.as_bytes());
-        if let Some((_, earlier)) = known {
-            return Err(HostFault::Taken {
-                what: format!("/{name} on {shown}"),
-                earlier: *earlier,
-            });
-        }
-        entry.stages.push((name.as_bytes().into(), stage));
-        Ok(())
-    }
-
-    /// Freezes the map.
-    #[must_use]
-    pub fn finish(mut self) -> HostMap {
-        for table in [&mut self.exact, &mut self.wildcard] {
-            table.sort_by(|(a, _), (b, _)| a.len().cmp(&b.len()).then_with(|| a.cmp(b)));
-        }
-        HostMap {
-            exact: self.exact.into(),
-            wildcard: self.wildcard.into(),
-            any: self.any,
-        }
-    }
-
-    fn entry(&mut self, host: Option<&str>) -> Result<&mut Entry, HostFault> {
-        let Some(host) = host else {
-            return Ok(&mut self.any);
-        };
-        let bad = || HostFault::BadHost {
-            host: host.to_owned(),
-        };
-        let name = host.to_ascii_lowercase();
-        let name = name.strip_suffix('.').unwrap_or(&name);
-        let (table, key) = match name.strip_prefix('*') {
-            Some(tail) => (&mut self.wildcard, tail),
-            None => (&mut self.exact, name),
-        };
-        let plain = if key.len() == name.len() {
-            key
-        } else {
-            key.strip_prefix('.').ok_or_else(bad)?
-        };
-        if !is_host_name(plain) {
-            return Err(bad());
-        }
-        let index = match table
-            .iter()
-            .position(|(known, _)| **known == *key.as_bytes())
-        {
-            Some(index) => index,
-            None => {
-                table.push((key.as_bytes().into(), Entry::default()));
-                table.len() - 1
-            }
-        };
-        Ok(&mut table[index].1)
-    }
-}
-
-/// A DNS name, an IPv4 address or a bracketed IPv6 address, without port.
-fn is_host_name(name: &str) -> bool {
-    const HOST_BYTES_MAX: usize = 253;
-    const LABEL_BYTES_MAX: usize = 63;
-    if let Some(inner) = name.strip_prefix('[') {
-        return inner
-            .strip_suffix(']')
-            .is_some_and(|address| address.parse::<std::net::Ipv6Addr>().is_ok());
-    }
-    name.len() <= HOST_BYTES_MAX
-        && name.split('.').all(|label| {
-            !label.is_empty()
-                && label.len() <= LABEL_BYTES_MAX
-                && !label.starts_with('-')
-                && !label.ends_with('-')
-                && label
-                    .bytes()
-                    .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
-        })
 }

@@ -245,15 +245,15 @@ fn server_tls(
         return None;
     }
     let mut certificates = Vec::new();
-    for (index, (chain, key)) in plan.listen_tls.certificates.iter().enumerate() {
-        match read_identity(chain, key) {
+    for certificate in &plan.listen_tls.certificates {
+        match read_identity(&certificate.chain, &certificate.key) {
             Ok(identity) => certificates.push(ServerCertificate {
                 identity,
                 names: Vec::new(),
                 client_auth: ClientAuth::Off,
             }),
             Err(error) => errors.push(BlueprintError {
-                pointer: format!("/tls/certificates/{index}"),
+                pointer: certificate.pointer.to_string(),
                 message: error.to_string(),
             }),
         }

@@ -97,6 +97,7 @@ async fn greet(
         ip_text: AddressText::new(ip),
         local_port,
         tls: rules.tls,
+        door: rules.door(ip),
         trusted: plan.trusted_proxies.contains(ip),
     };
     let mut first = None;
@@ -104,6 +105,7 @@ async fn greet(
         let (source, rest) = proxy_header(&mut stream, deadline).await?;
         if let Some(source) = source.map(|source| source.to_canonical()) {
             peer.ip = source;
+            peer.door = rules.door(source);
             peer.ip_text = AddressText::new(source);
             peer.trusted = plan.trusted_proxies.contains(source);
         }

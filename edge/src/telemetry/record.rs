@@ -48,6 +48,8 @@ pub struct AccessRecord<'a> {
     pub stage: &'a [u8],
     /// Its deployment.
     pub deployment_id: &'a [u8],
+    /// Whether the canary of the stage served it; `None` where there is none.
+    pub is_canary: Option<bool>,
     /// The host asked for.
     pub domain_name: &'a [u8],
     /// First label of that host.
@@ -129,6 +131,11 @@ impl<'a> AccessRecord<'a> {
             F::IntegrationLatency => number(self.integration_latency_us.map(|us| us / US_PER_MS)),
             F::IntegrationLatencyUs => number(self.integration_latency_us),
             F::IntegrationStatus => status(self.integration_status),
+            F::IsCanaryRequest => match self.is_canary {
+                None => Value::Missing,
+                Some(true) => Value::Text(b"true"),
+                Some(false) => Value::Text(b"false"),
+            },
             F::OperationName => text(self.operation_name),
             F::OriginAttempts => number(self.origin_attempts.map(u64::from)),
             F::OriginEndpoint => text(self.origin_endpoint),

@@ -117,14 +117,19 @@ const PATIENCE_MS: u64 = 30_000;
 impl Stage {
     /// Starts a gateway whose origin answers as `answers` say, the last one again and again.
     pub(crate) fn new(kind: Kind, settings: Value, answers: Vec<Answer>) -> Stage {
-        Stage::with_api(kind, settings, &api(), answers)
+        Stage::with(kind, settings, &[api()], answers)
     }
 
     /// The same for another API, whose id is `a`.
-    pub(crate) fn with_api(
+    pub(crate) fn with_api(kind: Kind, settings: Value, api: &Api, answers: Vec<Answer>) -> Stage {
+        Stage::with(kind, settings, std::slice::from_ref(api), answers)
+    }
+
+    /// The same for other APIs; `settings` may say what they like of them.
+    pub(crate) fn with(
         kind: Kind,
         mut settings: Value,
-        api: &Api,
+        apis: &[Api],
         answers: Vec<Answer>,
     ) -> Stage {
         let folder = tempfile::tempdir().expect("a folder");
@@ -139,7 +144,7 @@ impl Stage {
             ..Script::default()
         }));
         let origin = serve_origin(&core, &script);
-        let plan = documents::plan_of(&complete(settings, origin), std::slice::from_ref(api));
+        let plan = documents::plan_of(&complete(settings, origin), apis);
         let limits = LimitsHome::private([1, 2]);
         let keyring = Keyring {
             tickets: TicketKeys::new(core.wall()).expect("randomness"),
@@ -148,10 +153,11 @@ impl Stage {
             limits: limits.clone(),
         };
         let mut registry = Registry::new(1);
-        let ids = registry.stages(&[StageName {
-            api: "a".to_owned(),
-            stage: "dev".to_owned(),
-        }]);
+        let names = plan.stages.iter().map(|stage| StageName {
+            api: stage.api_id.to_string(),
+            stage: stage.name.to_string(),
+        });
+        let ids = registry.stages(&names.collect::<Vec<_>>());
         let gauges = Gauges {
             metrics: registry.core(0).expect("one core"),
             cells: registry.stage_cells(0, &ids),
@@ -250,10 +256,12 @@ fn complete(mut settings: Value, origin: SocketAddr) -> tidegate_edge::model::se
     let mut of_api = |name: &str| settings.as_object_mut().and_then(|all| all.remove(name));
     let throttle = of_api("api_throttle");
     let (stage_cache, variables) = (of_api("stage_cache"), of_api("variables"));
-    settings["apis"] = json!([{
-        "document": "a.yaml",
-        "hosts": ["a", "*.example", "a.example.com", "127.0.0.1", "[2001:db8::1]"],
-    }]);
+    if settings.get("apis").is_none() {
+        settings["apis"] = json!([{
+            "document": "a.yaml",
+            "hosts": ["a", "*.example", "a.example.com", "127.0.0.1", "[2001:db8::1]"],
+        }]);
+    }
     if let Some(stage_cache) = stage_cache {
         settings["apis"][0]["stage_cache"] = stage_cache;
     } else if settings.get("cache").is_some() {

@@ -74,12 +74,11 @@ fn line(out: &mut String, value: &Value) {
 /// Letters, digits and a few marks in the middle cannot be anything but a text, unless the whole
 /// is a word or a number.
 fn key(out: &mut String, name: &str) {
-    const WORDS: [&str; 7] = ["null", "true", "false", "yes", "no", "on", "off"];
+    const WORDS: [&str; 9] = ["null", "true", "false", "yes", "no", "on", "off", "y", "n"];
     let first = name.bytes().next().unwrap_or(b' ');
     let is_start = first.is_ascii_alphabetic() || first == b'/' || first == b'_';
-    let is_inner =
-        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'/');
-    let is_word = WORDS.iter().any(|word| name.eq_ignore_ascii_case(word)) || name.len() == 1;
+    let is_inner = |byte: u8| byte.is_ascii_alphanumeric() || b"_-./{}+$".contains(&byte);
+    let is_word = WORDS.iter().any(|word| name.eq_ignore_ascii_case(word));
     if is_start && !is_word && name.bytes().all(is_inner) {
         out.push_str(name);
     } else {
@@ -118,18 +117,18 @@ mod tests {
     fn values_have_one_look() {
         let value = json!({
             "openapi": "3.0.1",
-            "/pets/{id}": {"get": {"tags": ["a"], "x": [], "y": {}, "z": null}},
+            "/pets/{id+}": {"get": {"tags": ["a"], "x": [], "y": {}, "z": null}},
             "200": [[1, 2.5], {"deep": true}],
             "no": "yes",
         });
         let expected = "\
 openapi: \"3.0.1\"
-\"/pets/{id}\":
+/pets/{id+}:
   get:
     tags:
       - \"a\"
     x: []
-    y: {}
+    \"y\": {}
     z: null
 \"200\":
   -

@@ -55,6 +55,8 @@ enum Action {
     Readyz,
     Metrics,
     Config,
+    /// The document of an API.
+    Api(String),
     Origins,
     SetDrained {
         origin: String,
@@ -97,6 +99,7 @@ fn route(method: Method, path: &str, trusted: bool) -> Result<Action, Refusal> {
         ["readyz"] => (Action::Readyz, READ, true),
         ["metrics"] => (Action::Metrics, READ, true),
         ["config"] => (Action::Config, READ, false),
+        ["apis", id] => (Action::Api(id.to_owned()), READ, false),
         ["origins"] => (Action::Origins, READ, false),
         ["origins", origin, word @ ("drain" | "undrain")] => {
             (set_drained(origin, None, drained(word)), ORDER, false)
@@ -185,6 +188,13 @@ pub(super) async fn answer(
             ..Answer::text(200, scrape::metrics(control).await)
         },
         Action::Config => Answer::json(200, &config(control)),
+        Action::Api(id) => {
+            let documents = control.documents.borrow();
+            match documents.iter().find(|running| running.id == id) {
+                Some(running) => Answer::json(200, &json!(running)),
+                None => Answer::text(404, format!("no API `{id}` is served\n")),
+            }
+        }
         Action::Origins => {
             let list = upstreams::list(&control.blueprint.borrow(), control.core.now());
             Answer::json(200, &json!(list))
@@ -314,6 +324,14 @@ mod tests {
             (Method::Get, "/reload", true, Err(Refusal::Method(ORDER))),
             (Method::Post, "/upgrade", true, Ok(Action::Upgrade)),
             (Method::Put, "/livez", true, Err(Refusal::Method(READ))),
+            (
+                Method::Get,
+                "/apis/a1",
+                true,
+                Ok(Action::Api("a1".to_owned())),
+            ),
+            (Method::Get, "/apis/a1", false, Err(Refusal::SocketOnly)),
+            (Method::Get, "/apis", true, Err(Refusal::Unknown)),
             (Method::Get, "/origins", true, Ok(Action::Origins)),
             (
                 Method::Post,

@@ -7,7 +7,10 @@
 use std::rc::Rc;
 
 use super::routes::Answer;
-use crate::{process::control::Control, store::order::Order};
+use crate::{
+    process::{control::Control, reload},
+    store::order::Order,
+};
 
 /// Does what `message` says.
 pub(super) async fn answer(control: &Rc<Control>, message: &[u8]) -> Answer {
@@ -15,6 +18,12 @@ pub(super) async fn answer(control: &Rc<Control>, message: &[u8]) -> Answer {
         Ok((order, payload)) => (order, payload.to_vec()),
         Err(error) => return Answer::text(error.status(), format!("{error}\n")),
     };
+    if let Order::Change(change) = order {
+        return match reload::deploy(control, change, payload).await {
+            Ok(value) => Answer::json(200, &value),
+            Err(refused) => Answer::text(refused.status(), format!("{refused}\n")),
+        };
+    }
     match control.keeper.perform(control, order, payload).await {
         Ok(value) => Answer::json(200, &value),
         Err(error) => Answer::text(error.status(), format!("{error}\n")),

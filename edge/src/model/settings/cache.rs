@@ -134,6 +134,8 @@ pub struct StageCache {
     pub capacity: Option<StageCapacity>,
     /// Rows for single methods; the last one that fits counts.
     pub methods: Vec<MethodCache>,
+    /// `GET` methods that no row is for are kept. On.
+    pub enabled: bool,
 }
 
 impl Default for StageCache {
@@ -145,6 +147,7 @@ impl Default for StageCache {
             unauthorized: Unauthorized::default(),
             capacity: None,
             methods: Vec::new(),
+            enabled: true,
         }
     }
 }

@@ -14,6 +14,7 @@ use super::{
         forward::{self, Call, RouteStore},
         local::{Local, Serving},
         rewrite,
+        told::take_override,
     },
     keep::{self, Came},
 };
@@ -87,6 +88,7 @@ fn copy_of(call: &Call<'_>, x: &Exchange) -> Box<Exchange> {
     fresh.stage = x.stage;
     fresh.route = x.route;
     fresh.path_from = x.path_from;
+    fresh.resource_from = x.resource_from;
     fresh.told = x.told;
     fresh.cache.key.extend_from_slice(&x.cache.key);
     fresh.cache.primary_bytes = x.cache.primary_bytes;
@@ -107,6 +109,7 @@ async fn refresh(
     wish: Wish,
 ) {
     let parsed = parse_request(x.head_bytes.bytes(), &serving.head_limits, &mut x.head);
+    take_override(x);
     let route = x.route.and_then(|route| serving.plan.route(route));
     let stage = x.stage.and_then(|stage| serving.plan.stage(stage));
     let (Ok(()), Some(route), Some(stage)) = (parsed, route, stage) else {
@@ -122,8 +125,9 @@ async fn refresh(
     // The path's parameters are found again: they point into the request's own bytes.
     let bytes = x.head_bytes.bytes();
     let verb = Verb::from_token(x.head.method_name.of(bytes));
-    let (host, path) = (x.head.host.name.of(bytes), x.head.path(bytes));
-    serving.plan.resolve(host, path, verb, &mut x.params);
+    let path = x.head.path(bytes);
+    x.params.clear();
+    (stage.tree()).find(path, x.resource_from, verb, &mut x.params);
     let call = Call {
         local,
         serving,

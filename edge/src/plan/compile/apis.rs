@@ -1,31 +1,39 @@
 //! One API: its stages, its tree, its routes.
 //!
 //! Shape: [`Served`] grows stage by stage; route indices are global. Units: none. Ranges: stage
-//! names 1 to 128 of `[A-Za-z0-9_-]`, stage variables as the service allows them. Errors:
-//! findings on the API's document, and on the settings for what stands there. An API's document
-//! is the same in all its stages, so its findings are reported for the first one only.
+//! names 1 to 128 of `[A-Za-z0-9_-]`. Errors: findings on the API's document, and on the settings
+//! for what stands there. Several stages may serve one document, so a finding is reported once.
 //! Source: Amazon API Gateway developer guide, "stages" and "path part".
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use super::{
     super::{
         api::ApiPlan,
-        cache::{RegionPlan, RouteCache, stage_namespace, stage_scope},
-        fault::{Document, Findings, Reporter, pointer_part},
+        cache::{RegionIndex, RegionPlan, RouteCache, canary_scope, stage_namespace, stage_scope},
+        fault::{Document, Findings, Reporter},
         mapped::MappedPlan,
-        stage::{Access, IntegrationPlan, RoutePlan, StagePlan},
+        release::Release,
+        stage::{Access, CanaryPlan, IntegrationPlan, RoutePlan, StagePlan},
     },
     cache::{self, Policies},
     function, http_proxy, mapped, mock,
     origins::OriginTable,
-    parts, throttle,
+    parts,
+    places::DEFAULT_STAGE,
+    stages, throttle,
 };
 use crate::{
     cache::http::hash::Hash64,
-    limits::RouteRate,
+    limits::{RouteLimits, RouteRate},
     model::{
-        api::{self, Api, ApiKind, Authorization, IntegrationKind, Method, Resource},
+        api::{
+            self, Api, ApiKind, Authorization, Integration, IntegrationKind, IntegrationResponse,
+            Method, Resource, Template,
+        },
         settings::{ApiSource, FunctionRegion, Limits, Settings},
     },
     route::{InsertFault, Part, RouteIndex, StageIndex, TreeBuilder, Verb, VerbKey, pattern},
@@ -39,6 +47,8 @@ pub(super) struct Served {
     /// Of single stages; the common one stands before them.
     pub(super) regions: Vec<RegionPlan>,
     ids: BTreeMap<String, usize>,
+    /// Documents whose findings have been reported.
+    documents: BTreeSet<usize>,
 }
 
 /// What a method's integration is compiled with.
@@ -54,59 +64,246 @@ pub(super) struct MethodScope<'s, 'f> {
     pub(super) reporter: Reporter<'f>,
 }
 
+/// One stage, and its canary.
 pub(super) fn compile(
-    index: usize,
-    api: &Api,
-    source: &ApiSource,
-    (settings, policies, account): (&Settings, &Policies, Option<RouteRate>),
+    release: &Release,
+    apis: &[Api],
+    shared: (&Settings, &Policies, Option<RouteRate>),
     origins: &mut OriginTable,
     served: &mut Served,
     findings: &mut Findings,
 ) {
-    check_source(index, api, source, served, findings);
-    cache::check_source(index, source, settings, policies, &api.resources, findings);
-    throttle::check_source(index, source, &api.resources, findings);
+    let (settings, _, _) = shared;
+    let (Some(source), Some(api)) = (
+        settings.apis.get(release.source),
+        apis.get(release.document),
+    ) else {
+        return;
+    };
+    let mut source = source.for_stage(&release.stage);
+    source.variables.extend(release.variables.clone());
+    let stage = Stage {
+        release,
+        document: release.document,
+        deployment: &release.deployment,
+        api,
+        source: &source,
+        cache_scope: stage_scope(&api.id, &release.stage),
+        cache_region: None,
+        is_canary: false,
+    };
+    let Some(plan) = build(&stage, shared, origins, served, findings) else {
+        return;
+    };
+    let (index, region) = (served.stages.len(), plan.cache_region);
+    served.stages.push(plan);
+    let Some((canary, api)) =
+        (release.canary.as_ref()).and_then(|canary| Some((canary, apis.get(canary.document)?)))
+    else {
+        return;
+    };
     let mut reporter = Reporter {
-        document: Document::Api(index),
+        document: Document::Settings,
         findings: &mut *findings,
     };
-    let shared = Arc::new(parts::compile(api, &mut reporter));
-    for (nth, name) in source.stage_names().iter().enumerate() {
-        let mut repeated = Findings::default();
-        let mut stage = StageBuilder {
-            document: Document::Api(index),
-            name,
-            api,
-            shared: &shared,
-            source,
-            settings,
-            at: index,
-            policies,
-            account,
-            origins: &mut *origins,
-            findings: if nth == 0 {
-                &mut *findings
-            } else {
-                &mut repeated
-            },
-            index: StageIndex(u32::try_from(served.stages.len()).expect("few stages")),
-            routes: &mut served.routes,
-            regions: &mut served.regions,
-            pointers: Vec::new(),
-            tree: TreeBuilder::new(),
-            default_route: None,
-        };
-        stage.resources();
-        if let Some(plan) = stage.finish() {
-            served.stages.push(plan);
-        }
+    let Some(share) = stages::share(release, canary, &mut reporter) else {
+        return;
+    };
+    source.variables.extend(canary.variables.clone());
+    let shares_cache = canary.use_stage_cache || canary.document == release.document;
+    let stage = Stage {
+        release,
+        document: canary.document,
+        deployment: &canary.deployment,
+        api,
+        source: &source,
+        cache_scope: if shares_cache {
+            stage_scope(&api.id, &release.stage)
+        } else {
+            canary_scope(&api.id, &release.stage)
+        },
+        cache_region: Some(region),
+        is_canary: true,
+    };
+    if let Some(plan) = build(&stage, shared, origins, served, findings) {
+        served.stages[index].canary = Some(CanaryPlan {
+            share,
+            stage: next_stage(served),
+        });
+        served.stages.push(plan);
     }
+}
+
+/// What one stage in a plan is made of.
+struct Stage<'s> {
+    release: &'s Release,
+    document: usize,
+    deployment: &'s str,
+    api: &'s Api,
+    /// What the settings say, as it is for this stage.
+    source: &'s ApiSource,
+    cache_scope: Vec<u8>,
+    /// That of another stage; without one it has its own.
+    cache_region: Option<RegionIndex>,
+    is_canary: bool,
+}
+
+/// Compiles a stage; what was found in its document before is not found again.
+fn build(
+    stage: &Stage<'_>,
+    (settings, policies, account): (&Settings, &Policies, Option<RouteRate>),
+    origins: &mut OriginTable,
+    served: &mut Served,
+    findings: &mut Findings,
+) -> Option<StagePlan> {
+    let mut found = Findings::default();
+    let api = stage.api;
+    let mut reporter = Reporter {
+        document: Document::Api(stage.document),
+        findings: &mut found,
+    };
+    let api_plan = Arc::new(parts::compile(api, &mut reporter));
+    let mut builder = StageBuilder {
+        document: Document::Api(stage.document),
+        name: &stage.release.stage,
+        api,
+        shared: &api_plan,
+        source: stage.source,
+        settings,
+        policies,
+        account,
+        origins,
+        findings: &mut found,
+        index: next_stage(served),
+        routes: &mut served.routes,
+        regions: &mut served.regions,
+        pointers: Vec::new(),
+        tree: TreeBuilder::new(),
+        default_route: None,
+    };
+    builder.resources();
+    let plan = builder.finish(stage);
+    if served.documents.insert(stage.document) {
+        findings.errors.append(&mut found.errors);
+        findings.warnings.append(&mut found.warnings);
+    } else {
+        let (errors, warnings) = (&findings.errors, &findings.warnings);
+        found.errors.retain(|fault| !errors.contains(fault));
+        found.warnings.retain(|fault| !warnings.contains(fault));
+        findings.errors.append(&mut found.errors);
+        findings.warnings.append(&mut found.warnings);
+    }
+    plan
+}
+
+fn next_stage(served: &Served) -> StageIndex {
+    StageIndex(u32::try_from(served.stages.len()).expect("few stages"))
+}
+
+/// The answer to `/ping` and `/sping`, made as any mock is.
+pub(super) fn health(
+    settings: &Settings,
+    origins: &mut OriginTable,
+    findings: &mut Findings,
+) -> Option<RoutePlan> {
+    let template = |content_type: &str, text: &str| Template {
+        content_type: content_type.to_owned(),
+        text: text.to_owned(),
+        pointer: String::new(),
+    };
+    let integration = Integration {
+        request_templates: vec![template("$default", "{\"statusCode\": 200}")],
+        responses: vec![IntegrationResponse {
+            pointer: String::new(),
+            selection_pattern: None,
+            status: 200,
+            content_handling: None,
+            parameters: Vec::new(),
+            templates: vec![template("text/plain", "healthy")],
+        }],
+        ..Integration::new(IntegrationKind::Mock, "")
+    };
+    let method = Method::new(api::Verb::Any, "", integration);
+    let mut scope = MethodScope {
+        api_kind: ApiKind::Rest,
+        method: &method,
+        variables: &[],
+        stage_variables: &BTreeMap::new(),
+        functions: &settings.functions,
+        limits: &settings.limits,
+        origins,
+        reporter: Reporter {
+            document: Document::Settings,
+            findings,
+        },
+    };
+    let answer = mock::compile(&method.integration, &mut scope)?;
+    Some(RoutePlan {
+        stage: StageIndex(u32::MAX),
+        verb: VerbKey::Any,
+        resource_path: "".into(),
+        variables: Box::default(),
+        resource_id: "".into(),
+        operation_name: None,
+        pointer: "".into(),
+        access: Access::Open,
+        validation: None,
+        integration: IntegrationPlan::Mock(answer),
+        cache: None,
+        limits: RouteLimits::default(),
+    })
+}
+
+/// What the settings say about an API, and whether its documents agree.
+pub(super) fn check(
+    index: usize,
+    source: &ApiSource,
+    (settings, policies): (&Settings, &Policies),
+    (apis, releases): (&[Api], &[Release]),
+    served: &mut Served,
+    findings: &mut Findings,
+) {
+    let own = releases.iter().filter(|release| release.source == index);
+    let documents: BTreeSet<usize> = own
+        .flat_map(|release| {
+            let canary = release.canary.as_ref().map(|canary| canary.document);
+            std::iter::once(release.document).chain(canary)
+        })
+        .collect();
+    let documents: Vec<&Api> = documents
+        .into_iter()
+        .filter_map(|at| apis.get(at))
+        .collect();
+    let id = match (&source.id, documents.first()) {
+        (Some(id), _) => id,
+        (None, Some(api)) => &api.id,
+        (None, None) => "",
+    };
+    check_source(index, id, source, served, findings);
+    let Some((first, others)) = documents.split_first() else {
+        return;
+    };
+    // What one of several documents has may be named.
+    let mut all = Vec::new();
+    let resources = if others.is_empty() {
+        &first.resources
+    } else {
+        all.extend(
+            documents
+                .iter()
+                .flat_map(|api| api.resources.iter().cloned()),
+        );
+        &all
+    };
+    cache::check_source(index, source, settings, policies, resources, findings);
+    throttle::check_source(index, source, resources, findings);
+    stages::check_source(index, source, settings, resources, findings);
 }
 
 /// What the settings say about the API.
 fn check_source(
     index: usize,
-    api: &Api,
+    id: &str,
     source: &ApiSource,
     served: &mut Served,
     findings: &mut Findings,
@@ -122,17 +319,17 @@ fn check_source(
                 .bytes()
                 .all(|byte| byte.is_ascii_alphanumeric() || more.contains(&byte))
     };
-    if !is_name(&api.id, b"-_.") {
+    if !is_name(id, b"-_.") {
         reporter.error(
             at("id"),
-            format!("`{}` is no API id", api.id),
+            format!("`{id}` is no API id"),
             "use letters and digits",
         );
     }
-    if let Some(earlier) = served.ids.insert(api.id.clone(), index) {
+    if let Some(earlier) = served.ids.insert(id.to_owned(), index) {
         reporter.error(
             at("id"),
-            format!("the API id `{}` is taken by /apis/{earlier}", api.id),
+            format!("the API id `{id}` is taken by /apis/{earlier}"),
             "give one of the two another `id`",
         );
     }
@@ -145,7 +342,7 @@ fn check_source(
     }
     let names = source.stage_names();
     for (nth, name) in names.iter().enumerate() {
-        if !is_name(name, b"_-") {
+        if !is_name(name, b"_-") && *name != DEFAULT_STAGE {
             let hint = "a stage name has 1 to 128 letters, digits, `_` or `-`";
             reporter.error(at("stage"), format!("`{name}` is no stage name"), hint);
         }
@@ -170,19 +367,6 @@ fn check_source(
             );
         }
     }
-    for (name, value) in &source.variables {
-        let good_name = name.len() <= 64 && is_name(name, b"_");
-        let good_value = value.len() <= 512
-            && (value.bytes())
-                .all(|byte| byte.is_ascii_alphanumeric() || b"-._~:/?#&=,".contains(&byte));
-        if !good_name || !good_value {
-            reporter.error(
-                format!("/apis/{index}/variables/{}", pointer_part(name)),
-                format!("`{name}` is no stage variable"),
-                "name: 1 to 64 of A-Za-z0-9_, value: to 512 of A-Za-z0-9-._~:/?#&=,",
-            );
-        }
-    }
 }
 
 struct StageBuilder<'b> {
@@ -192,8 +376,6 @@ struct StageBuilder<'b> {
     shared: &'b Arc<ApiPlan>,
     source: &'b ApiSource,
     settings: &'b Settings,
-    /// Position of the API in the settings.
-    at: usize,
     policies: &'b Policies,
     account: Option<RouteRate>,
     origins: &'b mut OriginTable,
@@ -365,7 +547,7 @@ impl<'b> StageBuilder<'b> {
         self.reporter().error(pointer, fault, hint);
     }
 
-    fn finish(mut self) -> Option<StagePlan> {
+    fn finish(mut self, stage: &Stage<'_>) -> Option<StagePlan> {
         let name = self.name;
         let tree = match std::mem::take(&mut self.tree).finish() {
             Ok(tree) => tree,
@@ -374,10 +556,12 @@ impl<'b> StageBuilder<'b> {
                 return None;
             }
         };
-        let is_host_stage = name == self.source.host_stage_name();
-        let cache_scope = stage_scope(&self.api.id, name);
+        let is_host_stage = !stage.is_canary && name == self.source.host_stage_name();
+        let cache_scope = stage.cache_scope.clone();
         let of = (self.api.id.as_str(), name);
-        let cache_region = cache::region(self.settings, self.at, of, self.regions);
+        let source = stage.release.source;
+        let own = || cache::region(self.settings, source, of, self.regions);
+        let cache_region = stage.cache_region.unwrap_or_else(own);
         let hosts = self.source.hosts.iter().filter(|_| is_host_stage);
         Some(StagePlan {
             api_id: self.api.id.as_str().into(),
@@ -385,6 +569,12 @@ impl<'b> StageBuilder<'b> {
             api: Arc::clone(self.shared),
             name: name.into(),
             document: self.document,
+            source: stage.release.source,
+            deployment_id: stage.deployment.into(),
+            endpoint: self.api.endpoint.kind,
+            by_default_host: !self.api.endpoint.disable_execute_api,
+            canary: None,
+            is_canary: stage.is_canary,
             hosts: hosts.map(|host| host.as_str().into()).collect(),
             by_path: false,
             default_route: self.default_route,

@@ -399,7 +399,7 @@ pub(super) fn check_source(
     }
 }
 
-fn check_ttl(ttl_s: u32, pointer: String, reporter: &mut Reporter<'_>) {
+pub(super) fn check_ttl(ttl_s: u32, pointer: String, reporter: &mut Reporter<'_>) {
     if ttl_s > STAGE_TTL_S_MAX {
         let message = format!("a lifetime of {ttl_s} s is outside 0 to {STAGE_TTL_S_MAX}");
         reporter.error(pointer, message, "write 0, which keeps nothing, to 3600");
@@ -429,7 +429,7 @@ pub(super) fn route(
     let row = row_of(cache, resource, scope.method.verb);
     let enabled = row.and_then(|row| row.enabled);
     let ttl_s = row.and_then(|row| row.ttl_s).unwrap_or(cache.ttl_s);
-    let is_get = scope.method.verb == Verb::Get;
+    let is_get = scope.method.verb == Verb::Get && cache.enabled;
     if !enabled.unwrap_or(is_get) || ttl_s == 0 {
         return None;
     }

@@ -9,12 +9,15 @@ use std::net::{IpAddr, SocketAddr};
 use super::super::{
     fault::Reporter,
     listen::{
-        AccessLogPlan, AdminPlan, DnsPlan, ForwardingPlan, ListenAddress, ListenTlsPlan,
-        ListenerPlan, LogSink, NetworkSet, ProcessPlan, ServerPlan,
+        AccessLogPlan, AdminPlan, CertificatePlan, DnsPlan, ForwardingPlan, ListenAddress,
+        ListenTlsPlan, ListenerPlan, LogSink, NetworkSet, ProcessPlan, ServerPlan,
     },
 };
 use crate::{
-    model::settings::{LISTEN_ADDRESS_DEFAULT, Limits, Listen, Settings, Workers},
+    model::{
+        api::EndpointType,
+        settings::{LISTEN_ADDRESS_DEFAULT, Limits, Listen, ListenEndpoint, Settings, Workers},
+    },
     net::{address::Network, tls::ticket::ROTATE_MS_MAX},
 };
 
@@ -68,7 +71,20 @@ pub(super) fn listeners(settings: &Settings, reporter: &mut Reporter<'_>) -> Box
         if is_fixed && plans.iter().any(|plan| plan.address == address) {
             reporter.error(pointer, "another listener has this address", "");
         }
-        if listen.tls && settings.tls.certificates.is_empty() {
+        let is_private = listen.endpoint == Some(ListenEndpoint::Private);
+        let is_local =
+            matches!(address, ListenAddress::Socket(socket) if socket.ip().is_loopback());
+        if is_private && listen.networks.is_empty() && !is_local {
+            reporter.error(
+                format!("/listen/{index}/endpoint"),
+                "a private listener needs `networks`",
+                "list the networks whose clients may call private APIs",
+            );
+        }
+        let mut domains = settings.domains.iter();
+        let is_certified = !settings.tls.certificates.is_empty()
+            || domains.any(|domain| domain.certificate.is_some());
+        if listen.tls && !is_certified {
             reporter.error(
                 format!("/listen/{index}/tls"),
                 "a TLS listener needs a certificate",
@@ -80,6 +96,12 @@ pub(super) fn listeners(settings: &Settings, reporter: &mut Reporter<'_>) -> Box
             address,
             tls: listen.tls,
             proxy_protocol_from: networks(&from, &listen.proxy_protocol_from, reporter),
+            endpoint: listen.endpoint.map(EndpointType::from),
+            networks: networks(
+                &format!("/listen/{index}/networks"),
+                &listen.networks,
+                reporter,
+            ),
         });
     }
     plans.into()
@@ -97,10 +119,31 @@ pub(super) fn tls(settings: &Settings, reporter: &mut Reporter<'_>) -> ListenTls
             "TLS 1.3 tickets live seven days at most",
         );
     }
-    let pair =
-        |row: &crate::model::settings::Certificate| (row.certificate.clone(), row.key.clone());
+    let rows = tls.certificates.iter().enumerate();
+    let mut certificates: Vec<CertificatePlan> = rows
+        .map(|(index, row)| CertificatePlan {
+            chain: row.certificate.clone(),
+            key: row.key.clone(),
+            pointer: format!("/tls/certificates/{index}").into(),
+        })
+        .collect();
+    for (index, domain) in settings.domains.iter().enumerate() {
+        match (&domain.certificate, &domain.key) {
+            (Some(chain), Some(key)) => certificates.push(CertificatePlan {
+                chain: chain.clone(),
+                key: key.clone(),
+                pointer: format!("/domains/{index}/certificate").into(),
+            }),
+            (None, None) => {}
+            _ => reporter.error(
+                format!("/domains/{index}"),
+                "`certificate` and `key` belong together",
+                "name both files, or neither",
+            ),
+        }
+    }
     ListenTlsPlan {
-        certificates: tls.certificates.iter().map(pair).collect(),
+        certificates: certificates.into(),
         version_min: tls.min_version,
         ticket_rotation_ms: hours.saturating_mul(HOUR_MS),
     }

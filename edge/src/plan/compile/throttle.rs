@@ -171,34 +171,39 @@ fn rate(level: Level, given: Option<(f64, u32)>, names: &[u64]) -> Option<RouteR
     })
 }
 
-/// A rate and its burst, both or none of them.
+/// A rate and its burst below `at`, both or none of them.
 fn pair(given: (Option<f64>, Option<u32>), at: &str, reporter: &mut Reporter<'_>) -> Option<Limit> {
+    pair_named(given, (at, ""), reporter)
+}
+
+/// The same, whose keys begin with `prefix`.
+pub(super) fn pair_named(
+    given: (Option<f64>, Option<u32>),
+    (at, prefix): (&str, &str),
+    reporter: &mut Reporter<'_>,
+) -> Option<Limit> {
+    let mut lonely = |key: &str, other: &str, hint: &str| {
+        let message = format!("`{prefix}{key}` needs `{prefix}{other}`");
+        reporter.error(format!("{at}/{prefix}{key}"), message, hint);
+    };
     let (per_s, burst) = match given {
         (None, None) => return None,
         (Some(per_s), Some(burst)) => (per_s, burst),
         (Some(_), None) => {
             let hint = "add how many requests may come at once";
-            reporter.error(
-                format!("{at}/rate_limit"),
-                "`rate_limit` needs `burst_limit`",
-                hint,
-            );
+            lonely("rate_limit", "burst_limit", hint);
             return None;
         }
         (None, Some(_)) => {
             let hint = "add how many requests may come in a second";
-            reporter.error(
-                format!("{at}/burst_limit"),
-                "`burst_limit` needs `rate_limit`",
-                hint,
-            );
+            lonely("burst_limit", "rate_limit", hint);
             return None;
         }
     };
     match Rate::new(per_s, burst).and_then(Limit::new) {
         Ok(limit) => Some(limit),
         Err(fault) => {
-            reporter.error(format!("{at}/{}", fault.key()), fault, "");
+            reporter.error(format!("{at}/{prefix}{}", fault.key()), fault, "");
             None
         }
     }

@@ -1,0 +1,266 @@
+//! Stages, canaries, domains and private listeners, from the settings to the wire.
+//!
+//! Shape: tables over compiled plans, and conversations with a whole worker on the twin, whose
+//! random numbers repeat. Units: requests. Errors: what differs from the service.
+//! Source: API Gateway developer guide, "canary release deployment", "custom domain names" and
+//! "private APIs".
+
+mod bed;
+#[path = "common/documents.rs"]
+mod documents;
+#[path = "common/play.rs"]
+mod play;
+
+use std::net::IpAddr;
+
+use bed::Kind;
+use documents::{api, ok_mock, plan_of, proxy, settings};
+use play::{Answer, Lines, Stage, first_answer};
+use serde_json::{Value, json};
+use tidegate_edge::{
+    model::api::{Api, EndpointType},
+    plan::{CanaryRelease, Door, Plan, Release, Resolution, RouteCache, compile_releases},
+    route::{Asked, Params, Verb},
+};
+
+/// One method that asks the origin for what the stage variable `side` says.
+fn sided() -> Api {
+    let uri = "http://origin.test/${stageVariables.side}";
+    api("a1", vec![("GET /v", proxy(uri, &[]))])
+}
+
+fn stage_of<'p>(plan: &'p Plan, host: &str, path: &str, door: Door, draw: u64) -> Option<&'p str> {
+    let asked = Asked {
+        host: host.as_bytes(),
+        path: path.as_bytes(),
+        api_id: None,
+    };
+    let mut params = Params::new();
+    match plan.resolve_asked(&asked, Verb::Get, door, || draw, &mut params) {
+        Resolution::Route { stage, .. } | Resolution::NoRoute { stage, .. } => {
+            plan.stage(stage).map(|stage| &*stage.api_id)
+        }
+        Resolution::Health => Some("health"),
+        Resolution::NoStage => None,
+    }
+}
+
+/// Each stage has its own variables, over those of the API, and its own limits and cache.
+#[test]
+fn a_stage_has_settings_of_its_own() {
+    let given = settings(json!({ "cache": {}, "apis": [{
+        "document": "a.yaml",
+        "variables": { "side": "all" },
+        "stages": {
+            "dev": {},
+            "prod": {
+                "variables": { "side": "prod" },
+                "methods": {
+                    "*/*": { "throttling_rate_limit": 10, "throttling_burst_limit": 20 },
+                    "v/GET": { "throttling_rate_limit": 1, "throttling_burst_limit": 2,
+                               "caching_enabled": true, "cache_ttl_in_seconds": 7 },
+                },
+            },
+        },
+    }]}));
+    let plan = plan_of(&given, &[sided()]);
+    let found: Vec<(String, usize, Option<u32>)> = (plan.routes.iter())
+        .map(|route| {
+            let uri = match &route.integration {
+                tidegate_edge::plan::IntegrationPlan::HttpProxy(proxy) => proxy.uri.to_string(),
+                other => panic!("{other:?}"),
+            };
+            let ttl_s = match &route.cache {
+                Some(RouteCache::Stage(cache)) => Some(cache.ttl_s),
+                _ => None,
+            };
+            (uri, route.limits.rates.len(), ttl_s)
+        })
+        .collect();
+    assert_eq!(
+        found,
+        [
+            ("http://origin.test/all".to_owned(), 0, None),
+            ("http://origin.test/prod".to_owned(), 2, Some(7)),
+        ]
+    );
+}
+
+/// A canary is a stage of its own in the plan; its answers are kept apart unless it serves the
+/// same document or is told to share.
+#[test]
+fn a_canary_shares_what_it_should() {
+    let given = settings(json!({ "apis": [{ "document": "a.yaml", "stages": { "dev": {} } }] }));
+    let rows = [
+        // the canary's document, whether it is to share, whether it does
+        (0, false, true),
+        (0, true, true),
+        (1, false, false),
+        (1, true, true),
+    ];
+    for (document, use_stage_cache, shares) in rows {
+        let release = Release {
+            stage: "dev".to_owned(),
+            deployment: "d1".to_owned(),
+            canary: Some(CanaryRelease {
+                document,
+                deployment: "d2".to_owned(),
+                percent: 50.0,
+                use_stage_cache,
+                ..CanaryRelease::default()
+            }),
+            ..Release::default()
+        };
+        let documents = [sided(), api("a1", vec![("GET /w", ok_mock())])];
+        let given = {
+            let mut given = given.clone();
+            given.apis[0]
+                .variables
+                .insert("side".to_owned(), "x".to_owned());
+            given
+        };
+        let plan = compile_releases(&given, &documents, &[release], 1);
+        let plan = plan.expect("a plan").plan;
+        let [stage, canary] = &plan.stages[..] else {
+            panic!("{} stages", plan.stages.len());
+        };
+        assert_eq!(stage.cache_scope == canary.cache_scope, shares);
+        assert_eq!((stage.is_canary, canary.is_canary), (false, true));
+        assert_eq!(
+            (&*stage.deployment_id, &*canary.deployment_id),
+            ("d1", "d2")
+        );
+        let share = stage.canary.expect("a canary");
+        assert!(share.takes(0) && share.takes((1 << 63) - 1));
+        assert!(!share.takes(1 << 63) && !share.takes(u64::MAX));
+        // Limits are counted together.
+        let stages: Vec<_> = plan.routes.iter().map(|route| route.limits.stage).collect();
+        assert_eq!(stages.first(), stages.last());
+    }
+}
+
+/// Of 2,000 requests 10.5 % are the canary's, give or take five standard deviations, and those
+/// have its variables.
+#[test]
+fn a_canary_gets_its_percentage() {
+    const REQUESTS: usize = 2_000;
+    let given = json!({ "apis": [{
+        "document": "a.yaml", "hosts": ["a"], "variables": { "side": "stage" },
+        "stages": { "dev": {
+            "canary": { "percent": 10.5, "variables": { "side": "canary" } },
+        }},
+    }]});
+    let answer = Answer {
+        bytes: b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n".to_vec(),
+        ..Answer::default()
+    };
+    let stage = Stage::with(Kind::Twin, given, &[sided()], vec![answer]);
+    let mut rest = REQUESTS;
+    while rest > 0 {
+        let count = rest.min(50);
+        rest -= count;
+        let text = "GET /v HTTP/1.1\r\nHost: a\r\n\r\n".repeat(count);
+        let heard = stage.talk(Lines {
+            parts: vec![text.into_bytes()],
+            piece: usize::MAX,
+            enough: Box::new(move |mut bytes| {
+                let mut seen = 0;
+                while let Some((200, _, length)) = first_answer(bytes, false) {
+                    bytes = &bytes[length..];
+                    seen += 1;
+                }
+                seen == count
+            }),
+            patience_ms: 3_000,
+        });
+        assert!(heard.bytes.starts_with(b"HTTP/1.1 200"));
+    }
+    let seen = stage.seen();
+    let count = |target: &[u8]| {
+        seen.iter()
+            .filter(|seen| seen.raw.starts_with(target))
+            .count()
+    };
+    let (canary, base) = (count(b"GET /canary "), count(b"GET /stage "));
+    stage.finish();
+    assert_eq!(canary + base, REQUESTS);
+    // 210 expected; one standard deviation is 13.7.
+    assert!((142..=278).contains(&canary), "{canary} of {REQUESTS}");
+}
+
+fn typed(id: &str, kind: Option<EndpointType>) -> Api {
+    let mut api = api(id, vec![("GET /x", ok_mock())]);
+    api.endpoint.kind = kind;
+    api
+}
+
+/// Which listener leads to which API.
+#[test]
+fn listeners_lead_to_their_type_of_endpoint() {
+    use EndpointType::{Edge, Private, Regional};
+    let kinds = [None, Some(Edge), Some(Regional), Some(Private)];
+    let apis: Vec<Api> = ["n", "e", "r", "p"]
+        .iter()
+        .zip(kinds)
+        .map(|(id, kind)| typed(id, kind))
+        .collect();
+    let sources: Vec<Value> = ["n", "e", "r", "p"]
+        .iter()
+        .map(|id| json!({ "document": "a", "id": id, "stage": format!("s{id}") }))
+        .collect();
+    let given = settings(json!({ "apis": sources, "listen": [
+        { "address": "127.0.0.1:1" },
+        { "address": "127.0.0.1:2", "endpoint": "edge" },
+        { "address": "127.0.0.1:3", "endpoint": "regional" },
+        { "address": "127.0.0.1:4", "endpoint": "private", "networks": ["10.0.0.0/8"] },
+    ]}));
+    let plan = plan_of(&given, &apis);
+    let rows = [
+        // listener, client, APIs
+        (0, "192.0.2.1", "ner"),
+        (1, "192.0.2.1", "ne"),
+        (2, "192.0.2.1", "nr"),
+        (3, "10.1.2.3", "p"),
+        (3, "192.0.2.1", ""),
+    ];
+    for (listener, client, expected) in rows {
+        let client: IpAddr = client.parse().expect("an address");
+        let door = plan.listeners[listener].door(client);
+        let reached: String = ["n", "e", "r", "p"]
+            .iter()
+            .filter_map(|id| {
+                let host = format!("{id}.execute-api.localhost");
+                stage_of(&plan, &host, &format!("/s{id}/x"), door, 0)
+            })
+            .collect();
+        assert_eq!(reached, expected, "listener {listener} from {client}");
+        let by_path = stage_of(&plan, "any.test", "/sp/x", door, 0);
+        assert_eq!(by_path, None, "a private API has no path of its own");
+    }
+    let closed = stage_of(&plan, "n.execute-api.localhost", "/ping", Door::Closed, 0);
+    assert_eq!(closed, None);
+}
+
+/// Who has no default host has no path form either.
+#[test]
+fn a_disabled_default_host_leaves_the_domain() {
+    let mut shut = typed("a1", None);
+    shut.endpoint.disable_execute_api = true;
+    let given = settings(json!({ "domains": [
+        { "name": "api.test", "mappings": [{ "path": "v1", "api": "a1", "stage": "dev" }] },
+    ]}));
+    let plan = plan_of(&given, &[shut]);
+    let rows = [
+        ("a1.execute-api.localhost", "/dev/x", None),
+        ("any.test", "/dev/x", None),
+        ("api.test", "/v1/x", Some("a1")),
+        ("api.test", "/dev/x", None),
+    ];
+    for (host, path, expected) in rows {
+        assert_eq!(
+            stage_of(&plan, host, path, Door::Public, 0),
+            expected,
+            "{host}{path}"
+        );
+    }
+}
