@@ -11,5 +11,6 @@ pub mod files;
 pub mod openapi;
 pub mod process;
 pub mod settings;
+pub mod sim;
 pub mod source;
 pub mod store;

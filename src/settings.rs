@@ -11,9 +11,7 @@ use std::path::{Path, PathBuf};
 use tidegate_edge::{
     model::{
         api::Api,
-        settings::{
-            ApiSource, BasePath, LISTEN_ADDRESS_DEFAULT, Listen, Roots, STAGE_DEFAULT, Settings,
-        },
+        settings::{ApiSource, LISTEN_ADDRESS_DEFAULT, Listen, Roots, STAGE_DEFAULT, Settings},
     },
     plan::Release,
 };

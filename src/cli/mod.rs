@@ -20,6 +20,7 @@ mod man;
 mod origins;
 mod plans;
 mod run;
+mod sim;
 mod store;
 mod template;
 mod upgrade;
@@ -34,6 +35,7 @@ pub use explain::Explain;
 pub use export::{Export, From};
 pub use inputs::Inputs;
 pub use origins::{Origins, OriginsAction, Target};
+pub use sim::Sim;
 pub use store::StorePlace;
 pub use template::TemplateRun;
 pub use upgrade::Upgrade;
@@ -158,6 +160,12 @@ pub const COMMANDS: &[Entry] = &[
         execute: template::execute,
     },
     Entry {
+        name: "sim",
+        about: "Simulate what a choice of deployment does to one's users",
+        arguments: sim::arguments,
+        execute: sim::execute,
+    },
+    Entry {
         name: "upgrade",
         about: "Hand the listeners of the running gateway to a new binary",
         arguments: upgrade::arguments,
@@ -248,6 +256,7 @@ mod tests {
             "plans" => format!("{:?}", plans::read(&given)),
             "usage" => format!("{:?}", usage::read(&given)),
             "template" => format!("{:?}", TemplateRun::read(&given)),
+            "sim" => format!("{:?}", Sim::read(&given)),
             "upgrade" => format!("{:?}", Upgrade::read(&given)),
             "demo" => format!("{:?}", Demo::read(&given)),
             other => other.to_owned(),
@@ -510,6 +519,23 @@ mod tests {
             ),
             ("template run", &["<FILE>", "required"]),
             ("template", &["Usage"]),
+            (
+                "sim s.toml",
+                &["\"s.toml\"", "json: None", "seed: None", "is_quiet: false"],
+            ),
+            (
+                "sim s.toml --json - --seed 7 --requests 9 -q",
+                &[
+                    "Some(\"-\")",
+                    "seed: Some(7)",
+                    "requests: Some(9)",
+                    "is_quiet: true",
+                ],
+            ),
+            ("sim --schema", &["None"]),
+            ("sim s.toml --schema", &["cannot be used with"]),
+            ("sim", &["SCENARIO"]),
+            ("sim s.toml --seed x", &["invalid value"]),
             ("upgrade", &["Admin(None)"]),
             ("upgrade --admin /s", &["Admin(Some(\"/s\"))"]),
             ("upgrade --pid 17", &["Pid(17)"]),

@@ -35,7 +35,7 @@ mod responses;
 mod root;
 mod validators;
 
-pub use options::{BasePath, Options};
+pub use options::{Account, BasePath, Options};
 
 /// What one document gave.
 #[derive(Clone, Debug)]

@@ -4,31 +4,16 @@
 //! Errors: none; an unknown `${AWS::…}` stays as written.
 //! Source: Amazon API Gateway developer guide, "basePath" and "AWS variables for OpenAPI import".
 
-pub use tidegate_edge::model::settings::BasePath;
+pub use tidegate_edge::model::settings::{Account, BasePath};
 
 use crate::source::node::{Entry, Node, Value};
 
 /// How a document is to be read.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Options {
     pub base_path: BasePath,
-    /// `${AWS::AccountId}`.
-    pub account_id: String,
-    /// `${AWS::Region}`.
-    pub region: String,
-    /// `${AWS::Partition}`.
-    pub partition: String,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Options {
-            base_path: BasePath::Ignore,
-            account_id: "000000000000".to_owned(),
-            region: "us-east-1".to_owned(),
-            partition: "aws".to_owned(),
-        }
-    }
+    /// What the placeholders stand for.
+    pub account: Account,
 }
 
 impl Options {
@@ -69,9 +54,9 @@ impl Options {
     }
 
     fn fill_text(&self, text: &str) -> String {
-        text.replace("${AWS::AccountId}", &self.account_id)
-            .replace("${AWS::Region}", &self.region)
-            .replace("${AWS::Partition}", &self.partition)
+        text.replace("${AWS::AccountId}", &self.account.id)
+            .replace("${AWS::Region}", &self.account.region)
+            .replace("${AWS::Partition}", &self.account.partition)
     }
 
     /// The path of a resource by the base path, which may be empty or `/`.
@@ -129,8 +114,11 @@ mod tests {
     #[test]
     fn placeholders_are_replaced_and_others_stay() {
         let options = Options {
-            account_id: "111122223333".to_owned(),
-            region: "eu-west-1".to_owned(),
+            account: Account {
+                id: "111122223333".to_owned(),
+                region: "eu-west-1".to_owned(),
+                ..Account::default()
+            },
             ..Options::default()
         };
         let rows = [

@@ -10,7 +10,7 @@ use std::path::Path;
 use tidegate_edge::{
     model::{
         api::Api,
-        settings::{ApiSource, Settings},
+        settings::{Account, ApiSource, Settings},
     },
     plan::{CanaryRelease, Release},
 };
@@ -44,6 +44,7 @@ pub(super) fn read(
         settings: document,
         folder: folder.as_deref(),
         files,
+        account: settings.account.clone(),
     };
     for (index, source) in settings.apis.iter_mut().enumerate() {
         match (&source.document, source.deployed) {
@@ -70,15 +71,25 @@ struct Reading<'r> {
     /// Where the store is.
     folder: Option<&'r Path>,
     files: &'r mut Files,
+    /// What the placeholders of documents stand for.
+    account: Account,
 }
 
 impl Reading<'_> {
+    /// How the documents of `source` are read.
+    fn options(&self, source: &ApiSource) -> openapi::Options {
+        openapi::Options {
+            base_path: source.base_path,
+            account: self.account.clone(),
+        }
+    }
+
     fn file(&mut self, index: usize, source: &mut ApiSource) {
         let Some(path) = source.document.clone() else {
             return;
         };
         let at = format!("/apis/{index}/document");
-        let options = openapi::Options::with_base_path(source.base_path);
+        let options = self.options(source);
         let document = self.import(&path, &at, &options);
         self.name(document, source);
         let mut releases = Vec::new();
@@ -187,7 +198,7 @@ impl Reading<'_> {
                 source.stages.push(&stage.stage);
             }
         }
-        let options = openapi::Options::with_base_path(source.base_path);
+        let options = self.options(source);
         let places = self.import_deployed(&deployed, &id, &options);
         let none = DeployedStage::default();
         for name in source.stage_names() {

@@ -4,7 +4,7 @@
 
 use serde_json::json;
 use tidegate::{
-    openapi::{self, BasePath, Options},
+    openapi::{self, Account, BasePath, Options},
     source::Source,
 };
 use tidegate_edge::model::api::{
@@ -139,8 +139,11 @@ paths:
 #[test]
 fn every_part_of_a_rest_api_is_kept() {
     let options = Options {
-        account_id: "111122223333".to_owned(),
-        region: "eu-west-1".to_owned(),
+        account: Account {
+            id: "111122223333".to_owned(),
+            region: "eu-west-1".to_owned(),
+            ..Account::default()
+        },
         ..Options::default()
     };
     let (api, _, warnings) = read(REST, &options);

@@ -14,7 +14,7 @@ use tidegate_edge::model::api::{
 };
 
 /// What remains of an API when the places are left out, a line per value.
-pub fn bare(api: &Api) -> String {
+pub(crate) fn bare(api: &Api) -> String {
     let shown = format!("{api:#?}");
     let is_place = |line: &&str| line.trim_start().starts_with("pointer: ");
     let lines: Vec<&str> = shown.lines().filter(|line| !is_place(line)).collect();
@@ -541,7 +541,7 @@ fn validators() -> impl Strategy<Value = Vec<RequestValidator>> {
 }
 
 /// A random API.
-pub fn api() -> impl Strategy<Value = Api> {
+pub(crate) fn api() -> impl Strategy<Value = Api> {
     let parts = (models(), validators(), authorizers());
     (select(vec![ApiKind::Rest, ApiKind::Http]), parts).prop_flat_map(|(kind, parts)| {
         let (models, validators, authorizers) = parts;

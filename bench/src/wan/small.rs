@@ -34,7 +34,9 @@ impl Simulator<'_> {
         let text = fs::read_to_string(path).map_err(|error| {
             io::Error::new(error.kind(), format!("{}: {error}", path.display()))
         })?;
-        let table: Table = text.parse().map_err(io::Error::other)?;
+        let mut table: Table = text.parse().map_err(io::Error::other)?;
+        let folder = std::path::absolute(path)?;
+        anchor_world(&mut table, folder.parent().unwrap_or(&folder));
         let report = self.play(&survey(&table))?;
         let factor = table
             .get("network")
@@ -305,6 +307,16 @@ fn without_events(table: &mut Table) {
     }
 }
 
+/// A scenario's own world lies beside it; what is made of the scenario lies elsewhere.
+fn anchor_world(table: &mut Table, folder: &Path) {
+    let files = table.get_mut("world").and_then(Value::as_table_mut);
+    for (_, file) in files.into_iter().flatten() {
+        if let Some(name) = file.as_str() {
+            *file = folder.join(name).to_string_lossy().into_owned().into();
+        }
+    }
+}
+
 /// Sets a key of nested tables, which are made as needed.
 fn set(table: &mut Table, path: &[&str], value: impl Into<Value>) {
     let Some((last, parents)) = path.split_last() else {
@@ -392,7 +404,7 @@ mod tests {
     use serde_json::json;
     use toml::Table;
 
-    use super::{Places, Small, between, great_circle_km, without_events};
+    use super::{Places, Small, anchor_world, between, great_circle_km, without_events};
     use crate::wan::case::{Distances, Session};
 
     /// Two regions would be one too many: sites are edges first, then the region.
@@ -448,6 +460,15 @@ mod tests {
         let km = great_circle_km([0.0, 0.0], [0.0, 90.0]);
         assert!((km - 10_007.5).abs() < 0.5, "a quarter of the globe: {km}");
         assert_eq!(between(&report), 5.0 + 1.5 * km / 100.0);
+    }
+
+    #[test]
+    fn a_world_of_its_own_is_found_from_elsewhere() {
+        let text = "[world]\nplaces = \"mine.csv\"\nprices = \"/else/prices.toml\"\n";
+        let mut table: Table = text.parse().expect("TOML");
+        anchor_world(&mut table, "/there".as_ref());
+        assert_eq!(table["world"]["places"].as_str(), Some("/there/mine.csv"));
+        assert_eq!(table["world"]["prices"].as_str(), Some("/else/prices.toml"));
     }
 
     #[test]

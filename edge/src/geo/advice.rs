@@ -162,15 +162,16 @@ fn against(chosen: &Deployment, other: &Deployment) -> String {
     let (here, there) = (failing(chosen), failing(other));
     let seen = &other.overall;
     if there > here * FAILING_FACTOR + FAILING_FREE {
-        let what = if seen.unreachable > 0 {
-            "cannot be asked by"
-        } else {
-            "fails"
-        };
+        let share = there * 100.0;
+        if seen.unreachable > 0 {
+            return format!(
+                " Not {}: {share:.2} % of the requests cannot reach it.",
+                other.title
+            );
+        }
         return format!(
-            " Not {}: it {what} {:.2} % of the requests.",
-            other.title,
-            there * 100.0
+            " Not {}: it fails {share:.2} % of the requests.",
+            other.title
         );
     }
     let slower = seen.latency.mean_ms - chosen.overall.latency.mean_ms;

@@ -32,9 +32,7 @@ pub(super) struct Counts {
     pub(super) cold_starts: u64,
     /// The most at once.
     pub(super) busiest: u64,
-    /// Time that functions ran, cold starts included.
-    pub(super) busy_ns: u64,
-    /// The same, times their memory.
+    /// Time that functions ran, cold starts included, times their memory.
     pub(super) mib_ns: u128,
 }
 
@@ -71,7 +69,6 @@ impl Works {
                 if let Some((done_ns, is_cold)) = done {
                     let ran_ns = done_ns - now_ns;
                     self.counts.cold_starts += u64::from(is_cold);
-                    self.counts.busy_ns += ran_ns;
                     self.counts.mib_ns += u128::from(ran_ns) * u128::from(*memory_mib);
                 }
                 (done.map(|(done_ns, _)| done_ns), fleet.busy())

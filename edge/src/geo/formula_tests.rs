@@ -65,9 +65,7 @@ fn play(case: &Case) -> Report {
          servers = {{ count = 1000 }}\n"
     );
     let scratch = tempfile::tempdir().expect("a folder");
-    simulate(sample::setup(&text), scratch.path(), |_| {})
-        .expect("a simulation")
-        .report
+    simulate(sample::setup(&text), scratch.path(), |_| {}).expect("a simulation")
 }
 
 /// Milliseconds on a line.

@@ -34,7 +34,7 @@ mod traffic;
 
 pub use delays::{RttTable, distance_km};
 pub use place::{Place, read_places};
-pub use play::{Progress, Simulated, simulate};
+pub use play::{Progress, simulate};
 pub use price::Prices;
 pub use result::Report;
 pub use scenario::Scenario;

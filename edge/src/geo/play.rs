@@ -34,13 +34,6 @@ pub struct Progress {
     pub requests: u64,
 }
 
-/// What came of it.
-#[derive(Clone, Debug)]
-pub struct Simulated {
-    /// What was found.
-    pub report: Report,
-}
-
 /// Plays `setup`. Cache regions are files in `scratch`, which are gone at once; `tell` hears of
 /// progress.
 ///
@@ -50,7 +43,7 @@ pub fn simulate(
     setup: Setup,
     scratch: &Path,
     mut tell: impl FnMut(&Progress),
-) -> Result<Simulated, String> {
+) -> Result<Report, String> {
     let setup = Rc::new(setup);
     let kinds = setup.scenario.compare.clone();
     let mut deployments = Vec::new();
@@ -81,7 +74,7 @@ pub fn simulate(
         deployment.inside.handshakes_saved = signed(first) - signed(own);
     }
     let advice = advice::advise(&setup, &deployments);
-    let report = Report {
+    Ok(Report {
         schema: SCHEMA,
         scenario: facts(&setup, requests_simulated),
         quantiles: QUANTILES.to_vec(),
@@ -95,8 +88,7 @@ pub fn simulate(
         },
         deployments,
         advice,
-    };
-    Ok(Simulated { report })
+    })
 }
 
 fn deployment(stage: &Stage) -> Deployment {

@@ -11,9 +11,7 @@ use super::{
 
 fn play(text: &str) -> Report {
     let scratch = tempfile::tempdir().expect("a folder");
-    simulate(sample::setup(text), scratch.path(), |_| {})
-        .expect("a simulation")
-        .report
+    simulate(sample::setup(text), scratch.path(), |_| {}).expect("a simulation")
 }
 
 fn of(report: &Report, kind: Kind) -> &Deployment {
@@ -79,4 +77,85 @@ fn a_seed_repeats_to_the_byte_and_another_differs() {
     let once = json("");
     assert_eq!(once, json(""));
     assert_ne!(once, json("seed = 2"));
+}
+
+#[test]
+fn a_lost_region_fails_those_who_go_there_and_nobody_else() {
+    let report = play(
+        "compare = [\"regional\", \"active_active\", \"edge_active_active\"]\n\
+         regions = [\"Frankfurt\", \"Tokyo\"]\nrequests = 1200\n\
+         [clients]\ntimeout_ms = 2000\n\
+         [[failures]]\nregion = \"Frankfurt\"\nat_s = 20.0\nfor_s = 20.0\nnoticed_s = 5.0\n",
+    );
+    let failing = |kind: Kind| -> Vec<f64> {
+        let ticks = of(&report, kind).timeline.iter();
+        ticks
+            .filter(|tick| tick.errors > 0)
+            .map(|tick| tick.from_s)
+            .collect()
+    };
+    let regional = of(&report, Kind::Regional);
+    // Whoever asked shortly before is cut off too; 60 parts of a second each.
+    assert!(regional.overall.errors > 100, "{}", regional.overall.errors);
+    let while_lost = |at: &f64| (19.0..=40.0).contains(at);
+    assert!(
+        failing(Kind::Regional).iter().all(while_lost),
+        "{:?}",
+        failing(Kind::Regional)
+    );
+    let active = of(&report, Kind::ActiveActive);
+    assert!(active.overall.errors > 0);
+    let noticed = |at: &f64| (19.0..=25.0).contains(at);
+    assert!(
+        failing(Kind::ActiveActive).iter().all(noticed),
+        "{:?}",
+        failing(Kind::ActiveActive)
+    );
+    let tokyo = &active.cities[2].seen;
+    assert_eq!(tokyo.errors, 0, "its region was not lost");
+    // Edges wait for a connection longer than these clients do, and then ask the other region.
+    let edges = of(&report, Kind::EdgeActiveActive).overall.errors;
+    assert!(edges < regional.overall.errors / 2, "{edges}");
+    for row in &report.deployments {
+        let last: u64 = row.timeline[45..].iter().map(|tick| tick.errors).sum();
+        assert_eq!(last, 0, "{:?}: it is back", row.kind);
+    }
+}
+
+#[test]
+fn limits_let_through_what_they_promise() {
+    let report = play(
+        "requests = 3000\ncompare = [\"regional\", \"edge\"]\n\
+         [limits]\nrate = 10.0\nburst = 20\n",
+    );
+    for row in &report.deployments {
+        let seen = &row.overall;
+        assert_eq!(seen.good + seen.throttled, seen.requests, "{:?}", row.kind);
+        let most = 10 * 60 + 20;
+        assert!(
+            seen.good <= most && seen.good > most * 9 / 10,
+            "{:?}: {}",
+            row.kind,
+            seen.good
+        );
+        assert_eq!(row.inside.at_backends, seen.good, "{:?}", row.kind);
+    }
+}
+
+#[test]
+fn keys_have_the_limits_of_their_plans() {
+    let report = play(
+        "requests = 3000\ncompare = [\"edge_cached\"]\n\
+         [[plans]]\nname = \"free\"\nshare = 1.0\nkeys = 2\nrate = 3.0\nburst = 5\n\
+         [[traffic]]\nname = \"keyed\"\nshare = 1.0\nbackend = \"app\"\nkeyed = true\n\
+         answer_bytes = { median = 100 }\n",
+    );
+    let seen = &report.deployments[0].overall;
+    let most = 2 * (3 * 60 + 5);
+    assert!(seen.throttled > 0 && seen.other == 0, "{seen:?}");
+    assert!(
+        seen.good <= most && seen.good > most * 9 / 10,
+        "{} of {most}",
+        seen.good
+    );
 }

@@ -42,6 +42,7 @@ pub struct Settings {
     pub tls: Tls,
     pub apis: Vec<ApiSource>,
     pub domains: Vec<Domain>,
+    pub account: Account,
     /// By name; the name is what logs, metrics and `tidegate origins` show.
     pub origins: BTreeMap<String, Origin>,
     /// By region.
@@ -206,6 +207,29 @@ pub enum TlsVersion {
     V1_2,
     #[serde(rename = "1.3")]
     V1_3,
+}
+
+/// Whose APIs these are: what documents mean by `${AWS::AccountId}`, `${AWS::Region}` and
+/// `${AWS::Partition}`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Account {
+    /// `"000000000000"`.
+    pub id: String,
+    /// `"us-east-1"`.
+    pub region: String,
+    /// `"aws"`.
+    pub partition: String,
+}
+
+impl Default for Account {
+    fn default() -> Self {
+        Account {
+            id: "000000000000".to_owned(),
+            region: "us-east-1".to_owned(),
+            partition: "aws".to_owned(),
+        }
+    }
 }
 
 /// One API document and where it is served.

@@ -148,7 +148,11 @@ impl World {
 
     /// Appends the numbers of the rings on which something has landed since the last call.
     pub fn take_awake(&self, rings: &mut Vec<usize>) {
-        rings.append(&mut self.state.borrow_mut().awake);
+        let state = &mut *self.state.borrow_mut();
+        for ring in state.awake.drain(..) {
+            state.rings[ring].is_awake = false;
+            rings.push(ring);
+        }
     }
 
     /// A connection to the Unix listener at `path`, for `Stream::new`.

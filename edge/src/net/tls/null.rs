@@ -101,11 +101,13 @@ impl NullSession {
             self.record.extend_from_slice(piece);
             *input = rest;
             if self.record.len() > HEADER_BYTES && self.record_bytes_missing() == 0 {
-                if let Err(error) = self.accept_record() {
+                let mut record = std::mem::take(&mut self.record);
+                if let Err(error) = self.accept_record(&record) {
                     self.step = Step::Failed;
                     return Err(error);
                 }
-                self.record.clear();
+                record.clear();
+                self.record = record;
             }
         }
         Ok(Progress {
@@ -119,8 +121,8 @@ impl NullSession {
     pub(super) fn read_plain(&mut self, out: &mut [u8]) -> usize {
         let waiting = self.plain.get(self.plain_read..).unwrap_or_default();
         let count = waiting.len().min(out.len());
-        for (to, from) in out.iter_mut().zip(waiting) {
-            *to = *from;
+        if let (Some(to), Some(from)) = (out.get_mut(..count), waiting.get(..count)) {
+            to.copy_from_slice(from);
         }
         self.plain_read = self.plain_read.saturating_add(count);
         if self.plain_read == self.plain.len() {
@@ -197,13 +199,11 @@ impl NullSession {
         whole.saturating_sub(self.record.len())
     }
 
-    fn accept_record(&mut self) -> Result<(), TlsError> {
+    fn accept_record(&mut self, record: &[u8]) -> Result<(), TlsError> {
         let broken = TlsError::Protocol(rustls::Error::DecryptError);
-        let Some((&[kind, 3, 3, _, _], body)) = self.record.split_first_chunk::<HEADER_BYTES>()
-        else {
+        let Some((&[kind, 3, 3, _, _], body)) = record.split_first_chunk::<HEADER_BYTES>() else {
             return Err(TlsError::NotTls);
         };
-        let body = body.to_vec();
         match (kind, self.step, body.first()) {
             (HANDSHAKE, Step::ServerAwaitsHello, Some(&kind @ (HELLO | HELLO_AGAIN))) => {
                 let name = body.get(2..).unwrap_or_default();

@@ -152,10 +152,7 @@ impl Tcp {
             return;
         }
         let restart = self.restart_bytes().min(self.window_bytes);
-        self.threshold_bytes = match self.threshold_bytes {
-            u64::MAX => u64::MAX,
-            threshold => threshold.max(self.window_bytes / 4 * 3),
-        };
+        self.threshold_bytes = self.threshold_bytes.max(self.window_bytes / 4 * 3);
         while idle_ns >= timeout_ns && self.window_bytes > restart {
             self.window_bytes /= 2;
             idle_ns -= timeout_ns;

@@ -64,6 +64,8 @@ pub(super) struct RingState {
     pub(super) landed: Vec<Landing>,
     pub(super) source: Option<std::net::IpAddr>,
     pub(super) gone: bool,
+    /// Listed in [`State::awake`].
+    pub(super) is_awake: bool,
     flights: Vec<Option<Flight>>,
 }
 
@@ -173,6 +175,7 @@ impl State {
             landed: Vec::new(),
             source: None,
             gone: false,
+            is_awake: false,
             flights: Vec::new(),
         });
         self.rings.len() - 1
@@ -401,10 +404,10 @@ impl State {
         if state.gone {
             return;
         }
-        if state.landed.is_empty() {
+        state.landed.push(landing);
+        if !std::mem::replace(&mut state.is_awake, true) {
             self.awake.push(ring);
         }
-        state.landed.push(landing);
     }
 
     /// Forgets a ring that is dropped, and whatever still flies on it.

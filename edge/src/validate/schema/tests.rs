@@ -262,8 +262,10 @@ fn models_are_bounded() {
     let wrong: Vec<Json> = (0..1_000).map(|_| json!({"type": 1})).collect();
     let faults = compiled(&[("A", json!({"allOf": wrong}))]).expect_err("does not compile");
     assert_eq!(faults.len(), 100);
-    let large: Vec<Json> = (0..80)
-        .map(|at| json!({"pattern": format!("^.{{0,{}}}$", 3_000 + at)}))
+    let large = |at: usize| format!("^.{{0,{}}}$", 1_000 + at);
+    let each = Pattern::compile(&large(0)).expect("compiles").bytes();
+    let large: Vec<Json> = (0..=PATTERNS_BYTES_MAX / each)
+        .map(|at| json!({"pattern": large(at)}))
         .collect();
     let faults = compiled(&[("A", json!({"allOf": large}))]).expect_err("does not compile");
     assert!(faults[0].reason.contains("expressions"), "{}", faults[0]);
