@@ -94,7 +94,11 @@ impl<'a> Context<'a> {
             "domainPrefix" => known(self.host_prefix()),
             "extendedRequestId" => Some(Cow::Owned(extended_id(&x.request_id).to_vec())),
             "httpMethod" => known(x.head.method_name.of(bytes)),
-            "isCanaryRequest" => Some(Cow::Borrowed(b"false")),
+            "deploymentId" => plan(self.stage.map(|stage| &*stage.deployment_id)),
+            "isCanaryRequest" => Some(Cow::Borrowed(match self.x.canary {
+                Some(true) => b"true",
+                Some(false) | None => b"false",
+            })),
             "operationName" => plan(self.route.and_then(|route| route.operation_name.as_deref())),
             "path" => known(self.path_with_stage()),
             "protocol" => known(self.protocol()),
@@ -106,6 +110,11 @@ impl<'a> Context<'a> {
             "stage" => plan(self.stage.map(|stage| &*stage.name)),
             "status" => (x.status > 0).then(|| number(x.status.into())).flatten(),
             "xrayTraceId" => root_of(&x.trace).and_then(|root| known(root.as_bytes())),
+            "customDomain.basePathMatched" => {
+                let path = x.head.path(bytes);
+                path.get(x.path_from.saturating_add(1)..x.base_to)
+                    .and_then(known)
+            }
             "identity.sourceIp" => Some(Cow::Owned(x.source_ip(self.peer).to_vec())),
             "identity.userAgent" => self.known_field(Known::UserAgent).and_then(known),
             "identity.apiKey" if x.limits.key.is_some() => {

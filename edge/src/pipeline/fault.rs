@@ -179,6 +179,15 @@ impl Fault {
         }
     }
 
+    /// Under which name the client reads it: recorded, refusals by policies are spelled so.
+    #[must_use]
+    pub fn member(self) -> &'static str {
+        match self {
+            Fault::Policy => "Message",
+            _ => "message",
+        }
+    }
+
     /// What the log reads.
     #[must_use]
     pub fn detail(self) -> &'static str {

@@ -60,6 +60,7 @@ fn write_ids(x: &Exchange, common: Common<'_>, head: &mut HeadWriter<'_>) {
         head.lines(if common.keep_alive { KEEP_ALIVE } else { CLOSE });
     } else {
         common.write(head);
+        head.field_verified(b"x-amz-apigw-id", &extended_id(&x.request_id));
     }
 }
 
@@ -261,7 +262,7 @@ fn fault_body<'a>(
         let most = serving.plan.limits.body_bytes_max;
         write!(rest, "HTTP content length exceeded {most} bytes.")
     } else {
-        write!(rest, "{{\"message\":\"{}\"}}", fault.message())
+        write!(rest, "{{\"{}\":\"{}\"}}", fault.member(), fault.message())
     };
     let left = rest.len();
     debug_assert!(written.is_ok(), "messages are short");
@@ -293,16 +294,26 @@ pub(super) fn mock(
     })
 }
 
+/// What a mapping has made, but for its payload.
+#[derive(Clone, Copy)]
+pub(super) struct Made<'m> {
+    pub(super) status: u16,
+    pub(super) fields: &'m FieldList,
+    /// How long the payload would be that HEAD has left out.
+    pub(super) left_out_bytes: Option<u64>,
+}
+
 /// Answers with what a mapping has made. `body` is taken only when it is too long to leave with
 /// its head. `None` when no buffer was free.
 pub(super) fn mapped(
     local: &Local,
     x: &mut Exchange,
     conn: &mut Conn,
-    (status, fields): (u16, &FieldList),
+    made: Made<'_>,
     body: &mut Vec<u8>,
     keep_alive: bool,
 ) -> Result<Option<Given>, Fault> {
+    let status = made.status;
     let Some(mut out) = local.core.pool().take() else {
         return Ok(None);
     };
@@ -316,13 +327,11 @@ pub(super) fn mapped(
     let mut head = HeadWriter::new(out.spare());
     head.status_line(status);
     write_ids(x, common, &mut head);
-    if !x.is_http_api {
-        head.field_verified(b"x-amz-apigw-id", &extended_id(&x.request_id));
-    }
-    fields.write(&mut head);
+    made.fields.write(&mut head);
     let has_body = status >= 200 && status != 204 && status != 304;
     if has_body {
-        head.field_decimal(b"Content-Length", body.len() as u64);
+        let length = made.left_out_bytes.unwrap_or(body.len() as u64);
+        head.field_decimal(b"Content-Length", length);
     }
     let head_bytes = head.end().map_err(head_fault)?;
     out.commit(head_bytes);

@@ -26,6 +26,8 @@ pub struct Room {
     pub(super) out: Vec<u8>,
     /// Fields on their way out.
     pub(super) fields: FieldList,
+    /// How long a payload would be that HEAD has left out.
+    pub(super) left_out_bytes: Option<u64>,
     /// What templates print into.
     pub(super) output: Output,
     /// What parameter mappings write into.
@@ -55,6 +57,7 @@ impl Room {
         self.text.clear();
         self.text.shrink_to(KEPT_BYTES);
         self.fields.clear();
+        self.left_out_bytes = None;
         if self.output.text().len() > KEPT_BYTES {
             self.output = Output::new();
         }

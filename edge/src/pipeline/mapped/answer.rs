@@ -22,7 +22,7 @@ use crate::{
     },
     mapping::Overrides,
     model::api::ApiKind,
-    wire::known::Known,
+    wire::{known::Known, method::Method},
 };
 
 /// What chooses the response, and what the request's template has overridden.
@@ -125,6 +125,9 @@ pub(super) fn pass(x: &Exchange, road: Road<'_>, room: &mut Room, is_decoded: bo
         fields.add(b"Content-Type", MEDIA_TYPE_DEFAULT.as_bytes());
     }
     std::mem::swap(&mut room.out, &mut room.answer);
+    if x.head.method == Method::Head {
+        room.left_out_bytes = x.answer.content_length;
+    }
     x.answer.status
 }
 

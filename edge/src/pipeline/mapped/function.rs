@@ -100,7 +100,7 @@ fn write_event(
         account_id: &plan.account_id,
         api_id: shown.stage.map_or("", |stage| &stage.api_id),
         authorizer: AuthorizerFacts::None,
-        deployment_id: "",
+        deployment_id: shown.stage.map_or("", |stage| &stage.deployment_id),
         domain_name: text(shown.host()),
         domain_prefix: text(shown.host_prefix()),
         extended_request_id: text(&extended_id),

@@ -300,7 +300,11 @@ fn send(
     room: &mut Room,
     (rest, keep_alive): (Rest, bool),
 ) -> Mapped {
-    let answer = (status, &room.fields);
+    let answer = respond::Made {
+        status,
+        fields: &room.fields,
+        left_out_bytes: room.left_out_bytes,
+    };
     match respond::mapped(call.local, x, conn, answer, &mut room.out, keep_alive) {
         Ok(given) => Mapped::Answered(given, rest),
         Err(fault) => Mapped::Fault(fault, rest),

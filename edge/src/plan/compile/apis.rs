@@ -225,6 +225,7 @@ pub(super) fn health(
     };
     let method = Method::new(api::Verb::Any, "", integration);
     let mut scope = MethodScope {
+        api_kind: ApiKind::Rest,
         method: &method,
         api_kind: ApiKind::Rest,
         variables: &[],
