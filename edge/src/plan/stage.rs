@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::{
     cache::{RegionIndex, RegionPlan, RouteCache},
     fault::Document,
+    listen::RouteLog,
     mapped::MappedPlan,
 };
 use crate::{
@@ -108,6 +109,8 @@ pub struct RoutePlan {
     pub cache: Option<RouteCache>,
     /// How often it may be called, and whether by anybody.
     pub limits: RouteLimits,
+    /// What the execution log tells of its requests.
+    pub log: RouteLog,
 }
 
 /// Who may call a method. What this gateway cannot decide yet, it refuses.
