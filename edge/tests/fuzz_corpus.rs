@@ -15,6 +15,8 @@ mod cache_record;
 mod case;
 #[path = "../fuzz/bodies/chunked_body.rs"]
 mod chunked_body;
+#[path = "../fuzz/bodies/content_coding.rs"]
+mod content_coding;
 #[path = "../fuzz/bodies/forwarded.rs"]
 mod forwarded;
 #[path = "../fuzz/bodies/function_answer.rs"]
@@ -23,6 +25,8 @@ mod function_answer;
 mod json_path;
 #[path = "../fuzz/bodies/mapping_template.rs"]
 mod mapping_template;
+#[path = "../fuzz/bodies/model.rs"]
+mod model;
 #[path = "../fuzz/bodies/request_head.rs"]
 mod request_head;
 #[path = "../fuzz/bodies/response_head.rs"]
@@ -67,6 +71,16 @@ fn response_heads() {
 #[test]
 fn chunked_bodies() {
     replay("chunked_body", chunked_body::check);
+}
+
+#[test]
+fn models() {
+    replay("model", model::check);
+}
+
+#[test]
+fn content_codings() {
+    replay("content_coding", content_coding::check);
 }
 
 #[test]

@@ -20,6 +20,7 @@ use bed::Kind;
 use case::Case;
 use play::{Answer, Lines, Stage, normal};
 use serde_json::{Value, json};
+use tidegate_edge::integrate::compression::{Codecs, Coding};
 
 /// On the kernel this is real time, spent only where nothing must come.
 const SILENCE_MS: u64 = 25;
@@ -80,10 +81,13 @@ fn masked(text: &str, from: &str, ends: &[char], word: &str) -> String {
 /// As [`normal`], and what differs from run to run within events and mapped fields.
 fn plain(bytes: &[u8], gateway: std::net::SocketAddr) -> String {
     let mut text = normal(bytes, gateway);
-    for name in ["requestId", "extendedRequestId", "requestTime"] {
+    for name in ["requestId", "extendedRequestId", "requestTime", "time"] {
         text = masked(&text, &format!("\"{name}\":\""), &['"'], "{}");
     }
-    text = masked(&text, "\"requestTimeEpoch\":", &[','], "{}");
+    for name in ["requestTimeEpoch", "timeEpoch"] {
+        text = masked(&text, &format!("\"{name}\":"), &[',', '}'], "{}");
+    }
+    text = masked(&text, "Retry-After: ", &['\r'], "{}");
     text = masked(&text, "Root=1-", &[';', '"', '\r'], "{}");
     text = masked(&text, "Parent=", &[';', '"', '\r'], "{}");
     text = text.replace(&format!("\"{}\"", gateway.port()), "\"{port}\"");
@@ -142,6 +146,66 @@ fn play(kind: Kind, piece: usize) {
         })
         .collect();
     assert!(complaints.is_empty(), "{}", complaints.join("\n"));
+}
+
+/// A mock with a long answer, in an API that compresses.
+const COMPRESSES: &str = r##"{"minimumCompressionSize": 64, "methods": {"ANY /m": {
+    "type": "mock", "requestTemplates": {"application/json": "{\"statusCode\": $input.json('$.s')}"},
+    "responses": {"default": {"statusCode": "200", "responseTemplates": {"application/json":
+        "#foreach($i in [1..100])$input.params('q') $i, #end"}}}}}}"##;
+
+/// Sends `head` and `body` to an API that compresses; gives the answer's head and body.
+fn exchanged(head: &str, body: &[u8]) -> (String, Vec<u8>) {
+    let api = mapped_api::read(COMPRESSES.as_bytes());
+    let stage = Stage::with_api(Kind::Twin, json!({}), &api, Vec::new());
+    let length = body.len();
+    let line = format!("POST /m?q=word HTTP/1.1\r\nHost: a\r\nConnection: close\r\n{head}");
+    let mut request = format!("{line}Content-Length: {length}\r\n\r\n").into_bytes();
+    request.extend_from_slice(body);
+    let heard = stage.talk(Lines {
+        parts: vec![request],
+        piece: usize::MAX,
+        enough: Box::new(|_| false),
+        patience_ms: 3_000,
+    });
+    stage.finish();
+    let end = heard
+        .bytes
+        .windows(4)
+        .position(|window| window == b"\r\n\r\n")
+        .expect("a head");
+    let head = String::from_utf8_lossy(&heard.bytes[..end]).into_owned();
+    (head, heard.bytes[end + 4..].to_vec())
+}
+
+#[test]
+fn payloads_are_decoded_and_answers_coded() {
+    let mut codecs = Codecs::new();
+    let expected: String = (1..=100).map(|i| format!("word {i}, ")).collect();
+    let plain = br#"{"s": 200}"#;
+    let mut coded = Vec::new();
+    assert!(codecs.encode(Coding::Gzip, plain, &mut coded));
+    for (coding, name) in [(Coding::Gzip, "gzip"), (Coding::Deflate, "deflate")] {
+        let accepts = format!("Accept-Encoding: {name}\r\nContent-Encoding: gzip\r\n");
+        let (head, body) = exchanged(&accepts, &coded);
+        assert!(
+            head.contains(&format!("Content-Encoding: {name}")),
+            "{head}"
+        );
+        assert!(head.contains("Vary: Accept-Encoding"), "{head}");
+        let mut out = Vec::new();
+        codecs
+            .decode(coding, &body, 1 << 20, &mut out)
+            .expect("coded as it says");
+        assert_eq!(String::from_utf8_lossy(&out), expected);
+    }
+    let (head, body) = exchanged("", plain);
+    assert!(!head.contains("Content-Encoding"), "{head}");
+    assert_eq!(String::from_utf8_lossy(&body), expected);
+    for (name, body) in [("gzip", &b"nonsense"[..]), ("br", b"{}")] {
+        let (head, _) = exchanged(&format!("Content-Encoding: {name}\r\n"), body);
+        assert!(head.starts_with("HTTP/1.1 415"), "{name}: {head}");
+    }
 }
 
 #[test]

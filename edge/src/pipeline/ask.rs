@@ -39,6 +39,8 @@ pub(super) struct Target {
     pub(super) timeout_ms: u32,
     /// Asking twice does no harm.
     pub(super) is_idempotent: bool,
+    /// The answer has no payload, whatever its head says.
+    pub(super) is_head: bool,
 }
 
 /// What an origin is asked.
@@ -87,7 +89,7 @@ pub(super) async fn ask(
         x.integration.endpoint = Some(lease.endpoint());
         x.cache.asked_at = core.wall();
         lease.conn().send(question.head.clone());
-        let answered = await_head(call, conn, lease.conn(), x, question.body, deadline).await;
+        let answered = await_head(call, conn, lease.conn(), x, question, deadline).await;
         x.integration.latency_ns = core.now().since_ns(started);
         match answered {
             Ok((carry, is_sent)) => {
@@ -135,13 +137,13 @@ async fn await_head(
     conn: &mut Conn,
     origin: &mut Conn,
     x: &mut Exchange,
-    body: &[u8],
+    question: &Question<'_>,
     deadline: Mono,
 ) -> Result<(Option<Buf>, bool), Unasked> {
     let mut finder = HeadFinder::response();
     let mut interims = 0u32;
     let mut held: Option<Buf> = None;
-    let mut sending = Sending::new(body, origin);
+    let mut sending = Sending::new(question.body, origin);
     x.answer_bytes.clear();
     loop {
         let buf = match held.take() {
@@ -162,7 +164,8 @@ async fn await_head(
             }
         };
         x.integration.answer_seen = true;
-        let taken = take_head(call, x, &mut finder, buf).map_err(Unasked::Fault)?;
+        let taken = take_head(call, x, &mut finder, buf, question.target.is_head)
+            .map_err(Unasked::Fault)?;
         let Some(carry) = taken else { continue };
         if !x.answer.is_interim() {
             return Ok(((!carry.is_empty()).then_some(carry), sending.is_done()));

@@ -11,11 +11,12 @@ use std::borrow::Cow;
 use super::{
     exchange::{Exchange, Peer},
     local::Local,
+    respond::At,
     trace::{extended_id, root_of},
 };
 use crate::{
     integrate::headers::is_visible,
-    mapping::{ParameterPlace, Variables},
+    mapping::{ParameterPlace, Variables, gateway_response::quote},
     plan::{RoutePlan, StagePlan},
     wire::{
         forwarded::Scheme,
@@ -67,6 +68,19 @@ pub(super) const IDENTITY_NAMES: &[&str] = &["apiKey", "apiKeyId", "sourceIp", "
 type Text<'a> = Option<Cow<'a, [u8]>>;
 
 impl<'a> Context<'a> {
+    /// An exchange whose payloads are not looked at.
+    pub(super) fn of(at: At<'a>, x: &'a Exchange, route: Option<&'a RoutePlan>) -> Context<'a> {
+        Context {
+            local: at.local,
+            peer: at.peer,
+            x,
+            stage: x.stage.and_then(|stage| at.serving.plan.stage(stage)),
+            route,
+            body: &[],
+            answer: None,
+        }
+    }
+
     /// The value of `$context.NAME`.
     pub(super) fn value(&self, name: &str) -> Text<'a> {
         let x = self.x;
@@ -80,7 +94,11 @@ impl<'a> Context<'a> {
             "domainPrefix" => known(self.host_prefix()),
             "extendedRequestId" => Some(Cow::Owned(extended_id(&x.request_id).to_vec())),
             "httpMethod" => known(x.head.method_name.of(bytes)),
-            "isCanaryRequest" => Some(Cow::Borrowed(b"false")),
+            "deploymentId" => plan(self.stage.map(|stage| &*stage.deployment_id)),
+            "isCanaryRequest" => Some(Cow::Borrowed(match self.x.canary {
+                Some(true) => b"true",
+                Some(false) | None => b"false",
+            })),
             "operationName" => plan(self.route.and_then(|route| route.operation_name.as_deref())),
             "path" => known(self.path_with_stage()),
             "protocol" => known(self.protocol()),
@@ -92,6 +110,11 @@ impl<'a> Context<'a> {
             "stage" => plan(self.stage.map(|stage| &*stage.name)),
             "status" => (x.status > 0).then(|| number(x.status.into())).flatten(),
             "xrayTraceId" => root_of(&x.trace).and_then(|root| known(root.as_bytes())),
+            "customDomain.basePathMatched" => {
+                let path = x.head.path(bytes);
+                path.get(x.path_from.saturating_add(1)..x.base_to)
+                    .and_then(known)
+            }
             "identity.sourceIp" => Some(Cow::Owned(x.source_ip(self.peer).to_vec())),
             "identity.userAgent" => self.known_field(Known::UserAgent).and_then(known),
             "identity.apiKey" if x.limits.key.is_some() => {
@@ -115,7 +138,8 @@ impl<'a> Context<'a> {
         match member {
             "message" => Some(Cow::Borrowed(message())),
             "messageString" => {
-                let quoted = [b"\"", message(), b"\""].concat();
+                let mut quoted = Vec::new();
+                quote(message(), &mut quoted);
                 Some(Cow::Owned(quoted))
             }
             "responseType" => Some(Cow::Borrowed(fault.response_type().as_bytes())),

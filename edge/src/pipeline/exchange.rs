@@ -183,6 +183,8 @@ pub struct Exchange {
     pub limits: LimitUse,
     /// The answer says that the client's wish for a fresh one was ignored.
     pub warns: bool,
+    /// It is for an HTTP API.
+    pub is_http_api: bool,
     /// `X-Amzn-Trace-Id`; empty until something is going to send it.
     pub trace: String,
     /// What a fault says to this client in the place of its usual text; empty: nothing else.
@@ -228,6 +230,7 @@ impl Exchange {
             cache: CacheUse::default(),
             limits: LimitUse::default(),
             warns: false,
+            is_http_api: false,
             trace: String::new(),
             detail: String::new(),
             validation: String::new(),
@@ -262,6 +265,7 @@ impl Exchange {
         self.fault = None;
         self.leaves_at = None;
         self.warns = false;
+        self.is_http_api = false;
         self.trace.clear();
         self.detail.clear();
         self.validation.clear();

@@ -49,6 +49,10 @@ pub enum Fault {
     Authorizer,
     /// The API's policy would have to allow it, and none is read.
     Policy,
+    /// Required parameters are missing; the exchange says which.
+    MissingParameters,
+    /// The payload is not valid against its model.
+    InvalidBody,
     /// The payload is to be looked into, and is no JSON.
     InvalidJson,
     /// The answer's payload is longer than it may be.
@@ -88,6 +92,24 @@ pub enum Fault {
 }
 
 impl Fault {
+    /// What an HTTP API says instead: it has few words for its errors.
+    #[must_use]
+    pub fn of_http_api(self) -> (u16, &'static str) {
+        match self {
+            Fault::NoRoute => (404, "Not Found"),
+            Fault::Unreachable(_) | Fault::OriginGone | Fault::OriginTimeout => {
+                (503, "Service Unavailable")
+            }
+            Fault::Function | Fault::OriginAnswer(_) => (500, "Internal Server Error"),
+            Fault::Unsigned | Fault::Policy => (403, "Forbidden"),
+            Fault::Body(BodyFault::TooLarge) | Fault::EventTooLarge => {
+                (413, "Request Entity Too Large")
+            }
+            other if other.status() == 500 => (500, "Internal Server Error"),
+            other => (other.status(), other.message()),
+        }
+    }
+
     /// The client's status.
     #[must_use]
     pub fn status(self) -> u16 {
@@ -109,7 +131,9 @@ impl Fault {
             | Fault::FunctionRefused => 500,
             Fault::EventTooLarge => 413,
             Fault::UnsupportedMediaType => 415,
-            Fault::Target | Fault::InvalidJson => 400,
+            Fault::Target | Fault::InvalidJson | Fault::MissingParameters | Fault::InvalidBody => {
+                400
+            }
             Fault::Unreachable(AcquireFault::Overloaded) | Fault::Overload | Fault::Shed => 503,
             Fault::Unreachable(_) | Fault::OriginTimeout | Fault::NotStored => 504,
             Fault::OriginGone | Fault::OriginAnswer(_) | Fault::Function => 502,
@@ -136,6 +160,8 @@ impl Fault {
             | Fault::OriginAnswer(_) => "Internal server error",
             Fault::EventTooLarge => "Request Too Long",
             Fault::InvalidJson => "Invalid JSON in request body",
+            Fault::MissingParameters => "Missing required request parameters",
+            Fault::InvalidBody => crate::validate::INVALID_BODY,
             Fault::Unreachable(AcquireFault::Overloaded) | Fault::Overload | Fault::Shed => {
                 "Service Unavailable"
             }
@@ -169,6 +195,8 @@ impl Fault {
             Fault::Unsigned => "the method takes signed requests, which are not known yet",
             Fault::Authorizer => "the method has an authorizer, and none is asked yet",
             Fault::Policy => "the API has a resource policy, and none is read yet",
+            Fault::MissingParameters => "a required parameter is missing",
+            Fault::InvalidBody => "the request body is not valid against its model",
             Fault::InvalidJson => "a mapping looks into a payload that is no JSON",
             Fault::AnswerTooLarge => "the endpoint's answer is longer than it may be",
             Fault::Function => "the function failed, or its output is no answer",
@@ -220,6 +248,8 @@ impl Fault {
             | Fault::Function
             | Fault::FunctionRefused => "INTEGRATION_FAILURE",
             Fault::EventTooLarge => "REQUEST_TOO_LARGE",
+            Fault::MissingParameters | Fault::InvalidJson => "BAD_REQUEST_PARAMETERS",
+            Fault::InvalidBody => "BAD_REQUEST_BODY",
             Fault::Body(BodyFault::TooLarge) => "REQUEST_TOO_LARGE",
             Fault::Overload | Fault::Shed | Fault::NotStored => "DEFAULT_5XX",
             _ => "DEFAULT_4XX",
@@ -253,7 +283,9 @@ impl Fault {
                 FaultKind::IntegrationFailure
             }
             Fault::EventTooLarge => FaultKind::RequestTooLarge,
-            Fault::Target | Fault::InvalidJson => FaultKind::BadRequest,
+            Fault::Target => FaultKind::BadRequest,
+            Fault::MissingParameters | Fault::InvalidJson => FaultKind::BadRequestParameters,
+            Fault::InvalidBody => FaultKind::BadRequestBody,
             Fault::Head(_) | Fault::Body(_) => match self.status() {
                 405 => FaultKind::MethodNotAllowed,
                 413 => FaultKind::RequestTooLarge,
@@ -277,9 +309,11 @@ impl Fault {
             Fault::Throttled => Some("TooManyRequestsException"),
             Fault::QuotaExceeded | Fault::AwaitsLease => Some("LimitExceededException"),
             Fault::InvalidationDenied | Fault::Policy => Some("AccessDeniedException"),
-            Fault::UnsupportedMediaType | Fault::Target | Fault::InvalidJson => {
-                Some("BadRequestException")
-            }
+            Fault::UnsupportedMediaType
+            | Fault::Target
+            | Fault::MissingParameters
+            | Fault::InvalidBody
+            | Fault::InvalidJson => Some("BadRequestException"),
             Fault::EventTooLarge => None,
             Fault::Configuration
             | Fault::AnswerTooLarge

@@ -18,7 +18,7 @@ use super::{
     finish::{finish_early, finish_given, keeps_alive_early, linger, wants_keep_alive},
     local::{Local, Serving},
     request::Next,
-    respond::{self, Common},
+    respond::{self, At, Common},
     rewrite,
 };
 use crate::{
@@ -53,6 +53,17 @@ pub(super) struct Call<'a> {
     pub(super) peer: Peer,
     /// Where answers of its route are kept, if anywhere.
     pub(super) cache: Option<RouteStore<'a>>,
+}
+
+impl Call<'_> {
+    /// Where its answer is given.
+    pub(super) fn at(&self) -> At<'_> {
+        At {
+            local: self.local,
+            serving: self.serving,
+            peer: &self.peer,
+        }
+    }
 }
 
 /// The store as one route uses it.
@@ -263,7 +274,9 @@ async fn await_answer(
         if !std::mem::replace(&mut x.integration.answer_seen, true) {
             upload.let_go(&mut x.held);
         }
-        let Some(carry) = take_head(call, x, &mut finder, buf).map_err(NoAnswer::Origin)? else {
+        let to_head = x.head.method == Method::Head;
+        let taken = take_head(call, x, &mut finder, buf, to_head).map_err(NoAnswer::Origin)?;
+        let Some(carry) = taken else {
             continue;
         };
         if !x.answer.is_interim() {
@@ -298,6 +311,7 @@ pub(super) fn take_head(
     x: &mut Exchange,
     finder: &mut HeadFinder,
     mut buf: Buf,
+    to_head: bool,
 ) -> Result<Option<Buf>, Fault> {
     let limits = &call.serving.answer_limits;
     let before = x.answer_bytes.bytes().len();
@@ -323,7 +337,7 @@ pub(super) fn take_head(
         return Ok(None);
     }
     let to = ResponseTo {
-        head: x.head.method == Method::Head,
+        head: to_head,
         upgrade: false,
     };
     parse_response(x.answer_bytes.bytes(), limits, to, &mut x.answer)
@@ -521,7 +535,7 @@ async fn early(
     carry: Option<Buf>,
 ) -> Next {
     let keep = keeps_alive_early(call.local, call.serving, x, &body) && !fault.closes();
-    let sent = respond::fault(call.local, x, conn, fault, keep);
+    let sent = respond::fault(call.at(), x, conn, fault, keep);
     finish_early(call.local, call.serving, conn, x, body, carry, keep && sent).await
 }
 
@@ -533,7 +547,7 @@ async fn client_failed(call: &Call<'_>, conn: &mut Conn, x: &mut Exchange, end: 
         PumpEnd::Buffers => Fault::Overload,
         PumpEnd::Source(_) | PumpEnd::Sink | PumpEnd::SinkSlow => return Next::Close,
     };
-    respond::fault(call.local, x, conn, fault, false);
+    respond::fault(call.at(), x, conn, fault, false);
     linger(call.local, conn).await;
     Next::Close
 }

@@ -17,6 +17,7 @@ use crossbeam::utils::CachePadded;
 use crate::{
     base::time::Mono,
     exec::{Core, Spares},
+    integrate::compression::Codecs,
     limits::{Directory, Gate},
     model::api::EndpointType,
     net::{pump::Pace, tls::server::ServerTls},
@@ -175,6 +176,8 @@ pub struct Local {
     rooms: RefCell<Vec<Box<Room>>>,
     /// Payload bytes that mapped requests hold.
     pub payload_bytes: Cell<u64>,
+    /// What codes and decodes payloads.
+    pub codecs: RefCell<Codecs>,
     /// `$context.requestTime` of the last second asked for.
     pub stamp: RefCell<Stamp>,
     /// The `Date` of this second.
@@ -227,6 +230,7 @@ impl Local {
             exchanges: RefCell::new(Vec::with_capacity(64)),
             rooms: RefCell::new(Vec::new()),
             payload_bytes: Cell::new(0),
+            codecs: RefCell::new(Codecs::new()),
             stamp: RefCell::new(Stamp::default()),
             dates: RefCell::new(DateCache::new()),
             metrics,

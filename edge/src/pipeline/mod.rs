@@ -7,6 +7,7 @@
 
 mod ask;
 pub mod cache;
+mod coding;
 mod collect;
 mod context;
 pub mod exchange;
@@ -25,6 +26,7 @@ mod rewrite;
 pub mod room;
 mod told;
 mod trace;
+mod validate;
 
 pub use exchange::{AddressText, Exchange, Peer};
 pub use fault::Fault;

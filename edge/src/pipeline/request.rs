@@ -30,16 +30,18 @@ use super::{
     limit::{LEASE_LOOK_MS, LEASE_WAIT_MS, limit},
     local::{Local, Serving},
     mapped::{self, Mapped, Road},
-    respond,
+    respond::{self, At},
     told::{api_id, take_override},
+    validate,
 };
 use crate::{
     exec::RecvEnd,
     integrate::{MockOutcome, MockPlan},
+    model::api::ApiKind,
     net::conn::Conn,
     plan::{Access, Backend, IntegrationPlan, Resolution, RoutePlan},
     ring::Buf,
-    route::{Asked, Verb},
+    route::{Asked, StageIndex, Verb},
     wire::{
         body::BodyReader, fields::Fields, finder::HeadFinder, head::parse_request, known::Known,
         method::Method,
@@ -109,10 +111,15 @@ pub fn start(local: &Rc<Local>, conn: &mut Conn, peer: &Peer, last: bool, first:
     );
 
     let mut finder = HeadFinder::request();
+    let at = At {
+        local,
+        serving: &serving,
+        peer,
+    };
     let way = match receive(&serving, peer, &mut x, &mut finder, first) {
         Ok(Some(carry)) => decide(local, &serving, conn, peer, &mut x, carry),
         Ok(None) => Way::Receives(finder),
-        Err(fault) => refuse_head(local, conn, &mut x, fault),
+        Err(fault) => refuse_head(at, conn, &mut x, fault),
     };
 
     let next = match way {
@@ -144,9 +151,14 @@ pub async fn serve(local: &Rc<Local>, conn: &mut Conn, peer: Peer, waiting: Wait
         mut way,
     } = waiting;
     if let Way::Receives(finder) = way {
+        let at = At {
+            local,
+            serving: &serving,
+            peer: &peer,
+        };
         way = match receive_rest(&serving, conn, &peer, &mut x, finder).await {
             Ok(carry) => decide(local, &serving, conn, &peer, &mut x, carry),
-            Err(Some(fault)) => refuse_head(local, conn, &mut x, fault),
+            Err(Some(fault)) => refuse_head(at, conn, &mut x, fault),
             Err(None) => Way::Over(Next::Close), // the client left before it asked for anything
         };
     }
@@ -185,14 +197,25 @@ fn decide(
     x: &mut Exchange,
     carry: Option<Buf>,
 ) -> Way {
+    let at = At {
+        local,
+        serving,
+        peer,
+    };
     if local.pressure.get().refuses() {
-        return shed(local, conn, x);
+        return shed(at, conn, x);
     }
     let resolved = resolve(local, serving, conn, peer, x);
     let body = match admit(serving, x) {
         Ok(body) => body,
-        Err(fault) => return refuse(local, conn, x, fault),
+        Err(fault) => return refuse(at, conn, x, fault),
     };
+    if x.is_http_api {
+        let keep_alive = keeps_alive_early(local, serving, x, &body);
+        if let Some(sent) = respond::preflight(at, x, conn, keep_alive) {
+            return sent_way(sent, keep_alive, (body, carry));
+        }
+    }
     let passed = resolved.and_then(|route| {
         authorize(route)?;
         limit(local, serving, peer, x)?;
@@ -212,16 +235,35 @@ fn go_on(
     rest: Rest,
 ) -> Way {
     let keep_alive = keeps_alive_early(local, serving, x, &rest.0);
+    let at = At {
+        local,
+        serving,
+        peer: &peer,
+    };
+    let passed = passed.and_then(|route| {
+        validate::parameters(at, x, route)?;
+        Ok(route)
+    });
     let route = match passed {
         Ok(route) => route,
         Err(Fault::AwaitsLease) => return Way::Leases(rest),
-        Err(fault) => return fault_way(local, conn, x, fault, keep_alive, rest),
+        Err(fault) => return fault_way(at, conn, x, fault, keep_alive, rest),
     };
     if let IntegrationPlan::Mock(plan) = &route.integration {
-        let sent = mock(local, conn, x, plan, keep_alive);
+        let sent = mock(at, conn, x, plan, keep_alive);
         return sent_way(sent, keep_alive, rest);
     }
     let call = call(local, serving, peer, x);
+    let looks = route
+        .validation
+        .as_ref()
+        .is_some_and(|asked| !asked.bodies.is_empty());
+    if looks && call.cache.is_some() {
+        return Way::Maps {
+            rest,
+            looked: false,
+        }; // what is not valid is not answered
+    }
     match look_up(&call, conn, x, keep_alive) {
         Looked::Ask => {}
         looked => return answered(&call, conn, x, looked, keep_alive, rest),
@@ -335,8 +377,8 @@ fn mapped_way(call: &forward::Call<'_>, conn: &mut Conn, x: &mut Exchange, mappe
             rest,
         },
         Mapped::Looked(looked, rest) => answered(call, conn, x, looked, keep_alive, rest),
-        Mapped::Fault(fault, rest) => fault_way(call.local, conn, x, fault, keep_alive, rest),
-        Mapped::Refused(fault) => refuse(call.local, conn, x, fault),
+        Mapped::Fault(fault, rest) => fault_way(call.at(), conn, x, fault, keep_alive, rest),
+        Mapped::Refused(fault) => refuse(call.at(), conn, x, fault),
         Mapped::Gone => Way::Over(Next::Close),
     }
 }
@@ -376,7 +418,7 @@ fn answered(
                 rest,
             }
         }
-        Looked::Refused(fault) => fault_way(call.local, conn, x, fault, keep_alive, rest),
+        Looked::Refused(fault) => fault_way(call.at(), conn, x, fault, keep_alive, rest),
         Looked::Gone => Way::Over(Next::Close),
         Looked::Ask => Way::Asks(rest),
     }
@@ -384,7 +426,7 @@ fn answered(
 
 /// The way of a request that the gateway answers with a fault.
 fn fault_way(
-    local: &Local,
+    at: At<'_>,
     conn: &mut Conn,
     x: &mut Exchange,
     fault: Fault,
@@ -392,7 +434,7 @@ fn fault_way(
     rest: Rest,
 ) -> Way {
     let keep_alive = keep_alive && !fault.closes();
-    let sent = respond::fault(local, x, conn, fault, keep_alive);
+    let sent = respond::fault(at, x, conn, fault, keep_alive);
     sent_way(sent, keep_alive, rest)
 }
 
@@ -406,25 +448,25 @@ fn sent_way(sent: bool, keep_alive: bool, rest: Rest) -> Way {
 }
 
 /// Answers with a fault after which nothing more can be read as a request.
-fn refuse(local: &Local, conn: &mut Conn, x: &mut Exchange, fault: Fault) -> Way {
-    respond::fault(local, x, conn, fault, false);
+fn refuse(at: At<'_>, conn: &mut Conn, x: &mut Exchange, fault: Fault) -> Way {
+    respond::fault(at, x, conn, fault, false);
     Way::Refused
 }
 
 /// Refuses a head. It was not parsed, but whoever asked with HEAD, as far as one can see, takes no
 /// body.
-fn refuse_head(local: &Local, conn: &mut Conn, x: &mut Exchange, fault: Fault) -> Way {
+fn refuse_head(at: At<'_>, conn: &mut Conn, x: &mut Exchange, fault: Fault) -> Way {
     let seen = x.head_bytes.bytes();
     if seen.starts_with(b"HEAD ") || b"HEAD ".starts_with(seen) {
         x.head.method = Method::Head;
     }
-    refuse(local, conn, x, fault)
+    refuse(at, conn, x, fault)
 }
 
 /// Answers that there is no room for the request now. The connection lingers where it costs
 /// least: behind the exchange, in the task that holds no buffer.
-fn shed(local: &Local, conn: &mut Conn, x: &mut Exchange) -> Way {
-    respond::fault(local, x, conn, Fault::Shed, false);
+fn shed(at: At<'_>, conn: &mut Conn, x: &mut Exchange) -> Way {
+    respond::fault(at, x, conn, Fault::Shed, false);
     Way::Over(Next::Close)
 }
 
@@ -520,6 +562,7 @@ fn resolve<'s>(
             x.route = Some(route);
             x.canary = canary;
             (x.path_from, x.base_to, x.resource_from) = (path_from, base_to, resource_from);
+            x.is_http_api = is_http_api(serving, stage);
             serving.plan.route(route).ok_or(Fault::NoRoute)
         }
         Resolution::NoRoute {
@@ -532,11 +575,22 @@ fn resolve<'s>(
             x.stage = Some(stage);
             x.canary = canary;
             (x.path_from, x.base_to, x.resource_from) = (path_from, base_to, resource_from);
-            Err(Fault::NoRoute)
+            x.is_http_api = is_http_api(serving, stage);
+            x.route = serving
+                .plan
+                .stage(stage)
+                .and_then(|stage| stage.default_route);
+            let route = x.route.and_then(|route| serving.plan.route(route));
+            route.ok_or(Fault::NoRoute)
         }
         Resolution::Health => Ok(&plan.health),
         Resolution::NoStage => Err(Fault::NoStage),
     }
+}
+
+fn is_http_api(serving: &Serving, stage: StageIndex) -> bool {
+    let stage = serving.plan.stage(stage);
+    stage.is_some_and(|stage| stage.api.kind == ApiKind::Http)
 }
 
 /// Asks who may call the method. Where somebody else would have to say so, nobody may.
@@ -568,26 +622,18 @@ fn admit(serving: &Serving, x: &Exchange) -> Result<BodyReader, Fault> {
 }
 
 /// Answers from the plan alone.
-fn mock(
-    local: &Local,
-    conn: &mut Conn,
-    x: &mut Exchange,
-    plan: &MockPlan,
-    keep_alive: bool,
-) -> bool {
+fn mock(at: At<'_>, conn: &mut Conn, x: &mut Exchange, plan: &MockPlan, keep_alive: bool) -> bool {
     let bytes = x.head_bytes.bytes();
     let last = |fields: &Fields, known| fields.all(known).last().map(|field| field.value);
     let content_type = last(&x.head.fields, Known::ContentType).map(|span| span.of(bytes));
     let accept = last(&x.head.fields, Known::Accept).map(|span| span.of(bytes));
     match plan.answer(content_type, accept) {
         MockOutcome::Answer { answer, body } => {
-            respond::mock(local, x, conn, answer, body, keep_alive)
+            respond::mock(at.local, x, conn, answer, body, keep_alive)
         }
-        MockOutcome::Misconfigured => {
-            respond::fault(local, x, conn, Fault::Configuration, keep_alive)
-        }
+        MockOutcome::Misconfigured => respond::fault(at, x, conn, Fault::Configuration, keep_alive),
         MockOutcome::UnsupportedMediaType => {
-            respond::fault(local, x, conn, Fault::UnsupportedMediaType, keep_alive)
+            respond::fault(at, x, conn, Fault::UnsupportedMediaType, keep_alive)
         }
     }
 }

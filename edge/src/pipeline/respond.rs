@@ -5,18 +5,23 @@
 //! when no buffer was free, after which the connection can only be closed.
 //! Source: API Gateway developer guide, "gateway responses"; the recorded error bodies.
 
+use std::rc::Rc;
+
 use super::{
     cache::give::{self, Given},
-    exchange::Exchange,
+    context::Context,
+    exchange::{Exchange, Peer},
     fault::Fault,
-    local::Local,
+    local::{Local, Serving},
     room::{FieldList, head_fault},
     trace::extended_id,
 };
 use crate::{
-    integrate::{MockAnswer, MockBody},
+    integrate::{MockAnswer, MockBody, cors::is_preflight},
+    mapping::gateway_response::{GatewayResponses, ResponseType, quote},
+    model::api::ApiKind,
     net::conn::Conn,
-    wire::{method::Method, write::HeadWriter},
+    wire::{known::Known, method::Method, write::HeadWriter},
 };
 
 /// What the fields common to all answers say.
@@ -45,6 +50,19 @@ impl Common<'_> {
     }
 }
 
+/// The fields common to all answers, as the kind of the API names the request's id.
+#[inline]
+fn write_ids(x: &Exchange, common: Common<'_>, head: &mut HeadWriter<'_>) {
+    if x.is_http_api {
+        head.field_verified(b"Date", common.date);
+        head.field_verified(b"apigw-requestid", &extended_id(&x.request_id));
+        head.lines(common.limits);
+        head.lines(if common.keep_alive { KEEP_ALIVE } else { CLOSE });
+    } else {
+        common.write(head);
+    }
+}
+
 /// The fields that no origin can have set.
 #[inline]
 pub(super) fn write_own(
@@ -61,17 +79,148 @@ pub(super) fn write_own(
 const KEEP_ALIVE: &[u8] = b"Connection: keep-alive\r\n";
 const CLOSE: &[u8] = b"Connection: close\r\n";
 
-/// Answers with a fault.
+/// Where an answer is given.
+#[derive(Clone, Copy)]
+pub(super) struct At<'a> {
+    pub(super) local: &'a Rc<Local>,
+    pub(super) serving: &'a Serving,
+    pub(super) peer: &'a Peer,
+}
+
+/// Answers with a fault, as the API says or as the gateway does of itself.
 pub(super) fn fault(
-    local: &Local,
+    at: At<'_>,
     x: &mut Exchange,
     conn: &mut Conn,
     fault: Fault,
     keep_alive: bool,
 ) -> bool {
     x.fault = Some(fault);
-    let mut body = [0u8; FAULT_BODY_BYTES];
-    let body = fault_body(fault, local, &mut body);
+    let api = x.stage.and_then(|stage| at.serving.plan.stage(stage));
+    match api.map(|stage| &*stage.api) {
+        Some(api) if api.kind == ApiKind::Http => http_api(at, x, conn, fault, keep_alive),
+        Some(api) => match api.responses.as_deref() {
+            Some(responses) => customized(at, x, conn, responses, (fault, keep_alive)),
+            None => plain(at, x, conn, fault, keep_alive),
+        },
+        None => plain(at, x, conn, fault, keep_alive),
+    }
+}
+
+/// Answers as HTTP APIs do.
+#[cold]
+fn http_api(at: At<'_>, x: &mut Exchange, conn: &mut Conn, fault: Fault, keep_alive: bool) -> bool {
+    let (status, message) = fault.of_http_api();
+    let mut fields = FieldList::default();
+    let stage = x.stage.and_then(|stage| at.serving.plan.stage(stage));
+    if let Some(cors) = stage.and_then(|stage| stage.api.cors.as_ref()) {
+        let origin = x.head.fields.all(Known::Origin).last();
+        let origin = origin.map(|field| x.text(field.value));
+        cors.answer(origin, |name, value| fields.add(name.as_bytes(), value));
+    }
+    let body = [b"{\"message\":\"", message.as_bytes(), b"\"}"].concat();
+    let retry_after_s = retry_after(at.local, x, status);
+    write(at.local, x, conn, status, keep_alive, &body, |head| {
+        head.field_verified(b"Content-Type", b"application/json");
+        if let Some(seconds) = retry_after_s {
+            head.field_decimal(b"Retry-After", seconds);
+        }
+        fields.write(head);
+    })
+}
+
+/// Answers a preflight of a browser, if it is one and the API has told what to say; gives whether
+/// a buffer was free.
+pub(super) fn preflight(
+    at: At<'_>,
+    x: &mut Exchange,
+    conn: &mut Conn,
+    keep_alive: bool,
+) -> Option<bool> {
+    let stage = at.serving.plan.stage(x.stage?)?;
+    let cors = stage.api.cors.as_ref()?;
+    let bytes = x.head_bytes.bytes();
+    let origin = x.head.fields.all(Known::Origin).last();
+    let origin = origin.map(|field| field.value.of(bytes));
+    let mut methods = x.head.fields.named(bytes, b"Access-Control-Request-Method");
+    let method = methods.next().map(|field| field.value.of(bytes));
+    if !is_preflight(x.head.method == Method::Options, origin, method) {
+        return None;
+    }
+    let mut fields = FieldList::default();
+    cors.preflight(origin?, |name, value| fields.add(name.as_bytes(), value));
+    drop(methods);
+    let written = write(at.local, x, conn, 204, keep_alive, b"", |head| {
+        fields.write(head);
+    });
+    Some(written)
+}
+
+/// Answers as the API's gateway responses say, if one is for the fault.
+#[cold]
+fn customized(
+    at: At<'_>,
+    x: &mut Exchange,
+    conn: &mut Conn,
+    responses: &GatewayResponses,
+    (fault, keep_alive): (Fault, bool),
+) -> bool {
+    let kind = ResponseType::parse(fault.response_type());
+    // Recorded: what a client reads that sends too much cannot be changed.
+    let kind = kind.filter(|kind| *kind != ResponseType::RequestTooLarge);
+    let Some(response) = kind.and_then(|kind| responses.of(kind)) else {
+        return plain(at, x, conn, fault, keep_alive);
+    };
+    let route = x.route.and_then(|route| at.serving.plan.route(route));
+    let context = Context::of(at, x, route);
+    let accept = context.known_field(Known::Accept);
+    let mut body = Vec::new();
+    let Ok(media_type) = response.body(accept, &context, &mut body) else {
+        return plain(at, x, conn, fault, keep_alive);
+    };
+    let mut fields = FieldList::default();
+    fields.add(b"Content-Type", media_type.as_bytes());
+    if let Some(error_type) = fault.error_type() {
+        fields.add(b"x-amzn-ErrorType", error_type.as_bytes());
+    }
+    if let Some(seconds) = retry_after(at.local, x, fault.status()) {
+        fields.add(b"Retry-After", seconds.to_string().as_bytes());
+    }
+    response.fields(&context, |name, value| fields.set(name.as_bytes(), value));
+    let status = response.status().unwrap_or(fault.status());
+    write(at.local, x, conn, status, keep_alive, &body, |head| {
+        fields.write(head);
+    })
+}
+
+/// When to come back, in seconds, if that is said.
+fn retry_after(local: &Local, x: &Exchange, status: u16) -> Option<u64> {
+    match status {
+        503 => Some(retry_after_s(local.core.random())),
+        _ => x.limits.retry_after_s,
+    }
+}
+
+/// Answers as the gateway does of itself.
+fn plain(
+    At { local, serving, .. }: At<'_>,
+    x: &mut Exchange,
+    conn: &mut Conn,
+    fault: Fault,
+    keep_alive: bool,
+) -> bool {
+    let mut room = [0u8; FAULT_BODY_BYTES];
+    let detailed;
+    let body = match &*x.detail {
+        "" => fault_body(fault, serving, &mut room),
+        detail => {
+            let mut out = b"{\"message\":".to_vec();
+            quote(detail.as_bytes(), &mut out);
+            out.push(b'}');
+            detailed = out;
+            &detailed[..]
+        }
+    };
     let text = fault == Fault::Body(crate::wire::fault::BodyFault::TooLarge);
     let media_type: &[u8] = if text {
         b"text/plain"
@@ -79,10 +228,7 @@ pub(super) fn fault(
         b"application/json"
     };
     let error_type = fault.error_type().unwrap_or("");
-    let retry_after_s = match fault.status() {
-        503 => Some(retry_after_s(local.core.random())),
-        _ => x.limits.retry_after_s,
-    };
+    let retry_after_s = retry_after(local, x, fault.status());
     write(local, x, conn, fault.status(), keep_alive, body, |head| {
         head.field_verified(b"Content-Type", media_type);
         if !error_type.is_empty() {
@@ -104,11 +250,15 @@ const RETRY_AFTER_S_MAX: u64 = 5;
 const FAULT_BODY_BYTES: usize = 128;
 
 /// `{"message":…}`, but the recorded plain text where the body was too large.
-fn fault_body<'a>(fault: Fault, local: &Local, out: &'a mut [u8; FAULT_BODY_BYTES]) -> &'a [u8] {
+fn fault_body<'a>(
+    fault: Fault,
+    serving: &Serving,
+    out: &'a mut [u8; FAULT_BODY_BYTES],
+) -> &'a [u8] {
     use std::io::Write;
     let mut rest = &mut out[..];
     let written = if fault == Fault::Body(crate::wire::fault::BodyFault::TooLarge) {
-        let most = local.serving().plan.limits.body_bytes_max;
+        let most = serving.plan.limits.body_bytes_max;
         write!(rest, "HTTP content length exceeded {most} bytes.")
     } else {
         write!(rest, "{{\"message\":\"{}\"}}", fault.message())
@@ -165,8 +315,10 @@ pub(super) fn mapped(
     };
     let mut head = HeadWriter::new(out.spare());
     head.status_line(status);
-    common.write(&mut head);
-    head.field_verified(b"x-amz-apigw-id", &extended_id(&x.request_id));
+    write_ids(x, common, &mut head);
+    if !x.is_http_api {
+        head.field_verified(b"x-amz-apigw-id", &extended_id(&x.request_id));
+    }
     fields.write(&mut head);
     let has_body = status >= 200 && status != 204 && status != 304;
     if has_body {
@@ -213,7 +365,7 @@ fn write(
     };
     let mut head = HeadWriter::new(out.spare());
     head.status_line(status);
-    common.write(&mut head);
+    write_ids(x, common, &mut head);
     fields(&mut head);
     let has_body = status >= 200 && status != 204 && status != 304;
     if has_body {

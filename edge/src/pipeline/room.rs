@@ -106,6 +106,13 @@ impl FieldList {
         }
     }
 
+    /// Keeps the lines whose name `keeps` likes.
+    pub(super) fn retain(&mut self, keeps: impl Fn(&[u8]) -> bool) {
+        for row in &mut self.rows {
+            row.is_gone |= !keeps(self.text.get(row.from..row.name_end).unwrap_or(&[]));
+        }
+    }
+
     /// The value of the last line of this name.
     pub(super) fn last(&self, name: &[u8]) -> Option<&[u8]> {
         let named = self

@@ -12,6 +12,7 @@ mod listen;
 mod mapped;
 mod mock;
 mod origins;
+mod parts;
 mod places;
 mod stages;
 mod throttle;

@@ -9,10 +9,11 @@ use crate::{
     integrate::{
         content::{ContentHandling, PassthroughBehavior, Templates},
         headers::Kind,
-        parameter::ParameterMapping,
+        parameter::{HttpApiMapping, ParameterMapping},
         selection::Selection,
     },
     mapping::Template,
+    model::api::PayloadFormat,
     origin::OriginIndex,
 };
 
@@ -27,6 +28,18 @@ pub struct MappedPlan {
     pub selection: Selection,
     /// In document order.
     pub answers: Box<[AnswerPlan]>,
+    /// What an HTTP API edits.
+    pub http_api: Option<Box<HttpApiPlan>>,
+}
+
+/// What an HTTP API does to requests and answers.
+#[derive(Debug)]
+pub struct HttpApiPlan {
+    pub request: HttpApiMapping,
+    /// By the status of the answer.
+    pub answers: Box<[(u16, HttpApiMapping)]>,
+    /// Which event a function gets, and which answer it gives.
+    pub format: PayloadFormat,
 }
 
 /// Who is asked.

@@ -5,6 +5,7 @@
 //! the names. Ranges: indices are `u32`. Errors: a plan has none; [`Findings`] say why there is
 //! no plan, or what is odd about it. Source: the documents' own formats, see `model`.
 
+pub mod api;
 pub mod cache;
 pub mod compile;
 pub mod fault;
@@ -22,6 +23,7 @@ use crate::{
     route::{Asked, Found, HostMap, Params, RouteIndex, StageIndex, Verb},
 };
 
+pub use api::{ApiPlan, Validation};
 pub use cache::{
     CachePlan, EdgeCachePlan, RegionIndex, RegionOf, RegionPlan, RouteCache, STAGE_KEY, SealPlan,
     StageCachePlan, canary_scope, stage_file, stage_namespace, stage_scope,
@@ -34,10 +36,11 @@ pub use listen::{
     ServerPlan,
 };
 pub use mapped::{
-    AnswerPlan, Backend, FunctionPlan, HttpPlan, MappedPlan, Piece, RequestPlan, TemplatePlan,
+    AnswerPlan, Backend, FunctionPlan, HttpApiPlan, HttpPlan, MappedPlan, Piece, RequestPlan,
+    TemplatePlan,
 };
 pub use release::{CanaryRelease, Release};
-pub use stage::{Access, ApiPlan, CanaryPlan, IntegrationPlan, RouteFacts, RoutePlan, StagePlan};
+pub use stage::{Access, CanaryPlan, IntegrationPlan, RouteFacts, RoutePlan, StagePlan};
 pub use throttle::{ClientPlan, ThrottlePlan};
 
 /// One revision of the configuration, ready to serve.

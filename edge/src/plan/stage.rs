@@ -7,31 +7,19 @@
 use std::sync::Arc;
 
 use super::{
+    api::{ApiPlan, Validation},
     cache::{RegionIndex, RegionPlan, RouteCache},
     fault::Document,
     listen::RouteLog,
     mapped::MappedPlan,
 };
 use crate::{
-    integrate::{HttpProxyPlan, MockPlan, content::BinaryTypes},
+    integrate::{HttpProxyPlan, MockPlan},
     limits::RouteLimits,
-    model::{
-        api::{ApiKind, EndpointType},
-        settings::Limits,
-    },
+    model::{api::EndpointType, settings::Limits},
     origin::OriginPlan,
-    route::{StageIndex, Tree, VerbKey},
+    route::{RouteIndex, StageIndex, Tree, VerbKey},
 };
-
-/// What all stages and methods of an API share.
-#[derive(Debug)]
-pub struct ApiPlan {
-    pub kind: ApiKind,
-    /// Media types whose payloads are no text.
-    pub binary: BinaryTypes,
-    /// Answers from this size on may be compressed.
-    pub compression_bytes_min: Option<u32>,
-}
 
 /// One API in one stage.
 #[derive(Debug)]
@@ -59,6 +47,8 @@ pub struct StagePlan {
     pub hosts: Box<[Box<str>]>,
     /// Whether `/{name}/…` reaches it on hosts that no pattern names.
     pub by_path: bool,
+    /// Whatever no other route takes goes here, in an HTTP API.
+    pub default_route: Option<RouteIndex>,
     /// `$stageVariables`, by name.
     pub variables: Box<[(Box<str>, Box<str>)]>,
     /// What its stored answers are told apart by from those of other stages.
@@ -104,6 +94,8 @@ pub struct RoutePlan {
     pub pointer: Box<str>,
     /// Who may call it, beside keys.
     pub access: Access,
+    /// What is checked of a request; `None`: nothing.
+    pub validation: Option<Box<Validation>>,
     pub integration: IntegrationPlan,
     /// How its answers are kept; `None`: not at all.
     pub cache: Option<RouteCache>,

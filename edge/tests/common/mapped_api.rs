@@ -9,9 +9,11 @@
 
 use serde_json::{Map, Value};
 use tidegate_edge::model::api::{
-    Api, ApiKind, Authorization, CacheKeyPart, CacheKeySource, ContentHandling, Integration,
-    IntegrationKind, IntegrationResponse, MediaType, Method, Opaque, Parameter, ParameterMapping,
-    ParameterSource, ParameterTarget, Passthrough, Place, Resource, Template, Verb,
+    Api, ApiKind, Authorization, CacheKeyPart, CacheKeySource, ContentHandling, Cors,
+    GatewayResponse, GatewayResponseHeader, HttpMapping, Integration, IntegrationKind,
+    IntegrationResponse, MediaType, Method, MethodModel, Model, Named, Opaque, Parameter,
+    ParameterMapping, ParameterSource, ParameterTarget, Passthrough, PayloadFormat, Place,
+    RequestValidator, Resource, StatusMappings, Template, Verb,
 };
 
 /// The API that `text` describes, under the id `a`.
@@ -23,6 +25,10 @@ pub fn read(text: &[u8]) -> Api {
         ..Api::default()
     };
     for (head, described) in value["methods"].as_object().expect("methods") {
+        if head == "$default" {
+            api.default_route = Some(method(Verb::Any, "/$default", described));
+            continue;
+        }
         let (verb, path) = head.split_once(' ').expect("VERB /path");
         let at = format!("/methods/{head}");
         let method = method(Verb::parse(verb).expect("a verb"), &at, described);
@@ -49,8 +55,39 @@ pub fn read(text: &[u8]) -> Api {
     api.minimum_compression_bytes = value["minimumCompressionSize"]
         .as_u64()
         .map(|bytes| u32::try_from(bytes).expect("a size"));
+    api.models = members(&value["models"])
+        .map(|(name, schema)| Model {
+            name: name.clone(),
+            schema: schema.clone(),
+            pointer: format!("/models/{name}"),
+        })
+        .collect();
+    api.validators = vec![RequestValidator {
+        name: "all".to_owned(),
+        validates_body: true,
+        validates_parameters: true,
+        pointer: "/validators/all".to_owned(),
+    }];
+    api.gateway_responses = members(&value["gatewayResponses"])
+        .map(|(name, described)| gateway_response(name, described))
+        .collect();
     if value["kind"] == "http" {
         api.kind = ApiKind::Http;
+    }
+    if value["cors"].is_object() {
+        let list = |name: &str| {
+            let texts = value["cors"][name].as_array().into_iter().flatten();
+            texts.map(text_of).collect()
+        };
+        api.cors = Some(Cors {
+            allow_origins: list("allowOrigins"),
+            allow_methods: list("allowMethods"),
+            allow_headers: list("allowHeaders"),
+            expose_headers: list("exposeHeaders"),
+            max_age_s: Some(60),
+            pointer: "/cors".to_owned(),
+            ..Cors::default()
+        });
     }
     if !value["policy"].is_null() {
         api.policy = Some(Opaque {
@@ -59,6 +96,30 @@ pub fn read(text: &[u8]) -> Api {
         });
     }
     api
+}
+
+fn gateway_response(name: &str, described: &Value) -> GatewayResponse {
+    let at = format!("/gatewayResponses/{name}");
+    GatewayResponse {
+        response_type: name.to_owned(),
+        status: described["statusCode"]
+            .as_str()
+            .map(|status| status.parse().expect("a status")),
+        headers: members(&described["responseParameters"])
+            .map(|(key, source)| GatewayResponseHeader {
+                name: key
+                    .strip_prefix("gatewayresponse.header.")
+                    .expect("a header")
+                    .to_owned(),
+                source: text_of(source),
+                pointer: format!("{at}/{key}"),
+            })
+            .collect(),
+        templates: members(&described["responseTemplates"])
+            .map(|(kind, text)| (kind.clone(), text_of(text)))
+            .collect(),
+        pointer: at,
+    }
 }
 
 fn method(verb: Verb, at: &str, described: &Value) -> Method {
@@ -88,6 +149,18 @@ fn method(verb: Verb, at: &str, described: &Value) -> Method {
     };
     Method {
         parameters: parameters.collect(),
+        request_validator: described["validated"].is_object().then(|| Named {
+            name: "all".to_owned(),
+            value: Value::Null,
+            pointer: at.to_owned(),
+        }),
+        request_models: members(&described["validated"])
+            .map(|(content_type, model)| MethodModel {
+                content_type: content_type.clone(),
+                model: text_of(model),
+                pointer: at.to_owned(),
+            })
+            .collect(),
         operation_name: described["operationId"].as_str().map(str::to_owned),
         authorization,
         ..Method::new(verb, at, integration)
@@ -115,6 +188,18 @@ fn integration(at: &str, described: &Value) -> Integration {
         request_templates: templates(at, &described["requestTemplates"]),
         responses: (responses.into_iter().flatten())
             .map(|(pattern, described)| response(at, pattern, described))
+            .collect(),
+        payload_format: match word("payloadFormatVersion") {
+            Some("2.0") => PayloadFormat::V2,
+            _ => PayloadFormat::V1,
+        },
+        request_changes: changes(at, &described["requestChanges"]),
+        response_changes: members(&described["responseChanges"])
+            .map(|(status, rows)| StatusMappings {
+                status: status.parse().expect("a status"),
+                rows: changes(at, rows),
+                pointer: at.clone(),
+            })
             .collect(),
         cache_key: (described["cacheKeyParameters"]
             .as_array()
@@ -154,6 +239,15 @@ fn rows(
         target: target(key).unwrap_or_else(|| panic!("{key}")),
         source: ParameterSource::parse(&text_of(source)).unwrap_or_else(|| panic!("{source}")),
         pointer: format!("{at}/{key}"),
+    });
+    rows.collect()
+}
+
+fn changes(at: &str, described: &Value) -> Vec<HttpMapping> {
+    let rows = members(described).map(|(target, source)| HttpMapping {
+        target: target.clone(),
+        source: text_of(source),
+        pointer: format!("{at}/{target}"),
     });
     rows.collect()
 }

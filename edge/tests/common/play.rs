@@ -561,6 +561,7 @@ pub(crate) fn normal(bytes: &[u8], gateway: SocketAddr) -> String {
         let replaced = replace("x-request-id: ", "{id}")
             .or_else(|| replace("x-amzn-requestid: ", "{id}"))
             .or_else(|| replace("x-amz-apigw-id: ", "{id}"))
+            .or_else(|| replace("apigw-requestid: ", "{id}"))
             .or_else(|| replace("x-amzn-trace-id: ", "{trace}"))
             .or_else(|| replace("date: ", "{date}"))
             .or_else(|| replace("age: ", "{age}"))

@@ -19,6 +19,9 @@ pub struct Origin {
     /// Scheme and authority of the integration URIs it answers: `"https://host"`, one or a list.
     #[serde(rename = "match", deserialize_with = "one_or_many")]
     pub matches: Vec<String>,
+    /// The id of a VPC link: integrations that name it are answered here, whatever host their URIs
+    /// name. It needs endpoints. None.
+    pub vpc_link: Option<String>,
     /// `"least_outstanding"`.
     pub balance: Balance,
     /// `"loopback"`, `"private"`, `"link_local"` or CIDRs that may be connected to although they
@@ -46,6 +49,7 @@ impl Default for Origin {
     fn default() -> Self {
         Origin {
             matches: Vec::new(),
+            vpc_link: None,
             balance: Balance::LeastOutstanding,
             allow_addresses: Vec::new(),
             max_connections: 1_024,

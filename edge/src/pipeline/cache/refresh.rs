@@ -29,7 +29,9 @@ use crate::{
     plan::IntegrationPlan,
     ring::Buf,
     route::Verb,
-    wire::{body::BodyReader, fault::BodyFault, finder::HeadFinder, head::parse_request},
+    wire::{
+        body::BodyReader, fault::BodyFault, finder::HeadFinder, head::parse_request, method::Method,
+    },
 };
 
 /// Asks the origin of the answer that `x` got, as soon as the core has time.
@@ -198,6 +200,7 @@ async fn head_of(
     deadline: Mono,
 ) -> Option<Option<Buf>> {
     let mut held: Option<Buf> = None;
+    let to_head = x.head.method == Method::Head;
     for _ in 0..=call.serving.plan.limits.interim_responses_max {
         let mut finder = HeadFinder::response();
         x.answer_bytes.clear();
@@ -206,7 +209,7 @@ async fn head_of(
                 Some(buf) => buf,
                 None => origin.recv(deadline).await.ok()?,
             };
-            if let Some(carry) = forward::take_head(call, x, &mut finder, buf).ok()? {
+            if let Some(carry) = forward::take_head(call, x, &mut finder, buf, to_head).ok()? {
                 break (!carry.is_empty()).then_some(carry);
             }
         };

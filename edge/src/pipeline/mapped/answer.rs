@@ -21,6 +21,7 @@ use crate::{
         headers::{Fate, Kind, REMAPPED_PREFIX, Way, fate},
     },
     mapping::Overrides,
+    model::api::ApiKind,
     wire::known::Known,
 };
 
@@ -99,6 +100,32 @@ pub(super) fn map(
     }
     let status = overrides.status.filter(|status| *status >= 200);
     Ok(status.unwrap_or(answer.status))
+}
+
+/// The backend's answer as it is, but for fields that are the gateway's own; `is_decoded`: its
+/// payload has no content coding any more. Gives its status. HTTP APIs keep no second name for
+/// what is theirs.
+pub(super) fn pass(x: &Exchange, road: Road<'_>, room: &mut Room, is_decoded: bool) -> u16 {
+    let bytes = x.answer_bytes.bytes();
+    let fields = &mut room.fields;
+    fields.clear();
+    for field in x.answer.fields.iter() {
+        let (name, value) = (field.name.of(bytes), field.value.of(bytes));
+        let is_coding = field.known == Known::ContentEncoding && !is_decoded;
+        match fate(Way::BackendToClient, Kind::HttpProxy, name) {
+            Fate::Rename if road.api.kind == ApiKind::Rest => {
+                fields.add(&[REMAPPED_PREFIX.as_bytes(), name].concat(), value);
+            }
+            Fate::Pass if !field.hop_by_hop => fields.add(name, value),
+            _ if is_coding => fields.add(name, value),
+            Fate::Pass | Fate::Rename | Fate::Drop | Fate::Refuse => {}
+        }
+    }
+    if !x.answer.fields.has(Known::ContentType) {
+        fields.add(b"Content-Type", MEDIA_TYPE_DEFAULT.as_bytes());
+    }
+    std::mem::swap(&mut room.out, &mut room.answer);
+    x.answer.status
 }
 
 /// Sets a field that a mapping or a template asks for.

@@ -21,7 +21,6 @@ use super::{
     target::Parameters,
 };
 use crate::{
-    base::base64,
     integrate::{
         content::{MEDIA_TYPE_DEFAULT, is_text_in_http_apis},
         function::{
@@ -32,7 +31,7 @@ use crate::{
         headers::{Fate, Kind, REMAPPED_PREFIX, Way, fate},
     },
     mapping::Overrides,
-    model::api::ApiKind,
+    model::api::{ApiKind, PayloadFormat},
     plan::FunctionPlan,
     ring::Buf,
     wire::{known::Known, write::HeadWriter},
@@ -92,13 +91,16 @@ fn write_event(
         .collect();
     let time = shown.request_time();
     let extended_id = super::super::trace::extended_id(&x.request_id);
-    let route_key = format!("{} {}", road.route.verb.token(), road.route.resource_path);
+    let route_key = match &*road.route.resource_path {
+        "$default" => "$default".to_owned(),
+        path => format!("{} {path}", road.route.verb.token()),
+    };
     let key_id = x.limits.key.map(crate::limits::Id::text);
     let context = ContextFacts {
         account_id: &plan.account_id,
         api_id: shown.stage.map_or("", |stage| &stage.api_id),
         authorizer: AuthorizerFacts::None,
-        deployment_id: "",
+        deployment_id: shown.stage.map_or("", |stage| &stage.deployment_id),
         domain_name: text(shown.host()),
         domain_prefix: text(shown.host_prefix()),
         extended_request_id: text(&extended_id),
@@ -112,7 +114,11 @@ fn write_event(
         operation_name: road.route.operation_name.as_deref(),
         path: shown.path_with_stage(),
         protocol: text(shown.protocol()),
-        request_id: text(&x.request_id),
+        // In HTTP APIs the one id is the other.
+        request_id: match road.api.kind {
+            ApiKind::Rest => text(&x.request_id),
+            ApiKind::Http => text(&extended_id),
+        },
         request_time: text(&time),
         request_time_epoch_ms: x.received_wall.0,
         resource_id: &road.route.resource_id,
@@ -131,7 +137,12 @@ fn write_event(
         body: event_body(&shown, road),
     };
     room.out.clear();
-    room.events.write(EventFormat::Rest, &facts, &mut room.out);
+    let format = match road.plan.http_api.as_deref().map(|plan| plan.format) {
+        None => EventFormat::Rest,
+        Some(PayloadFormat::V1) => EventFormat::Http1,
+        Some(PayloadFormat::V2) => EventFormat::Http2,
+    };
+    room.events.write(format, &facts, &mut room.out);
 }
 
 /// The payload: text, or Base64 where its type says that it is none.
@@ -175,7 +186,11 @@ pub(super) fn proxied(x: &Exchange, road: Road<'_>, room: &mut Room) -> Result<u
     if outcome(x)? == Invoked::FunctionError {
         return Err(Fault::Function);
     }
-    let answer = room.answers.read(AnswerFormat::V1, &room.answer);
+    let format = match road.plan.http_api.as_deref().map(|plan| plan.format) {
+        Some(PayloadFormat::V2) => AnswerFormat::V2,
+        None | Some(PayloadFormat::V1) => AnswerFormat::V1,
+    };
+    let answer = room.answers.read(format, &room.answer);
     let answer = answer.map_err(|_| Fault::Function)?;
     let fields = &mut room.fields;
     fields.clear();
@@ -190,15 +205,17 @@ pub(super) fn proxied(x: &Exchange, road: Road<'_>, room: &mut Room) -> Result<u
     if fields.last(b"Content-Type").is_none() {
         fields.add(b"Content-Type", MEDIA_TYPE_DEFAULT.as_bytes());
     }
-    fields.add(b"X-Amzn-Trace-Id", x.trace.as_bytes());
+    if road.api.kind == ApiKind::Rest {
+        fields.add(b"X-Amzn-Trace-Id", x.trace.as_bytes());
+    }
     let accept = x.head.fields.all(Known::Accept).last();
     let accept = accept.map(|field| x.text(field.value));
+    let decodes = road.api.kind == ApiKind::Http || road.api.binary.is_accepted(accept);
+    let body = answer
+        .client_body(decodes)
+        .map_err(|_| Fault::Configuration)?;
     room.out.clear();
-    if answer.is_base64 && road.api.binary.is_accepted(accept) {
-        base64::decode(&mut room.out, answer.body).map_err(|_| Fault::Configuration)?;
-    } else {
-        room.out.extend_from_slice(answer.body);
-    }
+    room.out.extend_from_slice(&body);
     Ok(answer.status)
 }
 

@@ -8,6 +8,7 @@
 
 mod answer;
 mod function;
+mod http_api;
 mod inputs;
 mod request;
 mod target;
@@ -16,10 +17,11 @@ use super::{
     ask::{Question, Target, Unasked, ask},
     cache::{
         give::Given,
-        keep,
+        keep as store,
         look_up::{Looked, look_up},
         share::share,
     },
+    coding,
     collect::{NoBody, collect},
     context::Context,
     exchange::Exchange,
@@ -29,6 +31,7 @@ use super::{
     respond,
     room::{Account, FieldList, Room},
     trace::write_trace,
+    validate,
 };
 use crate::{
     integrate::headers::Kind,
@@ -101,6 +104,12 @@ async fn go_on(
     (account, room): (&mut Account<'_>, &mut Room),
 ) -> Mapped {
     let keep_alive = wants_keep_alive(call.local, x);
+    let bytes_max = call.serving.plan.limits.body_bytes_max;
+    let decoded = coding::decode_request(call.local, x, &mut room.body, bytes_max).await;
+    let valid = decoded.and_then(|()| validate::body(road.api, road.route, x, &room.body));
+    if let Err(fault) = valid {
+        return Mapped::Fault(fault, rest);
+    }
     if !looked {
         match look_up(call, conn, x, keep_alive) {
             Looked::Ask => {}
@@ -123,8 +132,20 @@ async fn go_on(
             answer_function(call, conn, x, (road, plan), (account, &mut *room)).await
         }
     };
+    let made = match (&road.plan.http_api, made) {
+        (Some(plan), Ok(status)) => {
+            let edited = http_api::edit_answer(call, x, (road, plan), status, room);
+            edited.map_err(Unasked::Fault)
+        }
+        (_, made) => made,
+    };
     match made {
-        Ok(status) => send(call, conn, x, status, room, (rest, keep_alive)),
+        Ok(status) => {
+            keep(call, x, status, room);
+            let bytes_min = road.api.compression_bytes_min;
+            coding::encode(call.local, x, bytes_min, status, room).await;
+            send(call, conn, x, status, room, (rest, keep_alive))
+        }
         Err(Unasked::Gone) => Mapped::Gone,
         Err(Unasked::Fault(fault)) => Mapped::Fault(fault, rest),
     }
@@ -141,8 +162,18 @@ pub(super) fn now(
 ) -> Mapped {
     let mut room = call.local.take_room();
     begin(call, x, road.plan.kind);
-    let mapped = match answer_mock(call, x, road, &mut room) {
-        Ok(status) => send(call, conn, x, status, &mut room, (rest, keep_alive)),
+    let valid = validate::body(road.api, road.route, x, &[]);
+    let mapped = match valid.and_then(|()| answer_mock(call, x, road, &mut room)) {
+        Ok(status) => {
+            coding::encode_now(
+                call.local,
+                x,
+                road.api.compression_bytes_min,
+                status,
+                &mut room,
+            );
+            send(call, conn, x, status, &mut room, (rest, keep_alive))
+        }
         Err(fault) => Mapped::Fault(fault, rest),
     };
     call.local.keep_room(room);
@@ -184,8 +215,21 @@ async fn answer_http(
             Some(method) => Method::of(method.as_bytes()).is_idempotent(),
             None => x.head.method.is_idempotent(),
         },
+        is_head: match &http.method {
+            Some(method) => Method::of(method.as_bytes()) == Method::Head,
+            None => x.head.method == Method::Head,
+        },
     };
     ask_in(call, conn, x, target, (head, sent), (account, &mut *room)).await?;
+    if road.plan.kind == Kind::HttpProxy {
+        let decoded = coding::decode_answer(call.local, x, &mut room.answer).await;
+        return Ok(answer::pass(
+            x,
+            road,
+            room,
+            decoded.map_err(Unasked::Fault)?,
+        ));
+    }
     let chosen = answer::Chosen {
         by: answer::By::Status(x.answer.status),
         overrides,
@@ -207,6 +251,7 @@ async fn answer_function(
         origin: plan.origin,
         timeout_ms: plan.timeout_ms,
         is_idempotent: false,
+        is_head: false,
     };
     ask_in(call, conn, x, target, (head, sent), (account, &mut *room)).await?;
     let made = match road.plan.kind {
@@ -239,7 +284,14 @@ async fn ask_in(
     asked
 }
 
-/// Keeps the answer in `room` if it is to be kept, and sends it.
+/// Keeps the answer in `room` if it is to be kept.
+fn keep(call: &Call<'_>, x: &mut Exchange, status: u16, room: &Room) {
+    if call.cache.is_some() && keep_answer(call, x, (status, &room.fields), &room.out).is_none() {
+        x.cache.lead = None; // whoever waits for it asks alone
+    }
+}
+
+/// Sends the answer in `room`.
 fn send(
     call: &Call<'_>,
     conn: &mut Conn,
@@ -248,9 +300,6 @@ fn send(
     room: &mut Room,
     (rest, keep_alive): (Rest, bool),
 ) -> Mapped {
-    if call.cache.is_some() && keep_answer(call, x, (status, &room.fields), &room.out).is_none() {
-        x.cache.lead = None; // whoever waits for it asks alone
-    }
     let answer = (status, &room.fields);
     match respond::mapped(call.local, x, conn, answer, &mut room.out, keep_alive) {
         Ok(given) => Mapped::Answered(given, rest),
@@ -284,13 +333,13 @@ fn keep_answer(
     let limits = HeadLimits::default();
     let to = ResponseTo::default();
     parse_response(x.answer_bytes.bytes(), &limits, to, &mut x.answer).ok()?;
-    keep::answer_came(call, x);
+    store::answer_came(call, x);
     let kept_bytes_max = x.cache.fill.as_ref()?.body_bytes_max();
     if body.len() > kept_bytes_max {
         x.cache.fill = None;
         return None;
     }
-    keep::finish(call, x, body);
+    store::finish(call, x, body);
     Some(())
 }
 

@@ -18,7 +18,7 @@ use super::{
     },
     Road,
     answer::{By, Chosen},
-    context, inputs,
+    context, http_api, inputs,
     target::{Parameters, write_target},
 };
 use crate::{
@@ -88,6 +88,9 @@ pub(super) fn http(
         own_fields(call, x, &mut room.fields);
     }
     map_parameters(call, x, road, room, &mut parameters)?;
+    if let Some(plan) = &road.plan.http_api {
+        http_api::edit_request(call, x, (road, plan), room, &mut parameters)?;
+    }
     let (sent, overrides) = payload(call, x, road, room)?;
     for (name, value) in &overrides.request_path {
         parameters.set_path(name, value.as_bytes(), false);

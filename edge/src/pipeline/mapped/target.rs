@@ -6,7 +6,7 @@
 //! [`Fault::Target`] for values that make a forbidden path. Source: Amazon API Gateway developer
 //! guide, "parameter mapping" (an unknown `{name}` stays as written); RFC 3986 section 3.
 
-use super::super::fault::Fault;
+use super::super::{context::decoded, fault::Fault};
 use crate::{
     integrate::encode::put_percent_encoded,
     plan::{HttpPlan, Piece},
@@ -18,6 +18,10 @@ use crate::{
 pub(super) struct Parameters {
     path: Vec<(String, Vec<u8>)>,
     query: Vec<(String, Vec<u8>)>,
+    /// Names that leave the client's query.
+    removed: Vec<String>,
+    /// The whole path, in the place of the URI's.
+    whole_path: Option<Vec<u8>>,
 }
 
 impl Parameters {
@@ -38,6 +42,30 @@ impl Parameters {
     pub(super) fn set_query(&mut self, name: &str, value: &[u8]) {
         self.query.retain(|(known, _)| known != name);
         self.add_query(name, value, false);
+    }
+
+    /// No value of a query parameter, be it the client's.
+    pub(super) fn remove_query(&mut self, name: &str) {
+        self.query.retain(|(known, _)| known != name);
+        self.removed.push(name.to_owned());
+    }
+
+    /// The path, whatever the URI says.
+    pub(super) fn overwrite_path(&mut self, path: &[u8]) {
+        let mut whole = Vec::with_capacity(path.len().saturating_add(1));
+        if !path.starts_with(b"/") {
+            whole.push(b'/');
+        }
+        for part in path.split_inclusive(|byte| matches!(byte, b'/' | b'%')) {
+            match part.split_last() {
+                Some((mark @ (b'/' | b'%'), rest)) => {
+                    put_percent_encoded(rest, &mut whole);
+                    whole.push(*mark);
+                }
+                _ => put_percent_encoded(part, &mut whole),
+            }
+        }
+        self.whole_path = Some(whole);
     }
 
     fn path_value(&self, wanted: &str) -> Option<&[u8]> {
@@ -63,7 +91,10 @@ pub(super) fn write_target(
     out: &mut Vec<u8>,
 ) -> Result<(), Fault> {
     out.clear();
-    put(&plan.path, parameters, out);
+    match &parameters.whole_path {
+        Some(path) => out.extend_from_slice(path),
+        None => put(&plan.path, parameters, out),
+    }
     check_path(out).map_err(|_| Fault::Target)?;
     let mut mark = b'?';
     if !plan.query.is_empty() {
@@ -71,10 +102,28 @@ pub(super) fn write_target(
         mark = b'&';
         put(&plan.query, parameters, out);
     }
-    if !query.is_empty() {
+    if !query.is_empty() && parameters.removed.is_empty() {
         out.push(mark);
         mark = b'&';
         out.extend_from_slice(query);
+    } else {
+        let mut room = Vec::new();
+        for pair in query.split(|byte| *byte == b'&') {
+            let end = pair
+                .iter()
+                .position(|byte| *byte == b'=')
+                .unwrap_or(pair.len());
+            let name = decoded(pair.get(..end).unwrap_or(pair), &mut room);
+            let is_removed = parameters
+                .removed
+                .iter()
+                .any(|known| known.as_bytes() == name);
+            if !pair.is_empty() && !is_removed {
+                out.push(mark);
+                mark = b'&';
+                out.extend_from_slice(pair);
+            }
+        }
     }
     for (name, value) in &parameters.query {
         out.push(mark);

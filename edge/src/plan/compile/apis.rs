@@ -12,27 +12,28 @@ use std::{
 
 use super::{
     super::{
-        cache::{RegionIndex, RegionPlan, canary_scope, stage_namespace, stage_scope},
+        api::ApiPlan,
+        cache::{RegionIndex, RegionPlan, RouteCache, canary_scope, stage_namespace, stage_scope},
         fault::{Document, Findings, Reporter},
         listen::RouteLog,
         mapped::MappedPlan,
         release::Release,
-        stage::{Access, ApiPlan, CanaryPlan, IntegrationPlan, RoutePlan, StagePlan},
+        stage::{Access, CanaryPlan, IntegrationPlan, RoutePlan, StagePlan},
     },
     cache::{self, Policies},
     function, http_proxy, mapped, mock,
     origins::OriginTable,
+    parts,
     places::DEFAULT_STAGE,
     stages, throttle,
 };
 use crate::{
     cache::http::hash::Hash64,
-    integrate::content::BinaryTypes,
     limits::{RouteLimits, RouteRate},
     model::{
         api::{
-            self, Api, Authorization, Integration, IntegrationKind, IntegrationResponse, Method,
-            Resource, Template,
+            self, Api, ApiKind, Authorization, Integration, IntegrationKind, IntegrationResponse,
+            Method, Resource, Template,
         },
         settings::{ApiSource, FunctionRegion, Limits, Settings},
     },
@@ -53,6 +54,7 @@ pub(super) struct Served {
 
 /// What a method's integration is compiled with.
 pub(super) struct MethodScope<'s, 'f> {
+    pub(super) api_kind: ApiKind,
     pub(super) method: &'s Method,
     /// Path variables by ordinal.
     pub(super) variables: &'s [&'s str],
@@ -157,11 +159,11 @@ fn build(
 ) -> Option<StagePlan> {
     let mut found = Findings::default();
     let api = stage.api;
-    let api_plan = Arc::new(ApiPlan {
-        kind: api.kind,
-        binary: BinaryTypes::new(api.binary_media_types.iter().map(|entry| &*entry.text)),
-        compression_bytes_min: api.minimum_compression_bytes,
-    });
+    let mut reporter = Reporter {
+        document: Document::Api(stage.document),
+        findings: &mut found,
+    };
+    let api_plan = Arc::new(parts::compile(api, &mut reporter));
     let mut builder = StageBuilder {
         document: Document::Api(stage.document),
         name: &stage.release.stage,
@@ -178,6 +180,7 @@ fn build(
         regions: &mut served.regions,
         pointers: Vec::new(),
         tree: TreeBuilder::new(),
+        default_route: None,
     };
     builder.resources();
     let plan = builder.finish(stage);
@@ -223,6 +226,7 @@ pub(super) fn health(
     };
     let method = Method::new(api::Verb::Any, "", integration);
     let mut scope = MethodScope {
+        api_kind: ApiKind::Rest,
         method: &method,
         variables: &[],
         stage_variables: &BTreeMap::new(),
@@ -244,6 +248,7 @@ pub(super) fn health(
         operation_name: None,
         pointer: "".into(),
         access: Access::Open,
+        validation: None,
         integration: IntegrationPlan::Mock(answer),
         cache: None,
         limits: RouteLimits::default(),
@@ -383,6 +388,7 @@ struct StageBuilder<'b> {
     /// Pointers of the methods in the tree, by route index less the first one.
     pointers: Vec<(u32, &'b str)>,
     tree: TreeBuilder,
+    default_route: Option<RouteIndex>,
 }
 
 impl<'b> StageBuilder<'b> {
@@ -413,6 +419,11 @@ impl<'b> StageBuilder<'b> {
                 }
             }
         }
+        if let Some(method) = &api.default_route {
+            let next = u32::try_from(self.routes.len()).expect("fewer routes than u32");
+            self.default_route = Some(RouteIndex(next));
+            self.route("$default", method, &[]);
+        }
     }
 
     fn resource(&mut self, resource: &'b Resource, parts: &[Part<'_>]) {
@@ -427,13 +438,20 @@ impl<'b> StageBuilder<'b> {
     }
 
     fn method(&mut self, resource: &Resource, method: &'b Method, variables: &[&str]) {
-        let verb = verb_key(method.verb);
         let next = u32::try_from(self.routes.len()).expect("fewer routes than u32");
+        let verb = verb_key(method.verb);
         if let Err(fault) = self.tree.insert(&resource.path, verb, RouteIndex(next)) {
             self.insert_failed(&method.pointer, &fault);
         }
         self.pointers.push((next, &method.pointer));
+        self.route(&resource.path, method, variables);
+    }
+
+    /// Compiles a method; the tree leads to it, or nothing does.
+    fn route(&mut self, path: &str, method: &'b Method, variables: &[&str]) {
+        let verb = verb_key(method.verb);
         let mut scope = MethodScope {
+            api_kind: self.api.kind,
             method,
             variables,
             stage_variables: &self.source.variables,
@@ -446,11 +464,25 @@ impl<'b> StageBuilder<'b> {
             },
         };
         let described = &method.integration;
+        let models = &self.shared.models;
+        let validation = parts::validation(self.api, models, method, &mut scope.reporter);
+        let looks = validation
+            .as_ref()
+            .is_some_and(|asked| !asked.bodies.is_empty());
+        let needs_payload = looks || self.shared.kind == ApiKind::Http;
+        let access = access(self.api, method, &mut scope.reporter);
         let integration = match described.kind {
+            IntegrationKind::HttpProxy
+                if needs_payload
+                    || self.shared.compression_bytes_min.is_some()
+                    || !http_proxy::streams(described) =>
+            {
+                mapped::http(described, &mut scope).map(mapped_plan)
+            }
             IntegrationKind::HttpProxy => {
                 http_proxy::compile(described, &mut scope).map(IntegrationPlan::HttpProxy)
             }
-            IntegrationKind::Mock if mock::is_static(described) => {
+            IntegrationKind::Mock if !needs_payload && mock::is_static(described) => {
                 mock::compile(described, &mut scope).map(IntegrationPlan::Mock)
             }
             IntegrationKind::Mock => mapped::mock(described, &mut scope).map(mapped_plan),
@@ -464,20 +496,22 @@ impl<'b> StageBuilder<'b> {
             _ => cache::route(
                 self.source,
                 self.name,
-                &resource.path,
+                path,
                 described,
                 self.policies,
                 &mut scope,
             ),
         };
-        let limits = throttle::route(
-            self.api,
-            self.source,
-            self.name,
-            &resource.path,
-            method,
-            self.account,
-        );
+        let cache = match (&integration, cache) {
+            (Some(IntegrationPlan::Mapped(_)), Some(RouteCache::Edge(_))) => {
+                let message = "`edge_cache` does not cover integrations that map";
+                let hint = "use a stage cache for them";
+                scope.reporter.warning(&*described.pointer, message, hint);
+                None
+            }
+            (_, cache) => cache,
+        };
+        let limits = throttle::route(self.api, self.source, self.name, path, method, self.account);
         // Without an integration there is an error, so no plan will use the indices.
         let Some(integration) = integration else {
             return;
@@ -485,12 +519,13 @@ impl<'b> StageBuilder<'b> {
         self.routes.push(RoutePlan {
             stage: self.index,
             verb,
-            resource_path: resource.path.as_str().into(),
+            resource_path: path.into(),
             variables: variables.iter().map(|name| (*name).into()).collect(),
-            resource_id: resource_id(&self.api.id, &resource.path),
+            resource_id: resource_id(&self.api.id, path),
             operation_name: method.operation_name.as_deref().map(Into::into),
             pointer: method.pointer.as_str().into(),
-            access: access(self.api, method),
+            access,
+            validation,
             integration,
             cache,
             limits,
@@ -555,6 +590,7 @@ impl<'b> StageBuilder<'b> {
             is_canary: stage.is_canary,
             hosts: hosts.map(|host| host.as_str().into()).collect(),
             by_path: false,
+            default_route: self.default_route,
             variables: (self.source.variables.iter())
                 .map(|(name, value)| (name.as_str().into(), value.as_str().into()))
                 .collect(),
@@ -570,13 +606,25 @@ fn mapped_plan(plan: MappedPlan) -> IntegrationPlan {
     IntegrationPlan::Mapped(Box::new(plan))
 }
 
-/// Who may call a method. The policy of an API comes before anything of its methods.
-fn access(api: &Api, method: &Method) -> Access {
+/// Who may call a method. The policy of an API comes before anything of its methods, and has been
+/// reported with it.
+fn access(api: &Api, method: &Method, reporter: &mut Reporter<'_>) -> Access {
+    let hint = "remove it to let everybody call the method";
     match &method.authorization {
         _ if api.policy.is_some() => Access::ByPolicy,
         Authorization::None => Access::Open,
-        Authorization::Iam { .. } => Access::Signed,
-        Authorization::Authorizer { .. } => Access::Authorized,
+        Authorization::Iam { pointer } => {
+            let message = "signatures are not checked yet, so every call is answered with 403";
+            reporter.warning(&**pointer, message, hint);
+            Access::Signed
+        }
+        Authorization::Authorizer { name, pointer, .. } => {
+            let message = format!(
+                "the authorizer `{name}` is not asked yet, so every call is answered with 500"
+            );
+            reporter.warning(&**pointer, message, hint);
+            Access::Authorized
+        }
     }
 }
 

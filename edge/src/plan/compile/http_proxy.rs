@@ -17,7 +17,9 @@ use crate::{
         encode::encoded,
         http_proxy::{HeaderMap, HttpProxyPlan, QueryPair, Segment, Source},
     },
-    model::api::{Integration, ParameterMapping, ParameterSource, Place},
+    model::api::{
+        Connection, Integration, IntegrationKind, ParameterMapping, ParameterSource, Place,
+    },
     route::VerbKey,
 };
 
@@ -94,15 +96,32 @@ fn mappings<'p>(proxy: &'p Integration, scope: &mut MethodScope<'_, '_>) -> Mapp
     mappings
 }
 
+/// Whether the payload can stream: no mapping needs more than the head, and nothing converts it.
+pub(super) fn streams(proxy: &Integration) -> bool {
+    let is_of_head = |row: &ParameterMapping| {
+        matches!(
+            row.source,
+            ParameterSource::Static(_)
+                | ParameterSource::Request { .. }
+                | ParameterSource::StageVariable { .. }
+        )
+    };
+    proxy.content_handling.is_none() && proxy.request_parameters.iter().all(is_of_head)
+}
+
 pub(super) fn source(row: &ParameterMapping, scope: &mut MethodScope<'_, '_>) -> Option<Source> {
     match &row.source {
         ParameterSource::Static(text) => Some(Source::Static(text.as_bytes().into())),
         ParameterSource::Request { place, name } => {
             request_source(*place, name, &row.pointer, scope)
         }
+        ParameterSource::StageVariable { name } => {
+            let value = scope.stage_variables.get(name);
+            value.map(|value| Source::Static(value.as_bytes().into()))
+        }
         other => {
-            let message = format!("`{other}` is not served here yet; the row has no effect");
-            scope.reporter.warning(&*row.pointer, message, "");
+            let message = format!("`{other}` cannot be the source of a request");
+            scope.reporter.error(&*row.pointer, message, "");
             None
         }
     }
@@ -341,6 +360,15 @@ pub(super) fn origin(
     authority: &Authority,
     scope: &mut MethodScope<'_, '_>,
 ) -> crate::origin::OriginIndex {
+    if let Connection::VpcLink { id, pointer } = &proxy.connection {
+        let id = stage_text(id, scope.stage_variables);
+        if let Some(index) = scope.origins.find_link(&id) {
+            return index;
+        }
+        let message = format!("no origin is behind the VPC link `{id}`");
+        let hint = format!("name one in the settings: [origins.NAME] vpc_link = \"{id}\"");
+        scope.reporter.error(&**pointer, message, hint);
+    }
     let index = scope.origins.find(authority);
     if scope.origins.is_refused(index) {
         scope.reporter.warning(
@@ -353,6 +381,13 @@ pub(super) fn origin(
         );
     }
     index
+}
+
+/// `text` with stage variables put in.
+fn stage_text(text: &str, variables: &BTreeMap<String, String>) -> String {
+    let mut with_text = Integration::new(IntegrationKind::HttpProxy, "");
+    text.clone_into(&mut with_text.uri);
+    with_text.uri_for_stage(variables)
 }
 
 /// Whether a value could make a dot segment or a broken escape: path parameters that are whole

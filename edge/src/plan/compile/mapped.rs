@@ -15,12 +15,17 @@ use crate::{
     integrate::{
         content::{ContentHandling, PassthroughBehavior, Templates},
         headers::Kind,
-        parameter::{ParameterMapping, RowFault, RowPart},
+        parameter::{HttpApiMapping, ParameterMapping, RowFault, RowPart},
         selection::{Selection, SelectionFault},
     },
     mapping,
-    model::api::{self, Integration, IntegrationKind, IntegrationResponse, Passthrough, Template},
-    plan::mapped::{AnswerPlan, Backend, HttpPlan, MappedPlan, Piece, RequestPlan, TemplatePlan},
+    model::api::{
+        self, ApiKind, HttpMapping, Integration, IntegrationKind, IntegrationResponse, Passthrough,
+        Template,
+    },
+    plan::mapped::{
+        AnswerPlan, Backend, HttpApiPlan, HttpPlan, MappedPlan, Piece, RequestPlan, TemplatePlan,
+    },
     route::VerbKey,
 };
 
@@ -66,7 +71,41 @@ pub(super) fn mapped(
         request,
         selection: selection?,
         answers: answers?,
+        http_api: http_api(described, scope)?,
     })
+}
+
+/// What an HTTP API edits; the inner option is empty for a REST API.
+fn http_api(
+    described: &Integration,
+    scope: &mut MethodScope<'_, '_>,
+) -> Option<Option<Box<HttpApiPlan>>> {
+    if scope.api_kind == ApiKind::Rest {
+        return Some(None);
+    }
+    if let Some(subtype) = &described.subtype {
+        let message = format!("`{subtype}` is an action of a service: signed calls come later");
+        scope.reporter.error(&*described.pointer, message, "");
+        return None;
+    }
+    let mut report = |fault: RowFault, rows: &[HttpMapping]| {
+        let pointer = rows.get(fault.row).map_or("", |row| &row.pointer);
+        scope.reporter.error(pointer, row_message(&fault), "");
+    };
+    let request = HttpApiMapping::compile_request(sides(&described.request_changes));
+    let request = request.map_err(|fault| report(fault, &described.request_changes));
+    let mut answers = Vec::new();
+    for status in &described.response_changes {
+        match HttpApiMapping::compile_answer(sides(&status.rows)) {
+            Ok(mapping) => answers.push((status.status, mapping)),
+            Err(fault) => report(fault, &status.rows),
+        }
+    }
+    Some(Some(Box::new(HttpApiPlan {
+        request: request.ok()?,
+        answers: answers.into(),
+        format: described.payload_format,
+    })))
 }
 
 /// The kind whose header rules hold.
@@ -199,12 +238,19 @@ fn request_parameters(
 
 fn report_row(fault: &RowFault, rows: &[api::ParameterMapping], scope: &mut MethodScope<'_, '_>) {
     let pointer = rows.get(fault.row).map_or("", |row| &row.pointer);
+    scope.reporter.error(pointer, row_message(fault), "");
+}
+
+fn sides(rows: &[HttpMapping]) -> impl Iterator<Item = (&str, &str)> {
+    rows.iter().map(|row| (&*row.target, &*row.source))
+}
+
+fn row_message(fault: &RowFault) -> String {
     let side = match fault.part {
         RowPart::Key => "key",
         RowPart::Value => "value",
     };
-    let message = format!("byte {} of the {side}: {fault}", fault.at);
-    scope.reporter.error(pointer, message, "");
+    format!("byte {} of the {side}: {fault}", fault.at)
 }
 
 fn endpoint(described: &Integration, scope: &mut MethodScope<'_, '_>) -> Option<HttpPlan> {

@@ -25,6 +25,7 @@ use crate::{
 pub(super) struct OriginTable {
     origins: Vec<OriginPlan>,
     by_authority: BTreeMap<Authority, usize>,
+    by_link: BTreeMap<String, usize>,
     used: Vec<bool>,
     connect_ms: u32,
 }
@@ -35,6 +36,7 @@ impl OriginTable {
         let mut table = OriginTable {
             origins: Vec::new(),
             by_authority: BTreeMap::new(),
+            by_link: BTreeMap::new(),
             used: Vec::new(),
             connect_ms: settings.limits.connect_ms,
         };
@@ -46,7 +48,15 @@ impl OriginTable {
                 reporter: &mut *reporter,
             };
             if let Some((plan, matches)) = group.compile(table.connect_ms) {
+                let index = table.origins.len();
                 table.add(plan, &matches, reporter);
+                if let Some(link) = &origin.vpc_link
+                    && table.by_link.insert(link.clone(), index).is_some()
+                {
+                    let pointer = format!("/origins/{}/vpc_link", pointer_part(name));
+                    let message = format!("the VPC link `{link}` belongs to another origin");
+                    reporter.error(pointer, message, "a link leads to one origin");
+                }
             }
         }
         table
@@ -66,6 +76,15 @@ impl OriginTable {
         };
         self.used[index] = true;
         OriginIndex(u32::try_from(index).expect("fewer origins than routes"))
+    }
+
+    /// The group that a VPC link leads to.
+    pub(super) fn find_link(&mut self, id: &str) -> Option<OriginIndex> {
+        let index = *self.by_link.get(id)?;
+        if let Some(used) = self.used.get_mut(index) {
+            *used = true;
+        }
+        u32::try_from(index).ok().map(OriginIndex)
     }
 
     /// Whether connecting to an address literal of this group is refused for sure.
@@ -227,7 +246,7 @@ impl Group<'_, '_> {
                 Err(fault) => self.error("match", fault, "write `https://host` or with a port"),
             }
         }
-        if self.origin.matches.is_empty() {
+        if self.origin.matches.is_empty() && self.origin.vpc_link.is_none() {
             let hint = "add match = \"https://host\", as the documents' URIs begin";
             self.error("match", "the origin captures no integration URI", hint);
         }
@@ -268,6 +287,10 @@ impl Group<'_, '_> {
         }
         if self.origin.endpoints.is_empty() {
             match matches {
+                [] if self.origin.vpc_link.is_some() => {
+                    let hint = "add `[[origins.NAME.endpoints]]` with `url`";
+                    self.error("endpoints", "a VPC link leads to endpoints", hint);
+                }
                 [] => {}
                 [authority] => plans.push(endpoint_plan(authority, "default", 0, 1)),
                 _ => self.error(
