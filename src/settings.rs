@@ -243,9 +243,13 @@ fn resolve_paths(settings: &mut Settings, folder: &Path) {
     let keys = settings.api_keys.iter_mut();
     keys.filter_map(|key| key.value_file.as_mut())
         .for_each(resolve);
-    let log = &mut settings.access_log.path;
-    if log != "off" && log != "-" {
-        *log = folder.join(&*log).display().to_string();
+    for log in [
+        &mut settings.access_log.path,
+        &mut settings.execution_log.path,
+    ] {
+        if log != "off" && log != "-" {
+            *log = folder.join(&*log).display().to_string();
+        }
     }
 }
 

@@ -28,7 +28,7 @@ pub use self::{
     limits::Limits,
     origin::{Balance, Ejection, Endpoint, Health, Origin, OriginTls, Roots},
     plans::{ApiKey, PlanQuota, PlanStage, PlanThrottle, UsagePlan},
-    stages::{Canary, MethodSettings, StageSettings, Stages},
+    stages::{Canary, LoggingLevel, MethodSettings, StageSettings, Stages},
     throttle::{MethodThrottle, StageThrottle, Throttle, ThrottlePreset},
 };
 
@@ -53,6 +53,7 @@ pub struct Settings {
     pub cache: Option<Cache>,
     pub trust: Trust,
     pub access_log: AccessLog,
+    pub execution_log: ExecutionLog,
     pub admin: Admin,
     pub process: Process,
     pub forwarding: Forwarding,
@@ -272,6 +273,9 @@ pub struct ApiSource {
     /// How often its stages and methods may be called.
     #[serde(default)]
     pub throttle: Option<StageThrottle>,
+    /// Its execution log tells everything, whatever its stages say: a test invocation.
+    #[serde(skip)]
+    pub tells_all: bool,
 }
 
 impl ApiSource {
@@ -290,6 +294,7 @@ impl ApiSource {
             edge_cache: None,
             stage_cache: None,
             throttle: None,
+            tells_all: false,
         }
     }
 
@@ -376,6 +381,32 @@ impl Default for AccessLog {
         AccessLog {
             path: "off".to_owned(),
             format: "json".to_owned(),
+            buffer_bytes: 1024 * 1024,
+        }
+    }
+}
+
+/// What the stages of a request did, for the methods whose `logging_level` asks for it.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ExecutionLog {
+    /// `"off"`, `"-"` for standard output, or a file, reopened on SIGUSR1. `"off"`.
+    pub path: String,
+    /// Lines wait here, per core, for the writer; a full buffer drops and counts. 1 MiB.
+    pub buffer_bytes: u32,
+}
+
+impl ExecutionLog {
+    /// Whether anything is written at all.
+    pub fn is_on(&self) -> bool {
+        self.path != "off"
+    }
+}
+
+impl Default for ExecutionLog {
+    fn default() -> Self {
+        ExecutionLog {
+            path: "off".to_owned(),
             buffer_bytes: 1024 * 1024,
         }
     }

@@ -61,6 +61,7 @@ pub fn compile_releases(
         listen::networks("/trust/proxies", &settings.trust.proxies, &mut reporter);
     let forwarding = listen::forwarding(settings, &mut reporter);
     let access_log = listen::access_log(settings, &mut reporter);
+    let execution_log = listen::execution_log(settings, &mut reporter);
     let admin = listen::admin(settings, &mut reporter);
     let process = listen::process(settings, &mut reporter);
     let dns = listen::dns(settings, &mut reporter);
@@ -112,6 +113,7 @@ pub fn compile_releases(
             trusted_proxies,
             forwarding,
             access_log,
+            execution_log,
             server,
             admin,
             process,

@@ -11,7 +11,7 @@ use std::{
 use crate::{
     model::{
         api::EndpointType,
-        settings::{TlsVersion, Workers},
+        settings::{LoggingLevel, TlsVersion, Workers},
     },
     net::address::Network,
 };
@@ -129,7 +129,22 @@ pub struct AccessLogPlan {
     pub buffer_bytes: u32,
 }
 
-/// The access log's destination.
+/// Where the lines of execution logs go.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ExecutionLogPlan {
+    pub sink: LogSink,
+    pub buffer_bytes: u32,
+}
+
+/// What the execution log tells of a route's requests.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct RouteLog {
+    pub level: LoggingLevel,
+    /// With payloads.
+    pub data: bool,
+}
+
+/// A log's destination.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum LogSink {
     Off,

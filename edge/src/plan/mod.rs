@@ -31,8 +31,9 @@ pub use cache::{
 pub use compile::{Compiled, compile, compile_releases, is_stage_variable};
 pub use fault::{Document, Findings, PlanFault};
 pub use listen::{
-    AccessLogPlan, AdminPlan, CertificatePlan, DnsPlan, Door, ForwardingPlan, ListenAddress,
-    ListenTlsPlan, ListenerPlan, LogSink, NetworkSet, ProcessPlan, ServerPlan,
+    AccessLogPlan, AdminPlan, CertificatePlan, DnsPlan, Door, ExecutionLogPlan, ForwardingPlan,
+    ListenAddress, ListenTlsPlan, ListenerPlan, LogSink, NetworkSet, ProcessPlan, RouteLog,
+    ServerPlan,
 };
 pub use mapped::{
     AnswerPlan, Backend, FunctionPlan, HttpApiPlan, HttpPlan, MappedPlan, Piece, RequestPlan,
@@ -56,6 +57,7 @@ pub struct Plan {
     pub trusted_proxies: NetworkSet,
     pub forwarding: ForwardingPlan,
     pub access_log: AccessLogPlan,
+    pub execution_log: ExecutionLogPlan,
     pub server: ServerPlan,
     pub admin: AdminPlan,
     pub process: ProcessPlan,

@@ -10,6 +10,7 @@ use super::{
     api::{ApiPlan, Validation},
     cache::{RegionIndex, RegionPlan, RouteCache},
     fault::Document,
+    listen::RouteLog,
     mapped::MappedPlan,
 };
 use crate::{
@@ -100,6 +101,8 @@ pub struct RoutePlan {
     pub cache: Option<RouteCache>,
     /// How often it may be called, and whether by anybody.
     pub limits: RouteLimits,
+    /// What the execution log tells of its requests.
+    pub log: RouteLog,
 }
 
 /// Who may call a method. What this gateway cannot decide yet, it refuses.

@@ -1,4 +1,4 @@
-//! The core's end of the access log: lines gather in a chunk, full chunks go to the writer thread.
+//! The core's end of a log: lines gather in a chunk, full chunks go to the writer thread.
 //!
 //! Shape: each core owns a [`LogSink`] with a fixed number of chunks; a chunk is idle at the core,
 //! active, on its way in the one full queue, or on its way back in the core's own empty queue. All
@@ -99,6 +99,37 @@ impl LogSink {
         fits
     }
 
+    /// Puts a line, without its end, into the active chunk; false when it had to be dropped.
+    pub fn log_line(&mut self, line: &[u8], now: Mono) -> bool {
+        let kept = self.line_kept(line, now);
+        if kept {
+            self.lines += 1;
+        } else {
+            self.lines_dropped += 1;
+        }
+        kept
+    }
+
+    fn line_kept(&mut self, line: &[u8], now: Mono) -> bool {
+        let Some(mut chunk) = self.active.take().or_else(|| self.take_idle()) else {
+            return false;
+        };
+        let mut fits = chunk.append(line);
+        if !fits && chunk.used_bytes > 0 {
+            self.hand_over(chunk);
+            let Some(next) = self.take_idle() else {
+                return false;
+            };
+            chunk = next;
+            fits = chunk.append(line);
+        }
+        if fits && chunk.lines == 1 {
+            self.first_line_at = now;
+        }
+        self.active = Some(chunk);
+        fits
+    }
+
     /// Hands the active chunk over when its first line has waited long enough.
     pub fn flush_due(&mut self, now: Mono) {
         if self.flush_at() <= now {
@@ -193,6 +224,18 @@ impl Chunk {
     fn clear(&mut self) {
         self.used_bytes = 0;
         self.lines = 0;
+    }
+
+    fn append(&mut self, line: &[u8]) -> bool {
+        let free = self.bytes.get_mut(self.used_bytes..).unwrap_or_default();
+        let Some((own, [end, ..])) = free.split_at_mut_checked(line.len()) else {
+            return false;
+        };
+        own.copy_from_slice(line);
+        *end = b'\n';
+        self.used_bytes += line.len() + 1;
+        self.lines += 1;
+        true
     }
 
     fn print(

@@ -39,6 +39,43 @@ impl Stamp {
     }
 }
 
+/// `2025-04-09T12:34:56.123Z`.
+#[must_use]
+pub fn iso(at: Wall) -> String {
+    let second = (at.0 / MS_PER_S).min(SECOND_MAX);
+    let (year, month, day) = civil(second / S_PER_DAY);
+    let (hour, minute, second) = of_day(second);
+    let ms = at.0 % MS_PER_S;
+    let month = month + 1;
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{ms:03}Z")
+}
+
+/// `Wed Apr 09 12:34:56 UTC 2025`.
+#[must_use]
+pub fn dated(at: Wall) -> String {
+    let second = (at.0 / MS_PER_S).min(SECOND_MAX);
+    let days = second / S_PER_DAY;
+    let (year, month, day) = civil(days);
+    let (hour, minute, second) = of_day(second);
+    let text = |bytes: Option<&&[u8; 3]>| {
+        let bytes = bytes.map_or(&b"???"[..], |bytes| &bytes[..]);
+        String::from_utf8_lossy(bytes).into_owned()
+    };
+    // The first of January 1970 was a Thursday, the first here.
+    let weekday = text(usize::try_from(days % 7).ok().and_then(|day| DAYS.get(day)));
+    let month = text(
+        usize::try_from(month)
+            .ok()
+            .and_then(|month| MONTHS.get(month)),
+    );
+    format!("{weekday} {month} {day:02} {hour:02}:{minute:02}:{second:02} UTC {year}")
+}
+
+fn of_day(second: u64) -> (u64, u64, u64) {
+    let of_day = second % S_PER_DAY;
+    (of_day / 3600, of_day / 60 % 60, of_day % 60)
+}
+
 fn render(second: u64) -> [u8; STAMP_BYTES] {
     let (year, month, day) = civil(second / S_PER_DAY);
     let of_day = second % S_PER_DAY;
@@ -81,6 +118,7 @@ const MS_PER_S: u64 = 1_000;
 const S_PER_DAY: u64 = 86_400;
 /// 9999-12-31T23:59:59Z.
 const SECOND_MAX: u64 = 253_402_300_799;
+const DAYS: [&[u8; 3]; 7] = [b"Thu", b"Fri", b"Sat", b"Sun", b"Mon", b"Tue", b"Wed"];
 const MONTHS: [&[u8; 3]; 12] = [
     b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec",
 ];
@@ -88,6 +126,31 @@ const MONTHS: [&[u8; 3]; 12] = [
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn logs_have_forms_of_their_own() {
+        let rows = [
+            (
+                0,
+                "1970-01-01T00:00:00.000Z",
+                "Thu Jan 01 00:00:00 UTC 1970",
+            ),
+            (
+                951_782_400_001,
+                "2000-02-29T00:00:00.001Z",
+                "Tue Feb 29 00:00:00 UTC 2000",
+            ),
+            (
+                1_744_202_096_123,
+                "2025-04-09T12:34:56.123Z",
+                "Wed Apr 09 12:34:56 UTC 2025",
+            ),
+        ];
+        for (ms, of_file, of_people) in rows {
+            assert_eq!(iso(Wall(ms)), of_file);
+            assert_eq!(dated(Wall(ms)), of_people);
+        }
+    }
 
     #[test]
     fn instants_print_as_the_calendar_says() {

@@ -226,7 +226,7 @@ impl<W: Write, O: FnMut() -> io::Result<W>> Courier<W, O> {
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 Err(error) => error,
             };
-            self.totals().count_error("write access log", &error);
+            self.totals().count_error("write log", &error);
             if self.stopping() {
                 if self.tries_left == 0 {
                     break;
@@ -261,7 +261,7 @@ impl<W: Write, O: FnMut() -> io::Result<W>> Courier<W, O> {
                 true
             }
             Err(error) => {
-                self.totals().count_error("reopen access log", &error);
+                self.totals().count_error("reopen log", &error);
                 self.shared.reopen.store(true, Ordering::Release);
                 false
             }

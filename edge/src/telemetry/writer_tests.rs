@@ -219,7 +219,7 @@ fn errors_are_counted_and_retried() {
         totals
             .last_error()
             .expect("kept")
-            .starts_with("write access log: ")
+            .starts_with("write log: ")
     );
 }
 

@@ -45,6 +45,23 @@ pub struct MethodSettings {
     pub require_authorization_for_cache_control: Option<bool>,
     /// What one who is not allowed gets.
     pub unauthorized_cache_control_header_strategy: Option<Unauthorized>,
+    /// What the execution log tells of its requests.
+    pub logging_level: Option<LoggingLevel>,
+    /// The execution log holds payloads too.
+    pub data_trace_enabled: Option<bool>,
+}
+
+/// `loggingLevel`: what the execution log tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum LoggingLevel {
+    /// Nothing.
+    #[default]
+    Off,
+    /// What failed.
+    Error,
+    /// Every step.
+    Info,
 }
 
 /// `canarySettings`.
@@ -169,9 +186,40 @@ impl ApiSource {
         }
         source
     }
+
+    /// What the execution log tells of a method in the stage `name`, and whether with payloads:
+    /// each member from the method's own key, else from [`ALL_METHODS`].
+    pub fn logging(&self, name: &str, path: &str, verb: &str) -> (LoggingLevel, bool) {
+        if self.tells_all {
+            return (LoggingLevel::Info, true);
+        }
+        let Some(own) = self.stages.get(name) else {
+            return (LoggingLevel::Off, false);
+        };
+        let mut keys = own.methods.iter();
+        let named = keys.find(|(key, _)| {
+            let method = method_of_key(key);
+            method.is_some_and(|(of, one)| of == path && one.eq_ignore_ascii_case(verb))
+        });
+        let named = named.map(|(_, settings)| settings);
+        let all = own.methods.get(ALL_METHODS);
+        let both = || named.into_iter().chain(all);
+        (
+            both().find_map(|one| one.logging_level).unwrap_or_default(),
+            both()
+                .find_map(|one| one.data_trace_enabled)
+                .unwrap_or(false),
+        )
+    }
 }
 
 impl MethodSettings {
+    /// Something is said of the execution log.
+    pub fn logs(&self) -> bool {
+        let level = self.logging_level.unwrap_or_default();
+        level != LoggingLevel::Off || self.data_trace_enabled == Some(true)
+    }
+
     /// Something is said of limits.
     pub fn throttles(&self) -> bool {
         self.throttling_rate_limit.is_some() || self.throttling_burst_limit.is_some()
@@ -302,6 +350,42 @@ mod tests {
             let expected = expected.map(|(path, verb): (&str, _)| (path.to_owned(), verb));
             assert_eq!(method_of_key(key), expected, "{key}");
         }
+    }
+
+    #[test]
+    fn methods_say_what_is_logged() {
+        let mut source = source(json!({
+            "dev": {},
+            "prod": { "methods": {
+                "*/*": { "logging_level": "ERROR", "data_trace_enabled": true },
+                "pets/GET": { "logging_level": "INFO" },
+                "pets/{id}/put": { "data_trace_enabled": false },
+            } },
+            "test": { "methods": { "pets/GET": { "logging_level": "INFO" } } },
+        }));
+        let rows = [
+            ("dev", "/pets", "GET", (LoggingLevel::Off, false)),
+            ("other", "/pets", "GET", (LoggingLevel::Off, false)),
+            ("prod", "/", "GET", (LoggingLevel::Error, true)),
+            ("prod", "/pets", "GET", (LoggingLevel::Info, true)),
+            ("prod", "/pets", "POST", (LoggingLevel::Error, true)),
+            ("prod", "/pets/{id}", "PUT", (LoggingLevel::Error, false)),
+            ("test", "/pets", "GET", (LoggingLevel::Info, false)),
+            ("test", "/", "GET", (LoggingLevel::Off, false)),
+        ];
+        for (stage, path, verb, expected) in rows {
+            let found = source.logging(stage, path, verb);
+            assert_eq!(found, expected, "{stage} {verb} {path}");
+        }
+        source.tells_all = true;
+        assert_eq!(
+            source.logging("dev", "/", "GET"),
+            (LoggingLevel::Info, true)
+        );
+        let given = json!({ "document": "a", "stages": { "a": { "methods": {
+            "*/*": { "logging_level": "info" },
+        } } } });
+        assert!(serde_json::from_value::<ApiSource>(given).is_err());
     }
 
     #[test]

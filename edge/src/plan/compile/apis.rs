@@ -15,6 +15,7 @@ use super::{
         api::ApiPlan,
         cache::{RegionIndex, RegionPlan, RouteCache, canary_scope, stage_namespace, stage_scope},
         fault::{Document, Findings, Reporter},
+        listen::RouteLog,
         mapped::MappedPlan,
         release::Release,
         stage::{Access, CanaryPlan, IntegrationPlan, RoutePlan, StagePlan},
@@ -252,6 +253,7 @@ pub(super) fn health(
         integration: IntegrationPlan::Mock(answer),
         cache: None,
         limits: RouteLimits::default(),
+        log: RouteLog::default(),
     })
 }
 
@@ -528,7 +530,18 @@ impl<'b> StageBuilder<'b> {
             integration,
             cache,
             limits,
+            log: self.log(resource, method),
         });
+    }
+
+    /// What the execution log tells of a method; nothing when there is no log.
+    fn log(&self, resource: &Resource, method: &Method) -> RouteLog {
+        if !self.settings.execution_log.is_on() && !self.source.tells_all {
+            return RouteLog::default();
+        }
+        let verb = method.verb.as_str();
+        let (level, data) = self.source.logging(self.name, &resource.path, verb);
+        RouteLog { level, data }
     }
 
     fn insert_failed(&mut self, pointer: &str, fault: &InsertFault) {

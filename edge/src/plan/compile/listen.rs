@@ -9,8 +9,8 @@ use std::net::{IpAddr, SocketAddr};
 use super::super::{
     fault::Reporter,
     listen::{
-        AccessLogPlan, AdminPlan, CertificatePlan, DnsPlan, ForwardingPlan, ListenAddress,
-        ListenTlsPlan, ListenerPlan, LogSink, NetworkSet, ProcessPlan, ServerPlan,
+        AccessLogPlan, AdminPlan, CertificatePlan, DnsPlan, ExecutionLogPlan, ForwardingPlan,
+        ListenAddress, ListenTlsPlan, ListenerPlan, LogSink, NetworkSet, ProcessPlan, ServerPlan,
     },
 };
 use crate::{
@@ -225,16 +225,8 @@ pub(super) fn forwarding(settings: &Settings, reporter: &mut Reporter<'_>) -> Fo
 }
 
 pub(super) fn access_log(settings: &Settings, reporter: &mut Reporter<'_>) -> AccessLogPlan {
-    const BUFFER_MIN: u32 = 64 * 1024;
-    const BUFFER_MAX: u32 = 1 << 30;
     let log = &settings.access_log;
-    if log.is_on() && !(BUFFER_MIN..=BUFFER_MAX).contains(&log.buffer_bytes) {
-        reporter.error(
-            "/access_log/buffer_bytes",
-            format!("buffer_bytes is outside {BUFFER_MIN} to {BUFFER_MAX}"),
-            "",
-        );
-    }
+    check_buffer("access_log", log.is_on(), log.buffer_bytes, reporter);
     if log.format.contains(['\n', '\r']) {
         reporter.error(
             "/access_log/format",
@@ -243,13 +235,38 @@ pub(super) fn access_log(settings: &Settings, reporter: &mut Reporter<'_>) -> Ac
         );
     }
     AccessLogPlan {
-        sink: match log.path.as_str() {
-            "off" => LogSink::Off,
-            "-" => LogSink::Stdout,
-            path => LogSink::File(path.into()),
-        },
+        sink: log_sink(&log.path),
         format: log.format.as_str().into(),
         buffer_bytes: log.buffer_bytes,
+    }
+}
+
+pub(super) fn execution_log(settings: &Settings, reporter: &mut Reporter<'_>) -> ExecutionLogPlan {
+    let log = &settings.execution_log;
+    check_buffer("execution_log", log.is_on(), log.buffer_bytes, reporter);
+    ExecutionLogPlan {
+        sink: log_sink(&log.path),
+        buffer_bytes: log.buffer_bytes,
+    }
+}
+
+fn check_buffer(table: &str, is_on: bool, buffer_bytes: u32, reporter: &mut Reporter<'_>) {
+    const BUFFER_MIN: u32 = 64 * 1024;
+    const BUFFER_MAX: u32 = 1 << 30;
+    if is_on && !(BUFFER_MIN..=BUFFER_MAX).contains(&buffer_bytes) {
+        reporter.error(
+            format!("/{table}/buffer_bytes"),
+            format!("buffer_bytes is outside {BUFFER_MIN} to {BUFFER_MAX}"),
+            "",
+        );
+    }
+}
+
+fn log_sink(path: &str) -> LogSink {
+    match path {
+        "off" => LogSink::Off,
+        "-" => LogSink::Stdout,
+        path => LogSink::File(path.into()),
     }
 }
 

@@ -38,6 +38,7 @@ pub(super) fn check_source(
         let at = format!("/apis/{index}/stages/{}", pointer_part(name));
         check_variables(&format!("{at}/variables"), &own.variables, &mut reporter);
         check_methods(&at, own, resources, &mut reporter);
+        check_logs(&at, own, settings, &mut reporter);
         let keeps = own.methods.values().any(MethodSettings::caches);
         if keeps && settings.cache.is_none() {
             let hint = "add a `[cache]` table; it may be empty";
@@ -114,6 +115,18 @@ fn check_methods(
         if let Some(ttl_s) = settings.cache_ttl_in_seconds {
             super::cache::check_ttl(ttl_s, format!("{at}/cache_ttl_in_seconds"), reporter);
         }
+    }
+}
+
+/// A level that nobody hears of is odd.
+fn check_logs(at: &str, own: &StageSettings, settings: &Settings, reporter: &mut Reporter<'_>) {
+    if settings.execution_log.is_on() {
+        return;
+    }
+    for (key, _) in own.methods.iter().filter(|(_, own)| own.logs()) {
+        let at = format!("{at}/methods/{}", pointer_part(key));
+        let hint = "name a file by `path` in [execution_log]";
+        reporter.warning(at, "there is no execution log to write to", hint);
     }
 }
 
