@@ -228,7 +228,6 @@ pub(super) fn health(
     let mut scope = MethodScope {
         api_kind: ApiKind::Rest,
         method: &method,
-        api_kind: ApiKind::Rest,
         variables: &[],
         stage_variables: &BTreeMap::new(),
         functions: &settings.functions,
@@ -530,17 +529,17 @@ impl<'b> StageBuilder<'b> {
             integration,
             cache,
             limits,
-            log: self.log(resource, method),
+            log: self.log(path, method),
         });
     }
 
     /// What the execution log tells of a method; nothing when there is no log.
-    fn log(&self, resource: &Resource, method: &Method) -> RouteLog {
+    fn log(&self, path: &str, method: &Method) -> RouteLog {
         if !self.settings.execution_log.is_on() && !self.source.tells_all {
             return RouteLog::default();
         }
         let verb = method.verb.as_str();
-        let (level, data) = self.source.logging(self.name, &resource.path, verb);
+        let (level, data) = self.source.logging(self.name, path, verb);
         RouteLog { level, data }
     }
 
