@@ -223,7 +223,8 @@ impl Reading<'_> {
         let documents = deployed.documents.iter();
         documents
             .map(|(deployment, document)| {
-                let mut imported = openapi::import_bytes(&document.name, document.text.as_bytes(), options);
+                let mut imported =
+                    openapi::import_bytes(&document.name, document.text.as_bytes(), options);
                 imported.api.id = id.to_owned();
                 (deployment.clone(), self.push(imported))
             })
