@@ -18,6 +18,7 @@ mod host;
 mod idle;
 mod origin;
 mod peers;
+mod plan;
 mod process;
 mod relay;
 mod report;
@@ -79,6 +80,10 @@ const COMMANDS: &[Entry] = &[
     Entry {
         command: template::command,
         run: template::run,
+    },
+    Entry {
+        command: plan::command,
+        run: plan::run,
     },
     Entry {
         command: responder::command,

@@ -82,6 +82,12 @@ pub(super) fn arguments(command: Command) -> Command {
         .subcommand_required(true)
         .arg_required_else_help(true)
         .subcommands(commands.map(|command| store::place(deploy::stage(command))))
+        .after_help(
+            "Examples:
+  tidegate canary set --api pets --stage prod --percent 10.5
+  tidegate canary promote --api pets --stage prod
+  tidegate canary remove --api pets --stage prod",
+        )
 }
 
 /// Does it.

@@ -178,6 +178,12 @@ pub(super) fn list_arguments(command: Command) -> Command {
             .arg(document)
             .arg(delete.conflicts_with("document")),
     )
+    .after_help(
+        "Examples:
+  tidegate deployments --api pets
+  tidegate deployments --api pets --document 7y2k5x9q1b > pets.yaml
+  tidegate deployments --api pets --delete 7y2k5x9q1b",
+    )
 }
 
 /// Lists deployments, prints or deletes one.
@@ -246,7 +252,11 @@ pub(super) fn rollback_arguments(command: Command) -> Command {
     let deployment = Arg::new("deployment")
         .value_name("DEPLOYMENT")
         .help("Which one [default: what the stage served before]");
-    store::place(stage(command.arg(deployment)))
+    store::place(stage(command.arg(deployment))).after_help(
+        "Examples:
+  tidegate rollback --api pets --stage prod
+  tidegate rollback 7y2k5x9q1b --api pets --stage prod",
+    )
 }
 
 /// Rolls back.

@@ -20,9 +20,10 @@ pub(super) fn execute(given: &ArgMatches) -> ExitCode {
     let Some(plan) = plan else {
         return Exit::InvalidConfiguration.into();
     };
+    let stages = plan.stages.iter().filter(|stage| !stage.is_canary);
     println!(
         "valid: {} stages, {} routes, {} origins, {} listeners",
-        plan.stages.len(),
+        stages.count(),
         plan.routes.len(),
         plan.origins.len(),
         plan.listeners.len()

@@ -291,8 +291,8 @@ fn apply(
     (id, text): (&str, &[u8]),
     now: Wall,
 ) -> Result<(), StoreError> {
-    check_name("API", api, b"-_.")?;
-    check_name("stage", stage, b"-_$")?;
+    check_name("an API", api, b"-_.")?;
+    check_name("a stage", stage, b"-_$")?;
     let found = find(db, api, stage)?;
     match change {
         Change::Deploy {
@@ -562,7 +562,7 @@ fn check_name(what: &str, name: &str, more: &[u8]) -> Result<(), StoreError> {
         return Ok(());
     }
     Err(StoreError::Invalid(format!(
-        "`{name}` is no name of an {what}"
+        "`{name}` is no name of {what}"
     )))
 }
 

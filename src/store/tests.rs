@@ -1,5 +1,6 @@
 //! The store through its methods: what was written is read, what cannot be is refused whole.
 
+mod deployments;
 mod imports;
 mod leases;
 mod plan_rules;
@@ -259,7 +260,7 @@ fn files_that_cannot_be_used_are_named_and_left_alone() {
                 let db = Connection::open(at.join("store.db")).expect("opened");
                 db.pragma_update(None, "user_version", 77).expect("set");
             },
-            "has schema version 77, and this program knows 2",
+            "has schema version 77, and this program knows 3",
         ),
         (
             "of another program",
@@ -379,8 +380,15 @@ fn an_older_store_is_brought_up_to_date_and_keeps_its_records() {
             std::fs::remove_file(folder.join("store.db")).expect("removed");
             create_private(&folder.join("store.db")).expect("made");
         } else {
-            db.execute_batch("DROP TABLE usage; DROP TABLE windows;")
-                .expect("dropped");
+            let later = [
+                "DROP TABLE usage; DROP TABLE windows;",
+                "DROP TABLE stage_deployments; DROP TABLE stages; DROP TABLE deployments; \
+                 DROP TABLE documents;",
+            ];
+            assert_eq!(later.len() + 1, schema::STEPS.len(), "a row for each later step");
+            for step in &later[steps - 1..] {
+                db.execute_batch(step).expect("dropped");
+            }
             db.pragma_update(None, "user_version", steps).expect("set");
             drop(db);
             let before = std::fs::read(folder.join("store.db")).expect("read");

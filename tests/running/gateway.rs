@@ -69,7 +69,7 @@ impl Gateway {
         gateway
     }
 
-    fn await_ready(&mut self) {
+    pub(crate) fn await_ready(&mut self) {
         self.await_that("it is ready", |gateway| {
             gateway
                 .try_ask("GET", "/readyz")
