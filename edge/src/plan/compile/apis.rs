@@ -227,7 +227,6 @@ pub(super) fn health(
     let mut scope = MethodScope {
         api_kind: ApiKind::Rest,
         method: &method,
-        api_kind: ApiKind::Rest,
         variables: &[],
         stage_variables: &BTreeMap::new(),
         functions: &settings.functions,
