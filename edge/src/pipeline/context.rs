@@ -17,6 +17,7 @@ use super::{
 use crate::{
     integrate::headers::is_visible,
     mapping::{ParameterPlace, Variables, gateway_response::quote},
+    model::settings::Account,
     plan::{RoutePlan, StagePlan},
     wire::{
         forwarded::Scheme,
@@ -31,6 +32,8 @@ pub(super) struct Context<'a> {
     pub(super) local: &'a Local,
     pub(super) peer: &'a Peer,
     pub(super) x: &'a Exchange,
+    /// Whose APIs these are.
+    pub(super) account: &'a Account,
     pub(super) stage: Option<&'a StagePlan>,
     pub(super) route: Option<&'a RoutePlan>,
     /// The client's payload.
@@ -74,6 +77,7 @@ impl<'a> Context<'a> {
             local: at.local,
             peer: at.peer,
             x,
+            account: &at.serving.plan.account,
             stage: x.stage.and_then(|stage| at.serving.plan.stage(stage)),
             route,
             body: &[],
@@ -89,6 +93,7 @@ impl<'a> Context<'a> {
         let plan = |text: Option<&'a str>| text.and_then(|text| known(text.as_bytes()));
         let number = |number: u64| Some(Cow::Owned(number.to_string().into_bytes()));
         match name {
+            "accountId" => known(self.account.id.as_bytes()),
             "apiId" => plan(self.stage.map(|stage| &*stage.api_id)),
             "domainName" => known(self.host()),
             "domainPrefix" => known(self.host_prefix()),

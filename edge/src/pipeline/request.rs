@@ -217,7 +217,7 @@ fn decide(
         }
     }
     let passed = resolved.and_then(|route| {
-        authorize(route)?;
+        authorize(at, x, route)?;
         limit(local, serving, peer, x)?;
         Ok(route)
     });
@@ -594,13 +594,41 @@ fn is_http_api(serving: &Serving, stage: StageIndex) -> bool {
 }
 
 /// Asks who may call the method. Where somebody else would have to say so, nobody may.
-fn authorize(route: &RoutePlan) -> Result<(), Fault> {
+#[inline]
+fn authorize(at: At<'_>, x: &mut Exchange, route: &RoutePlan) -> Result<(), Fault> {
     match route.access {
         Access::Open => Ok(()),
         Access::Signed => Err(Fault::Unsigned),
         Access::Authorized => Err(Fault::Authorizer),
-        Access::ByPolicy => Err(Fault::Policy),
+        Access::ByPolicy => {
+            x.detail = refusal_by_policy(at, x);
+            Err(Fault::Policy)
+        }
     }
+}
+
+/// What somebody reads whom a policy does not name.
+#[cold]
+fn refusal_by_policy(at: At<'_>, x: &Exchange) -> String {
+    let plan = &at.serving.plan;
+    let stage = x.stage.and_then(|stage| plan.stage(stage));
+    let (api_id, stage) = stage.map_or(("", ""), |stage| (&*stage.api_id, &*stage.name));
+    let bytes = x.head_bytes.bytes();
+    let text = |bytes| String::from_utf8_lossy(bytes);
+    let path = x.head.path(bytes).get(x.resource_from..).unwrap_or(b"");
+    let account = &plan.account;
+    let shown = account
+        .id
+        .get(account.id.len().saturating_sub(4)..)
+        .unwrap_or("");
+    format!(
+        "User: anonymous is not authorized to perform: execute-api:Invoke on resource: \
+         arn:{}:execute-api:{}:********{shown}:{api_id}/{stage}/{}{}",
+        account.partition,
+        account.region,
+        text(x.head.method_name.of(bytes)),
+        text(path),
+    )
 }
 
 /// Names are compared in lower case, which most clients send.

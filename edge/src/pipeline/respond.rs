@@ -215,7 +215,7 @@ fn plain(
     let body = match &*x.detail {
         "" => fault_body(fault, serving, &mut room),
         detail => {
-            let mut out = b"{\"message\":".to_vec();
+            let mut out = [b"{\"", fault.member().as_bytes(), b"\":"].concat();
             quote(detail.as_bytes(), &mut out);
             out.push(b'}');
             detailed = out;

@@ -110,6 +110,7 @@ pub fn compile_releases(
             listeners,
             listen_tls,
             limits,
+            account: settings.account.clone(),
             trusted_proxies,
             forwarding,
             access_log,

@@ -18,7 +18,7 @@ pub mod throttle;
 use std::sync::Arc;
 
 use crate::{
-    model::settings::Limits,
+    model::settings::{Account, Limits},
     origin::{OriginIndex, OriginPlan},
     route::{Asked, Found, HostMap, Params, RouteIndex, StageIndex, Verb},
 };
@@ -53,6 +53,8 @@ pub struct Plan {
     pub listeners: Box<[ListenerPlan]>,
     pub listen_tls: ListenTlsPlan,
     pub limits: Limits,
+    /// Whose APIs these are.
+    pub account: Account,
     /// Proxies whose word about the client counts.
     pub trusted_proxies: NetworkSet,
     pub forwarding: ForwardingPlan,

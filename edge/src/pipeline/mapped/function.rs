@@ -31,7 +31,10 @@ use crate::{
         headers::{Fate, Kind, REMAPPED_PREFIX, Way, fate},
     },
     mapping::Overrides,
-    model::api::{ApiKind, PayloadFormat},
+    model::{
+        api::{ApiKind, PayloadFormat},
+        settings::Account,
+    },
     plan::FunctionPlan,
     ring::Buf,
     wire::{known::Known, write::HeadWriter},
@@ -97,7 +100,11 @@ fn write_event(
     };
     let key_id = x.limits.key.map(crate::limits::Id::text);
     let context = ContextFacts {
-        account_id: &plan.account_id,
+        // Who has not said whose APIs these are means those of the function's owner.
+        account_id: match shown.account == &Account::default() {
+            true => &plan.account_id,
+            false => &shown.account.id,
+        },
         api_id: shown.stage.map_or("", |stage| &stage.api_id),
         authorizer: AuthorizerFacts::None,
         deployment_id: shown.stage.map_or("", |stage| &stage.deployment_id),

@@ -359,6 +359,7 @@ fn context<'a>(
         local: call.local,
         peer: &call.peer,
         x,
+        account: &call.serving.plan.account,
         stage: x.stage.and_then(|stage| call.serving.plan.stage(stage)),
         route: Some(road.route),
         body,
