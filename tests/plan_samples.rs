@@ -17,6 +17,7 @@ fn samples_become_plans() {
         ("small.toml", Configuration::load(&sample("small.toml"))),
         ("full.toml", Configuration::load(&sample("full.toml"))),
         ("cache.toml", Configuration::load(&sample("cache.toml"))),
+        ("apis.toml", Configuration::load(&sample("apis.toml"))),
         (
             "petstore.yaml",
             Configuration::for_api(&sample("openapi/petstore.yaml")),
