@@ -8,10 +8,11 @@
 //! Errors: never to the caller; the connection learns only whether it goes on.
 //!
 //! ```text
-//! receive ─▶ resolve ─▶ admit ─▶ limit ─▶ look up ─▶ integrate ─▶ keep ─▶ respond ─▶ record
-//!    │          │         │        │         │           ├─ http: forward to an origin
-//!    │          │         │        │         hit         └─ mock
-//!    └──────────┴─────────┴────────┴── Fault ─▶ respond ─▶ record
+//! receive ─▶ resolve ─▶ admit ─▶ authorize ─▶ limit ─▶ validate ─▶ look up ─▶ integrate ─▶ keep
+//!    │          │         │          │          │          │           │          ├─ http: forward
+//!    │          │         │          │          │          │          hit         ├─ mapped: map
+//!    │          │         │          │          │          │                      └─ mock
+//!    └──────────┴─────────┴──────────┴──────────┴──────────┴─── Fault ─▶ respond ─▶ record
 //! ```
 
 use std::rc::Rc;
