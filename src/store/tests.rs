@@ -385,7 +385,11 @@ fn an_older_store_is_brought_up_to_date_and_keeps_its_records() {
                 "DROP TABLE stage_deployments; DROP TABLE stages; DROP TABLE deployments; \
                  DROP TABLE documents;",
             ];
-            assert_eq!(later.len() + 1, schema::STEPS.len(), "a row for each later step");
+            assert_eq!(
+                later.len() + 1,
+                schema::STEPS.len(),
+                "a row for each later step"
+            );
             for step in &later[steps - 1..] {
                 db.execute_batch(step).expect("dropped");
             }

@@ -46,7 +46,11 @@ fn apply(store: &mut Store, change: Change, id: &str, text: &str) -> Result<Stri
     };
     let before = store.deployed("api")?;
     let rehearsed = store.rehearse(&change, (id, text.as_bytes()), NOON)?;
-    assert_eq!(store.deployed("api")?, before, "a rehearsal changes nothing");
+    assert_eq!(
+        store.deployed("api")?,
+        before,
+        "a rehearsal changes nothing"
+    );
     store.change(&change, (id, text.as_bytes()), NOON)?;
     let after = store.deployed("api")?;
     assert_eq!(after, rehearsed, "and tells what comes");
@@ -58,7 +62,9 @@ fn shown(deployed: &Deployed) -> String {
         return format!("{} stages", deployed.stages.len());
     };
     let list = |variables: &Variables| {
-        let pairs = variables.iter().map(|(name, value)| format!(" {name}={value}"));
+        let pairs = variables
+            .iter()
+            .map(|(name, value)| format!(" {name}={value}"));
         pairs.collect::<String>()
     };
     let canary = stage.canary.as_ref().map(|canary| {
@@ -74,24 +80,64 @@ fn stages_move_as_told() {
     let (_folder, mut store) = fresh();
     // change, id and text of what it deploys, the stage behind it or the refusal
     let rows: Vec<(Change, &str, &str, &str)> = vec![
-        (rollback(None), "", "", "nothing is deployed to the stage `prod`"),
-        (deploy(Some(5.0), ""), "d0", "0", "nothing is deployed to the stage `prod`"),
+        (
+            rollback(None),
+            "",
+            "",
+            "nothing is deployed to the stage `prod`",
+        ),
+        (
+            deploy(Some(5.0), ""),
+            "d0",
+            "0",
+            "nothing is deployed to the stage `prod`",
+        ),
         (deploy(None, "a=1 b=2"), "d1", "one", "d1 a=1 b=2"),
         (rollback(None), "", "", "has served nothing before `d1`"),
         (deploy(None, "b= c=3"), "d2", "two", "d2 a=1 c=3"),
         (deploy(None, ""), "d3", "one", "d3 a=1 c=3"),
         (rollback(None), "", "", "d2 a=1 c=3"),
         (rollback(None), "", "", "d1 a=1 c=3"),
-        (rollback(Some("d9")), "", "", "the API has no deployment `d9`"),
+        (
+            rollback(Some("d9")),
+            "",
+            "",
+            "the API has no deployment `d9`",
+        ),
         (rollback(Some("d3")), "", "", "d3 a=1 c=3"),
         (Change::PromoteCanary, "", "", "has no canary"),
         (Change::RemoveCanary, "", "", "has no canary"),
         (set(None, None, "a=x"), "", "", "d3 a=1 c=3 | d3 0 % a=x"),
-        (set(Some(10.5), Some("d2"), "z=9"), "", "", "d3 a=1 c=3 | d2 10.5 % a=x z=9"),
-        (set(Some(100.5), None, ""), "", "", "cannot serve 100.5 percent"),
-        (set(None, Some("d9"), ""), "", "", "the API has no deployment `d9`"),
-        (set(None, None, "a-b=1"), "", "", "`a-b` is no stage variable"),
-        (deploy(Some(3.0), "z="), "d4", "four", "d3 a=1 c=3 | d4 3 % a=x"),
+        (
+            set(Some(10.5), Some("d2"), "z=9"),
+            "",
+            "",
+            "d3 a=1 c=3 | d2 10.5 % a=x z=9",
+        ),
+        (
+            set(Some(100.5), None, ""),
+            "",
+            "",
+            "cannot serve 100.5 percent",
+        ),
+        (
+            set(None, Some("d9"), ""),
+            "",
+            "",
+            "the API has no deployment `d9`",
+        ),
+        (
+            set(None, None, "a-b=1"),
+            "",
+            "",
+            "`a-b` is no stage variable",
+        ),
+        (
+            deploy(Some(3.0), "z="),
+            "d4",
+            "four",
+            "d3 a=1 c=3 | d4 3 % a=x",
+        ),
         (Change::PromoteCanary, "", "", "d4 a=x c=3"),
         (rollback(None), "", "", "d3 a=x c=3"),
         (set(Some(1.0), None, ""), "", "", "d3 a=x c=3 | d3 1 %"),
@@ -109,11 +155,17 @@ fn stages_move_as_told() {
     }
     let before = store.deployed("api").expect("readable");
     let folder = store.folder().to_owned();
-    assert_eq!(Deployed::of_folder(&folder, "api").expect("readable"), before);
+    assert_eq!(
+        Deployed::of_folder(&folder, "api").expect("readable"),
+        before
+    );
     let store = again(store);
     assert_eq!(store.deployed("api").expect("readable"), before);
     assert_eq!(Deployed::parse(&before.print().expect("JSON")), Ok(before));
-    assert_eq!(store.deployed("other").expect("readable"), Deployed::default());
+    assert_eq!(
+        store.deployed("other").expect("readable"),
+        Deployed::default()
+    );
 }
 
 #[test]
@@ -124,12 +176,16 @@ fn a_deployment_goes_only_when_nothing_uses_it() {
     }
     apply(&mut store, set(None, Some("d2"), ""), "", "").expect("a canary");
     let count = |store: &Store| -> i64 {
-        let found = store.db.query_row("SELECT count(*) FROM documents", [], |row| row.get(0));
+        let found = store
+            .db
+            .query_row("SELECT count(*) FROM documents", [], |row| row.get(0));
         found.expect("counted")
     };
     assert_eq!(count(&store), 2, "the same text is kept once");
     for id in ["d2", "d3"] {
-        let said = store.delete_deployment("api", id).map_err(|error| error.to_string());
+        let said = store
+            .delete_deployment("api", id)
+            .map_err(|error| error.to_string());
         let recorded = "Active stages pointing to this deployment must be moved or deleted";
         assert_eq!(said, Err(recorded.to_owned()), "{id}");
     }
@@ -162,7 +218,9 @@ fn what_is_no_document_or_name_is_refused() {
             change: deploy(None, ""),
         };
         let said = store.change(&change, ("d1", text), NOON);
-        let said = said.map_err(|error| error.to_string()).expect_err("refused");
+        let said = said
+            .map_err(|error| error.to_string())
+            .expect_err("refused");
         assert!(said.contains(expected), "{said}");
         assert_eq!(store.deployed(api).expect("readable"), Deployed::default());
     }
