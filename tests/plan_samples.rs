@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use tidegate::settings::Configuration;
-use tidegate_edge::plan::compile;
+use tidegate_edge::plan::compile_releases;
 
 fn sample(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -34,7 +34,8 @@ fn samples_become_plans() {
     for (name, configuration) in rows {
         let report = &configuration.report;
         assert!(report.is_empty(), "{name}:\n{report}");
-        let compiled = compile(&configuration.settings, &configuration.models(), 1)
+        let (settings, releases) = (&configuration.settings, &configuration.releases);
+        let compiled = compile_releases(settings, &configuration.models(), releases, 1)
             .unwrap_or_else(|findings| panic!("{name}: {findings:#?}"));
         assert!(
             compiled.warnings.is_empty(),
