@@ -5,8 +5,8 @@
 //! `awsSigv4` asks for signatures, every other one is an [`Authorizer`] and kept whole.
 //! Units: none.
 //! Errors: schemes that are not there, two authorizers of one method. What nothing here can check
-//! is a warning: those methods refuse every call, also where the service would ignore a scheme
-//! without an authorizer.
+//! makes methods refuse every call, of which the plan compiler warns; also where the service would
+//! ignore a scheme without an authorizer.
 //! Source: OpenAPI "Security Requirement Object"; `x-amazon-apigateway-authorizer`, `-authtype`,
 //! `-auth` and `-api-key-source`.
 
@@ -67,16 +67,8 @@ impl<'a> Reader<'a> {
     pub(super) fn key_source(&mut self, root: &Cursor<'a>) -> ApiKeySource {
         let words = [ApiKeySource::Header, ApiKeySource::Authorizer];
         let parse = |text: &str| words.into_iter().find(|word| word.as_str() == text);
-        let source = self.word_of(root, KEY_SOURCE, parse, &words.map(ApiKeySource::as_str));
-        if source == Some(ApiKeySource::Authorizer)
-            && let Some(at) = root.get(KEY_SOURCE)
-        {
-            let message = "keys come from an authorizer, which is not served: \
-                           methods that need a key refuse every call";
-            let hint = "write `HEADER`, and send keys in `x-api-key`";
-            self.warn_at_key(&at, message.to_owned(), hint);
-        }
-        source.unwrap_or_default()
+        self.word_of(root, KEY_SOURCE, parse, &words.map(ApiKeySource::as_str))
+            .unwrap_or_default()
     }
 
     /// Whether `operation` needs a key, and who else may refuse its calls.
@@ -131,7 +123,6 @@ impl<'a> Reader<'a> {
                         pointer: scopes.pointer.clone(),
                     },
                 };
-                self.refuses(list, &wanted);
                 if asked.authorization != Authorization::None {
                     let message = "a method has one authorizer, and this is the second";
                     let hint = "keep one of them; an API key may stand beside it";
@@ -154,7 +145,6 @@ impl<'a> Reader<'a> {
                 *authorization = Authorization::Iam {
                     pointer: at.pointer.clone(),
                 };
-                self.refuses(at, authorization);
             }
             other => {
                 let message = match other {
@@ -164,24 +154,6 @@ impl<'a> Reader<'a> {
                 self.error(at, message, "write NONE or AWS_IAM");
             }
         }
-    }
-
-    /// Says once for each place that its methods refuse every call.
-    fn refuses(&mut self, at: &Cursor<'a>, wanted: &Authorization) {
-        let message = match wanted {
-            Authorization::None => return,
-            Authorization::Iam { .. } => {
-                "signatures are not checked: methods that need them refuse every call".to_owned()
-            }
-            Authorization::Authorizer { name, .. } => format!(
-                "the authorizer `{name}` is not asked: methods that need it refuse every call"
-            ),
-        };
-        self.warn_once(
-            at,
-            message,
-            "take the requirement away to let everybody call",
-        );
     }
 
     fn schemes(&self) -> Option<Cursor<'a>> {

@@ -5,8 +5,9 @@
 //! `x-amazon-apigateway-*` member ends in the model or in the report. [`export`] goes the other
 //! way, [`diff`] compares two models.
 //! Units: none of its own.
-//! Errors: everything wrong at once. What is kept and refuses calls, or has no effect here, is a
-//! warning with its pointer; descriptions pass in silence and come back in exports.
+//! Errors: everything wrong at once. What is kept and has no effect here is a warning with its
+//! pointer; what makes methods refuse calls is one of the plan compiler. Descriptions pass in silence
+//! and come back in exports.
 //! Source: OpenAPI Specification 3.0.3, 3.1.0 and 2.0; Amazon API Gateway developer guide,
 //! "OpenAPI extensions".
 
@@ -75,7 +76,6 @@ fn of_document(document: Document, options: &Options) -> Imported {
         dialect: Dialect::OpenApi,
         models: Vec::new(),
         descriptions: Vec::new(),
-        warned: Vec::new(),
         named_integrations: Vec::new(),
         method: String::new(),
     };
@@ -124,8 +124,6 @@ struct Reader<'a> {
     dialect: Dialect,
     models: Vec<Model>,
     descriptions: Vec<Named>,
-    /// Pointers of what was warned of and is used by several methods.
-    warned: Vec<String>,
     /// Pointers of the named integrations that a method refers to.
     named_integrations: Vec<String>,
     /// The method being read, as the service's warnings name it.

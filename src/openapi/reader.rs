@@ -78,14 +78,6 @@ impl<'a> Reader<'a> {
         self.push(Severity::Warning, at, true, message, Some(hint.to_owned()));
     }
 
-    /// The same for what several methods share: said once.
-    pub(super) fn warn_once(&mut self, at: &Cursor<'a>, message: String, hint: &str) {
-        if !self.warned.contains(&at.pointer) {
-            self.warned.push(at.pointer.clone());
-            self.warn_at_key(at, message, hint);
-        }
-    }
-
     pub(super) fn error(
         &mut self,
         at: &Cursor<'a>,

@@ -8,6 +8,8 @@ use tidegate::{
     source::Source,
 };
 
+use tidegate_edge::plan::Access;
+
 use super::problems::{E, Expected, assert_problems};
 
 const W: Severity = Severity::Warning;
@@ -293,13 +295,13 @@ fn faulty_documents_are_placed() {
             ],
         ),
         (
-            "one warning for all methods of a scheme",
+            "a scheme for all methods",
             format!(
                 "openapi: 3.0.1\nsecurity: [{{k: []}}]\ncomponents:\n  securitySchemes:\n    \
                  k: {{type: apiKey, in: header, name: Authorization}}\npaths:\n  /a:\n    \
                  get:\n      {OK}\n    put:\n      {OK}"
             ),
-            &[(2, 1, W, "the authorizer `k` is not asked")],
+            &[],
         ),
         (
             "two authorizers",
@@ -308,10 +310,7 @@ fn faulty_documents_are_placed() {
                  l: {{type: http}}\npaths:\n  /a:\n    get:\n      \
                  security: [{{k: []}}, {{l: []}}]\n      {OK}"
             ),
-            &[
-                (9, 7, W, "refuse every call"),
-                (9, 28, E, "a method has one authorizer"),
-            ],
+            &[(9, 28, E, "a method has one authorizer")],
         ),
         (
             "an API key",
@@ -328,7 +327,7 @@ fn faulty_documents_are_placed() {
                 "openapi: 3.0.1\nx-amazon-apigateway-api-key-source: AUTHORIZER\n\
                  paths:\n  /a:\n    get: {{{OK}}}"
             ),
-            &[(2, 1, W, "keys come from an authorizer")],
+            &[],
         ),
         (
             "signatures",
@@ -338,10 +337,7 @@ fn faulty_documents_are_placed() {
                  x-amazon-apigateway-auth: {{type: NONE}}\n      {OK}\n    post:\n      \
                  x-amazon-apigateway-auth: {{type: IAM}}\n      {OK}"
             ),
-            &[
-                (5, 7, W, "signatures are not checked"),
-                (11, 7, E, "write NONE or AWS_IAM"),
-            ],
+            &[(11, 7, E, "write NONE or AWS_IAM")],
         ),
         (
             "empty security is no check",
@@ -362,7 +358,6 @@ fn faulty_documents_are_placed() {
                  paths:\n  /a:\n    get: {{{OK}}}"
             ),
             &[
-                (2, 1, W, "every call of this API is refused"),
                 (3, 53, E, "quote the value"),
                 (4, 47, E, "write 0 to 10485760"),
                 (5, 40, E, "there is no request validator `all`"),
@@ -503,5 +498,57 @@ fn json_keeps_its_own_rules() {
     for (name, text, expected) in rows {
         let report = import("a.json", text);
         assert_problems(name, &report, expected);
+    }
+}
+
+#[test]
+fn what_refuses_calls_is_said_when_the_plan_is_compiled() {
+    const OK: &str = "x-amazon-apigateway-integration: {type: http_proxy, uri: 'http://h'}";
+    // What the document says, what the operation says, line and column, words, who may call.
+    let rows = [
+        (
+            "x-amazon-apigateway-policy: {Version: '2012-10-17'}",
+            "summary: a",
+            (2, 1, "every request is answered with 403"),
+            Access::ByPolicy,
+        ),
+        (
+            "components: {securitySchemes: {a: {type: http, scheme: bearer}}}",
+            "security: [{a: []}]",
+            (6, 19, "every call is answered with 500"),
+            Access::Authorized,
+        ),
+        (
+            "x-a: 1",
+            "x-amazon-apigateway-auth: {type: AWS_IAM}",
+            (6, 7, "every call is answered with 403"),
+            Access::Signed,
+        ),
+        (
+            "x-amazon-apigateway-api-key-source: AUTHORIZER",
+            "x-amazon-apigateway-api-key-required: true",
+            (5, 5, "keys come from an authorizer"),
+            Access::Authorized,
+        ),
+    ];
+    for (root, operation, (line, column, words), access) in rows {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("a.yaml");
+        let text = format!(
+            "openapi: 3.0.1\n{root}\npaths:\n  /a:\n    get:\n      {operation}\n      {OK}\n"
+        );
+        std::fs::write(&path, text).expect("written");
+        let sources = tidegate::process::Sources {
+            apis: vec![path],
+            ..Default::default()
+        };
+        let loaded = tidegate::process::load::load(&sources, 1);
+        let report = &loaded.configuration.report;
+        assert_problems(root, report, &[(line, column, W, words)]);
+        let plan = loaded.plan.expect("a plan");
+        assert!(
+            plan.routes.iter().all(|route| route.access == access),
+            "{root}"
+        );
     }
 }

@@ -32,8 +32,8 @@ use crate::{
     limits::{RouteLimits, RouteRate},
     model::{
         api::{
-            self, Api, ApiKind, Authorization, Integration, IntegrationKind, IntegrationResponse,
-            Method, Resource, Template,
+            self, Api, ApiKeySource, ApiKind, Authorization, Integration, IntegrationKind,
+            IntegrationResponse, Method, Resource, Template,
         },
         settings::{ApiSource, FunctionRegion, Limits, Settings},
     },
@@ -612,6 +612,14 @@ fn access(api: &Api, method: &Method, reporter: &mut Reporter<'_>) -> Access {
     let hint = "remove it to let everybody call the method";
     match &method.authorization {
         _ if api.policy.is_some() => Access::ByPolicy,
+        Authorization::None
+            if method.api_key_required && api.api_key_source == ApiKeySource::Authorizer =>
+        {
+            let message = "keys come from an authorizer, which is not asked yet, so every call is answered with 500";
+            let hint = "write `x-amazon-apigateway-api-key-source: HEADER`";
+            reporter.warning(&*method.pointer, message, hint);
+            Access::Authorized
+        }
         Authorization::None => Access::Open,
         Authorization::Iam { pointer } => {
             let message = "signatures are not checked yet, so every call is answered with 403";
