@@ -2,8 +2,8 @@
 //!
 //! What it is: payloads, field lines and what templates print into, kept by a core from request to
 //! request. Shape: [`Room`] is taken by a mapped request and given back; [`FieldList`] holds lines
-//! in one text; [`Account`] says how much all requests of a core hold. Units: bytes. Ranges: an
-//! unused room keeps at most [`KEPT_BYTES`] of each. Errors: none.
+//! in one text; `Account` says how much all requests of a core hold. Units: bytes. Ranges: an
+//! unused room keeps at most `KEPT_BYTES` of each. Errors: none.
 
 use super::{fault::Fault, local::Local};
 use crate::{
