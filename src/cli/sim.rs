@@ -1,8 +1,8 @@
 //! `tidegate sim SCENARIO.toml`: what a choice of deployment does to one's users.
 //!
-//! Shape: [`Sim`]; the table goes to standard output, progress to standard error, the report as JSON
-//! wherever it is wanted. Equal seeds give equal bytes. Units: as in the report. Errors: 3 for a
-//! scenario that cannot be played, 1 for a file that cannot be written, 70 for a fault of the
+//! Shape: [`Sim`]; the table goes to standard output, progress to standard error, the report as
+//! JSON wherever it is wanted. Equal seeds give equal bytes. Units: as in the report. Errors: 3 for
+//! a scenario that cannot be played, 1 for a file that cannot be written, 70 for a fault of the
 //! simulator. Source: docs/simulator.md.
 
 use super::Exit;
