@@ -4,7 +4,11 @@
 //! Shape: the files of `configs/scenarios`. Units: as in the report. Errors: the file that differs.
 //! Source: docs/simulator.md.
 
-use std::{fs, path::PathBuf, process::Command};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use serde_json::Value;
 
@@ -38,7 +42,7 @@ fn sim(arguments: &[&str]) -> Said {
     }
 }
 
-fn report(scenario: &PathBuf) -> (String, Value) {
+fn report(scenario: &Path) -> (String, Value) {
     let path = scenario.to_str().expect("text");
     let said = sim(&[path, "--requests", "400", "--json", "-", "--quiet"]);
     assert_eq!(said.code, Some(0), "{path}: {}", said.err);
