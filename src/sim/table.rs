@@ -1,7 +1,7 @@
 //! A report as text for a terminal.
 //!
-//! What it is: one table of deployments, one of cities for the chosen one against the first, and the
-//! paragraph. Shape: [`render`] gives all of it. Units: milliseconds, per cent. Errors: none.
+//! What it is: one table of deployments, one of cities for the chosen one against the first, and
+//! the paragraph. Shape: [`render`] gives all of it. Units: milliseconds, per cent. Errors: none.
 //! Source: docs/simulator.md.
 
 use std::fmt::Write;
@@ -130,7 +130,7 @@ fn cities(out: &mut String, report: &Report) {
     rows.sort_by(|a, b| f64::total_cmp(&b.0, &a.0));
     let _ = writeln!(
         out,
-        "\n{:<20}{:>22}{:>26}{:>22}",
+        "\n{:<20}{:>30}{:>30}{:>20}",
         "median, ms", one.title, other.title, "gain"
     );
     let hidden = rows.len().saturating_sub(2 * CITIES_SHOWN);
@@ -151,7 +151,7 @@ fn cities(out: &mut String, report: &Report) {
             .map_or("", |city| city.name.as_str());
         let _ = writeln!(
             out,
-            "{:<20}{:>22.1}{:>26.1}{:>22.1}",
+            "{:<20}{:>30.1}{:>30.1}{:>20.1}",
             name.replace('_', " "),
             at(one),
             at(other),

@@ -175,6 +175,14 @@ impl Store {
         self.file.path()
     }
 
+    /// Takes the file's name away: nobody else finds the region any more, and it goes with this store.
+    ///
+    /// # Errors
+    /// Of unlink(2).
+    pub fn take_name(&self) -> io::Result<()> {
+        self.file.unlink()
+    }
+
     /// Key, meta and body of the largest object that fits.
     #[must_use]
     pub fn object_bytes_max(&self) -> u32 {

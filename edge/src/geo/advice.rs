@@ -83,8 +83,8 @@ fn text(setup: &Setup, all: &[Deployment], choice: usize, gains_ms: &[f64]) -> S
     let seen = &chosen.overall;
     let currency = &setup.prices.currency;
     let mut text = format!(
-        "We would choose {}: half of its good answers are whole within {:.0} ms and 99 of 100 within \
-         {:.0} ms, at {:.2} {currency} per million requests.",
+        "We would choose {}: half of its good answers are whole within {:.0} ms and 99 of 100 \
+         within {:.0} ms, at {:.2} {currency} per million requests.",
         chosen.title, seen.latency.p50_ms, seen.latency.p99_ms, chosen.cost.per_million_requests,
     );
     if choice > 0 {
@@ -202,3 +202,71 @@ const NEAR_FACTOR: f64 = 1.05;
 const NEAR_FREE_MS: f64 = 2.0;
 /// What nobody notices is no loss.
 const LOSS_MS: f64 = 0.5;
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::result::{Cost, Figures, Inside, Spread},
+        *,
+    };
+
+    fn deployment(mean_ms: f64, cost: f64, failed: u64, unreachable: u64) -> Deployment {
+        Deployment {
+            kind: Kind::Edge,
+            title: "x".to_owned(),
+            sites: Vec::new(),
+            overall: Figures {
+                requests: 10_000,
+                errors: failed,
+                unreachable,
+                latency: Spread {
+                    mean_ms,
+                    ..Spread::default()
+                },
+                ..Figures::default()
+            },
+            cities: Vec::new(),
+            inside: Inside::default(),
+            timeline: Vec::new(),
+            cost: Cost {
+                per_million_requests: cost,
+                ..Cost::default()
+            },
+        }
+    }
+
+    #[test]
+    fn the_cheapest_of_the_fast_ones_that_serve_everybody_is_chosen() {
+        // name, deployments as mean, cost, failures and unreachable of 10,000, the choice
+        let rows: [(&str, &[(f64, f64, u64, u64)], usize); 6] = [
+            ("faster", &[(200.0, 1.0, 0, 0), (100.0, 9.0, 0, 0)], 1),
+            (
+                "as fast and cheaper",
+                &[(100.0, 2.0, 0, 0), (104.0, 1.0, 0, 0)],
+                1,
+            ),
+            (
+                "a little slower is slower",
+                &[(100.0, 2.0, 0, 0), (108.0, 1.0, 0, 0)],
+                0,
+            ),
+            ("fails", &[(100.0, 1.0, 900, 0), (300.0, 9.0, 20, 0)], 1),
+            (
+                "cannot be asked",
+                &[(10.0, 1.0, 0, 900), (300.0, 9.0, 0, 0)],
+                1,
+            ),
+            (
+                "fails as little as any",
+                &[(10.0, 1.0, 9, 0), (300.0, 9.0, 0, 0)],
+                0,
+            ),
+        ];
+        for (name, given, expected) in rows {
+            let of = |row: &(f64, f64, u64, u64)| deployment(row.0, row.1, row.2, row.3);
+            let all: Vec<Deployment> = given.iter().map(of).collect();
+            assert_eq!(choose(&all), Some(expected), "{name}");
+        }
+        assert_eq!(choose(&[]), None);
+    }
+}

@@ -1,11 +1,11 @@
 //! Servers and functions as queues.
 //!
-//! What it is: when a request that comes now will be done, or that it is refused. Servers: some at a
-//! time, the others wait in line. Functions: an idle instance takes it; else a new one starts, cold,
-//! if the scale allows one more; else it is refused. Shape: [`Queue`] and [`Fleet`] are given the
-//! time and the service time and keep no clock. Units: nanoseconds. Ranges: as in the scenario.
-//! Errors: none; a refusal is an answer.
-//! Source: first come, first served; AWS Lambda developer guide, "function scaling".
+//! What it is: when a request that comes now will be done, or that it is refused. Servers: some at
+//! a time, the others wait in line. Functions: an idle instance takes it; else a new one starts,
+//! cold, if the scale allows one more; else it is refused. Shape: [`Queue`] and [`Fleet`] are given
+//! the time and the service time and keep no clock. Units: nanoseconds. Ranges: as in the scenario.
+//! Errors: none; a refusal is an answer. Source: first come, first served; AWS Lambda developer
+//! guide, "function scaling".
 
 use std::{cmp::Reverse, collections::BinaryHeap, collections::VecDeque};
 
@@ -255,7 +255,8 @@ mod tests {
 
     #[test]
     fn a_queue_of_one_server_waits_as_theory_says() {
-        // Poisson arrivals, exponential service, load 0.8: the time in the system is 1 / (1 - load).
+        // Poisson arrivals, exponential service, load 0.8: the time in the system is 1 / (1 -
+        // load).
         let mut queue = Queue::new(Servers {
             count: 1,
             queue_max: u32::MAX / 2,

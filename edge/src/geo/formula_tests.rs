@@ -1,8 +1,8 @@
 //! One client and no queue: what a simulation says, and what the formula says.
 //!
 //! Every combination of fresh and open connections, no TLS, full and resumed handshakes, hits at an
-//! edge, misses through one and a region without edges, and answers of 1 to 200 KB. The formulas know
-//! distances, rates, round trips and segments; the bytes are those that were counted.
+//! edge, misses through one and a region without edges, and answers of 1 to 200 KB. The formulas
+//! know distances, rates, round trips and segments; the bytes are those that were counted.
 
 use super::{
     super::{

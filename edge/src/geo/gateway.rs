@@ -2,9 +2,9 @@
 //!
 //! What it is: settings and an API as a user would write them for each role, compiled by the real
 //! compiler, served by a real worker with its own cache region and its own limits. Shape:
-//! [`Gateway`] is one of them, on a core of its own. Units: in the names. Errors: the compiler's, the
-//! blueprint's and the store's, as text; they mean a scenario that was not judged well.
-//! Source: `configs/full.toml`; Amazon API Gateway developer guide, "endpoint types".
+//! [`Gateway`] is one of them, on a core of its own. Units: in the names. Errors: the compiler's,
+//! the blueprint's and the store's, as text; they mean a scenario that was not judged well. Source:
+//! `configs/full.toml`; Amazon API Gateway developer guide, "endpoint types".
 
 use std::{path::Path, rc::Rc, sync::Arc};
 
@@ -236,7 +236,7 @@ fn store(cache: &EdgeCache, site: usize, seed: u64, scratch: &Path) -> Result<Ar
     options.object_bytes_mean = OBJECT_BYTES_MEAN;
     let store = Store::open(&options).map_err(|error| error.to_string())?;
     // The map keeps it alive, and nothing is left behind whatever happens to us.
-    std::fs::remove_file(&path).map_err(|error| error.to_string())?;
+    store.take_name().map_err(|error| error.to_string())?;
     Ok(store)
 }
 

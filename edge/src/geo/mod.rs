@@ -2,13 +2,13 @@
 //!
 //! What it is: [`simulate`] plays a [`Scenario`] for each of its deployments, with the same clients
 //! wanting the same at the same moments, and gives a [`Report`]. Every edge and every region is a
-//! worker as it ships, with its own cache region and limits, on the simulated ring; what is modelled
-//! is the world around them. `place`, `delays` and `network` are the map, `traffic` and `client` the
-//! people, `origin` and `backend` what answers, `gateway` the workers, `stage` one deployment's
-//! world and `driver` its clock; `tally`, `price` and `advice` say what came of it. Shape: one
-//! deployment after the other, each in a world of its own. Units: virtual nanoseconds inside, the
-//! names say which outside. Errors: a [`SetupFault`] for a scenario that cannot be played.
-//! Source: docs/simulator.md.
+//! worker as it ships, with its own cache region and limits, on the simulated ring; what is
+//! modelled is the world around them. `place`, `delays` and `network` are the map, `traffic` and
+//! `client` the people, `origin` and `backend` what answers, `gateway` the workers, `stage` one
+//! deployment's world and `driver` its clock; `tally`, `price` and `advice` say what came of it.
+//! Shape: one deployment after the other, each in a world of its own. Units: virtual nanoseconds
+//! inside, the names say which outside. Errors: a [`SetupFault`] for a scenario that cannot be
+//! played. Source: docs/simulator.md.
 
 mod advice;
 mod backend;

@@ -2,8 +2,9 @@
 //!
 //! What it is: one task per connection that reads a request, asks the queueing model when it is
 //! done, waits, and answers with the thing's size, name and lifetime. Shape: [`serve`] listens for
-//! one backend. Bodies are lent from one run of bytes, never copied before they leave. Units: bytes,
-//! nanoseconds. Errors: a request that no gateway sends ends its connection. Source: RFC 9112.
+//! one backend. Bodies are lent from one run of bytes, never copied before they leave. Units:
+//! bytes, nanoseconds. Errors: a request that no gateway sends ends its connection. Source: RFC
+//! 9112.
 
 use std::{cell::RefCell, fmt::Write, ptr::NonNull, rc::Rc};
 

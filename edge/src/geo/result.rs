@@ -2,9 +2,9 @@
 //!
 //! What it is: plain records that the terminal table, the JSON file and the HTML page are made of.
 //! Shape: [`Report`] has the places once; a deployment's rows stand in the order of
-//! [`Report::cities`]. Units: in the names: milliseconds, bytes, seconds of simulated time, degrees;
-//! shares from 0 to 1; money in [`PriceFacts::currency`]. Ranges: a quantile of nothing is 0.
-//! Errors: none. Source: `configs/scenarios/report.schema.json` describes the JSON.
+//! [`Report::cities`]. Units: in the names: milliseconds, bytes, seconds of simulated time,
+//! degrees; shares from 0 to 1; money in [`PriceFacts::currency`]. Ranges: a quantile of nothing is
+//! 0. Errors: none. Source: `configs/scenarios/report.schema.json` describes the JSON.
 
 use serde::Serialize;
 
@@ -190,7 +190,8 @@ pub struct Deployment {
 /// What one city's clients saw.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct CityFigures {
-    /// Index into [`Report::sites`] of the gateway that they usually meet; none when they cannot ask.
+    /// Index into [`Report::sites`] of the gateway that they usually meet; none when they cannot
+    /// ask.
     pub meets: Option<usize>,
     /// Round trip to it, last mile included.
     pub rtt_ms: f64,

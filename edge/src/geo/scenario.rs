@@ -1,10 +1,10 @@
 //! A scenario as people write it: who asks for what, from where, and how the API may stand.
 //!
-//! What it is: the document of `tidegate sim`, one TOML file. Shape: [`Scenario`] mirrors the tables
-//! of the files in `configs/scenarios` one to one; nearly every key has a default. Names of places
-//! stay text here; `setup` resolves and judges them. Units: in the names: `_s`, `_ms`, `_mbit`
-//! (10^6 bits a second), `_bytes`; shares and losses from 0 to 1. Errors: unknown keys are refused
-//! by serde, values are judged by `setup`. Source: docs/simulator.md.
+//! What it is: the document of `tidegate sim`, one TOML file. Shape: [`Scenario`] mirrors the
+//! tables of the files in `configs/scenarios` one to one; nearly every key has a default. Names of
+//! places stay text here; `setup` resolves and judges them. Units: in the names: `_s`, `_ms`,
+//! `_mbit` (10^6 bits a second), `_bytes`; shares and losses from 0 to 1. Errors: unknown keys are
+//! refused by serde, values are judged by `setup`. Source: docs/simulator.md.
 
 use serde::{Deserialize, Serialize};
 
@@ -28,7 +28,8 @@ pub struct Scenario {
     /// At first nothing is counted, while caches and connections warm up.
     #[serde(default)]
     pub warm_up_s: u32,
-    /// Requests of each deployment, warm-up included, as planned; chance makes it a few more or less.
+    /// Requests of each deployment, warm-up included, as planned; chance makes it a few more or
+    /// less.
     pub requests: u64,
     /// The hour at which it begins, UTC.
     #[serde(default)]
@@ -280,7 +281,8 @@ impl Default for Network {
 pub struct LastMile {
     /// One way, median over clients.
     pub delay_ms: f64,
-    /// A client's delay lies between the median divided by this and multiplied by it, log-uniformly.
+    /// A client's delay lies between the median divided by this and multiplied by it,
+    /// log-uniformly.
     pub spread: f64,
     /// Added to each flight, on average.
     pub jitter_ms: f64,

@@ -2,9 +2,9 @@
 //!
 //! What it is: HTTP/1.1 over plain links or over the size-true null cipher, from the client's side
 //! and without copies: records are taken apart where they arrive, a head is gathered, a body is
-//! counted. Shape: [`Writer`] makes the bytes of a request, [`Reader`] is fed what came and says what
-//! it was. Units: bytes. Errors: [`Broken`]: an answer that no client would take.
-//! Source: RFC 9112; `net::tls::null`.
+//! counted. Shape: [`Writer`] makes the bytes of a request, [`Reader`] is fed what came and says
+//! what it was. Units: bytes. Errors: [`Broken`]: an answer that no client would take. Source: RFC
+//! 9112; `net::tls::null`.
 
 use crate::net::tls::{
     null::{

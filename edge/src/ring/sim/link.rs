@@ -1,15 +1,15 @@
 //! A way between two hosts of the simulated world, with TCP as users feel it.
 //!
 //! What it is: what a connection across the world adds to the twin's perfect streams: one-way delay
-//! and jitter, a rate in each direction, loss, a handshake of one round trip, an initial window, slow
-//! start, recovery, and a window that shrinks while the connection idles. Shape: a [`LinkProfile`]
-//! for a pair of hosts; a `Tcp` at each end of a connection between them, with the bytes that have
-//! not left; a flight leaves in parcels of whole segments, each short against the round trip, whose
-//! arrivals are computed, so that no segment is an event. Without a profile nothing here happens and
-//! streams behave as ever. Units: bytes, nanoseconds, bytes a second, losses in a million. Errors:
-//! none; what gets lost comes later.
-//! Source: RFC 9293; RFC 5681 (slow start, recovery, idle restart); RFC 6928 (initial window);
-//! RFC 8985 section 7 (tail loss probe); RFC 9438 section 4.6 (a loss leaves 0.7 of the window).
+//! and jitter, a rate in each direction, loss, a handshake of one round trip, an initial window,
+//! slow start, recovery, and a window that shrinks while the connection idles. Shape: a
+//! [`LinkProfile`] for a pair of hosts; a `Tcp` at each end of a connection between them, with the
+//! bytes that have not left; a flight leaves in parcels of whole segments, each short against the
+//! round trip, whose arrivals are computed, so that no segment is an event. Without a profile
+//! nothing here happens and streams behave as ever. Units: bytes, nanoseconds, bytes a second,
+//! losses in a million. Errors: none; what gets lost comes later. Source: RFC 9293; RFC 5681 (slow
+//! start, recovery, idle restart); RFC 6928 (initial window); RFC 8985 section 7 (tail loss probe);
+//! RFC 9438 section 4.6 (a loss leaves 0.7 of the window).
 
 use std::{collections::VecDeque, net::IpAddr, ops::Deref, rc::Rc};
 

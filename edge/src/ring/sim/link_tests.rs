@@ -238,7 +238,8 @@ fn a_grown_window_is_kept_in_use_and_shrinks_while_idle() {
         let mut pair = Pair::new(link);
         let (client, server) = pair.connect();
         let receive = pair.submit(false, Op::Recv { socket: client });
-        // 150 segments and a little: flights of 10, 20, 40 and the rest; all acknowledged grows to 160.
+        // 150 segments and a little: flights of 10, 20, 40 and the rest; all acknowledged grows to
+        // 160.
         pair.carry(true, server, receive, 150 * 1_448);
         pair.world.advance(pair.world.now().plus_ms(80));
         pair.drive(|_| false);
