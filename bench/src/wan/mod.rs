@@ -194,14 +194,12 @@ fn simulate(options: &Options, directory: &Path, stop: &AtomicBool) -> io::Resul
     let simulator = Simulator {
         gateway: &options.tools.gateway,
         directory,
+        stop,
     };
     let small = simulator.shrink(path, options.city.as_deref(), options.idle_restart)?;
     let mut rows = Vec::new();
     for session in &options.sessions {
         for body_bytes in &options.sizes {
-            if stop.load(Ordering::Relaxed) {
-                return Err(io::Error::other("ended by a signal"));
-            }
             let seen = simulator.ask(&small, *session, *body_bytes)?;
             rows.push((*session, *body_bytes, seen));
         }

@@ -9,17 +9,22 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use serde_json::Value as Report;
 use toml::{Table, Value};
 
 use super::case::{Deployment, Distances, Session};
 use super::report::Simulated;
+use super::world::Process;
 
 /// The simulator, and where it works.
 pub(crate) struct Simulator<'a> {
     pub(crate) gateway: &'a Path,
     pub(crate) directory: &'a Path,
+    /// Somebody wants it to end.
+    pub(crate) stop: &'a AtomicBool,
 }
 
 impl Simulator<'_> {
@@ -82,15 +87,32 @@ impl Simulator<'_> {
         let (file, json) = (self.file("small.toml"), self.file("small.json"));
         let text = toml::to_string(scenario).map_err(io::Error::other)?;
         fs::write(&file, text)?;
-        let output = Command::new(self.gateway)
+        let words = fs::File::create(self.file("small.txt"))?;
+        let child = Command::new(self.gateway)
             .args(["sim", "--quiet"])
             .arg(&file)
             .arg("--json")
             .arg(&json)
             .stdin(Stdio::null())
-            .output()?;
-        if !output.status.success() {
-            let words = String::from_utf8_lossy(&output.stderr);
+            .stdout(Stdio::null())
+            .stderr(words)
+            .spawn()?;
+        let mut process = Process::of("tidegate sim", child);
+        let started = Instant::now();
+        while process.is_running()? {
+            let is_late = started.elapsed() > PLAY_WITHIN;
+            if is_late || self.stop.load(Ordering::Relaxed) {
+                let why = if is_late {
+                    "it does not end"
+                } else {
+                    "ended by a signal"
+                };
+                return Err(io::Error::other(format!("tidegate sim: {why}")));
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        if !process.child.wait()?.success() {
+            let words = fs::read_to_string(self.file("small.txt"))?;
             return Err(io::Error::other(format!("tidegate sim: {}", words.trim())));
         }
         serde_json::from_slice(&fs::read(&json)?).map_err(io::Error::other)
@@ -139,6 +161,7 @@ impl Small {
         set(&mut table, &["regions"], listed(region));
         set(&mut table, &["edges"], listed(edge));
         let crowd = if session.is_new() { NEW } else { KEPT };
+        set(&mut table, &["seed"], SEED);
         set(&mut table, &["warm_up_s"], crowd.warm_up_s);
         set(&mut table, &["duration_s"], crowd.duration_s);
         set(&mut table, &["requests"], crowd.requests);
@@ -385,14 +408,19 @@ const NEW: Crowd = Crowd {
     requests_per_visit: 1.0,
     think_ms: 0.0,
 };
-/// A few visits of so many requests that new connections hardly show.
+/// A few visits that never end, most of which have begun when counting does, so that new connections
+/// do not show.
 const KEPT: Crowd = Crowd {
-    requests: 6_000,
-    duration_s: 1_500,
+    requests: 16_000_000,
+    duration_s: 400,
     warm_up_s: 300,
-    requests_per_visit: 2_000.0,
+    requests_per_visit: 1_000_000.0,
     think_ms: 500.0,
 };
+/// Of the arrivals, for every scenario the same: they are no part of its smallest version.
+const SEED: i64 = 1;
+/// A simulation takes a second or two.
+const PLAY_WITHIN: Duration = Duration::from_secs(100);
 /// So fast that only distance counts: the lines here have no rate, for all cases share them.
 const MBIT: f64 = 100_000.0;
 const EARTH_KM: f64 = 6_371.008_8;

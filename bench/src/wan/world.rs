@@ -211,16 +211,21 @@ pub(crate) struct Process {
 }
 
 impl Process {
+    /// One that has started.
+    pub(crate) fn of(name: &str, child: Child) -> Process {
+        Process {
+            name: name.to_owned(),
+            child,
+            messages: None,
+        }
+    }
+
     fn start(space: &Space, name: &str, command: &mut Command) -> io::Result<Process> {
         let child = space.spawn(command).map_err(|error| {
             let program = command.get_program().to_string_lossy();
             io::Error::new(error.kind(), format!("{program}: {error}"))
         })?;
-        Ok(Process {
-            name: name.to_owned(),
-            child,
-            messages: None,
-        })
+        Ok(Process::of(name, child))
     }
 
     /// Whether it has not ended yet.
