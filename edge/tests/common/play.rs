@@ -163,6 +163,7 @@ impl Stage {
             cells: registry.stage_cells(0, &ids),
             histograms: CoreHistograms::new(&ids),
             log: None,
+            execution: None,
         };
         let blueprint = Blueprint::new(plan, &keyring, None).expect("a usable plan");
         let fd = core.listen(&bed::any_port(), true).expect("a port");
