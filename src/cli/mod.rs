@@ -22,6 +22,7 @@ mod plans;
 mod run;
 mod store;
 mod template;
+mod test_invoke;
 mod upgrade;
 mod usage;
 mod validate;
@@ -36,6 +37,7 @@ pub use inputs::Inputs;
 pub use origins::{Origins, OriginsAction, Target};
 pub use store::StorePlace;
 pub use template::TemplateRun;
+pub use test_invoke::TestInvoke;
 pub use upgrade::Upgrade;
 
 use clap::{ArgMatches, Command};
@@ -78,6 +80,12 @@ pub const COMMANDS: &[Entry] = &[
         about: "Show which route, limits and origin a request would meet",
         arguments: explain::arguments,
         execute: explain::execute,
+    },
+    Entry {
+        name: "test-invoke",
+        about: "Send one request through a gateway of its own, and show every step of it",
+        arguments: test_invoke::arguments,
+        execute: test_invoke::execute,
     },
     Entry {
         name: "export",
@@ -248,6 +256,7 @@ mod tests {
             "plans" => format!("{:?}", plans::read(&given)),
             "usage" => format!("{:?}", usage::read(&given)),
             "template" => format!("{:?}", TemplateRun::read(&given)),
+            "test-invoke" => format!("{:?}", TestInvoke::read(&given)),
             "upgrade" => format!("{:?}", Upgrade::read(&given)),
             "demo" => format!("{:?}", Demo::read(&given)),
             other => other.to_owned(),
@@ -286,6 +295,34 @@ mod tests {
             ("explain GET http://h/x --config t", &["\"http://h/x\""]),
             ("explain G(T /x --api a", &["invalid value", "token"]),
             ("explain GET x --api a", &["invalid value", "/"]),
+            (
+                "test-invoke POST /dev/x --api a --header X-Y:1 --header Z: --stage-variable v=a=b \
+                 --body {} --json",
+                &[
+                    "method: \"POST\"",
+                    "url: \"/dev/x\"",
+                    "(\"X-Y\", \"1\"), (\"Z\", \"\")",
+                    "(\"v\", \"a=b\")",
+                    "body: \"{}\"",
+                    "json: true",
+                ],
+            ),
+            (
+                "test-invoke GET / --api a --header x",
+                &["invalid value", "NAME:VALUE"],
+            ),
+            (
+                "test-invoke GET / --api a --header Connection:x",
+                &["invalid value", "the command's own"],
+            ),
+            (
+                "test-invoke GET / --api a --stage-variable v-w=1",
+                &["invalid value", "stage variable"],
+            ),
+            (
+                "test-invoke GET / --api a --body @/none/here",
+                &["invalid value", "/none/here"],
+            ),
             (
                 "export --api a.yaml",
                 &[
