@@ -8,6 +8,7 @@ pub mod diagnostics;
 pub mod doctor;
 pub mod explain;
 pub mod files;
+pub mod invoke;
 pub mod openapi;
 pub mod process;
 pub mod settings;

@@ -157,6 +157,7 @@ impl Gateway {
                 cells: registry.stage_cells(index, &ids),
                 histograms: CoreHistograms::new(&ids),
                 log: None,
+                execution: None,
             };
             gateway
                 .addresses

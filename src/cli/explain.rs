@@ -82,7 +82,7 @@ pub(super) fn execute(given: &ArgMatches) -> ExitCode {
     }
 }
 
-fn method(text: &str) -> Result<String, String> {
+pub(super) fn method(text: &str) -> Result<String, String> {
     let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     if !text.is_empty() && text.bytes().all(token) {
         Ok(text.to_owned())
@@ -91,7 +91,7 @@ fn method(text: &str) -> Result<String, String> {
     }
 }
 
-fn url(text: &str) -> Result<String, String> {
+pub(super) fn url(text: &str) -> Result<String, String> {
     let begins = ["/", "http://", "https://"];
     if begins.iter().any(|begin| text.starts_with(begin)) {
         Ok(text.to_owned())

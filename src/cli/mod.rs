@@ -23,6 +23,7 @@ mod run;
 mod sim;
 mod store;
 mod template;
+mod test_invoke;
 mod upgrade;
 mod usage;
 mod validate;
@@ -38,6 +39,7 @@ pub use origins::{Origins, OriginsAction, Target};
 pub use sim::Sim;
 pub use store::StorePlace;
 pub use template::TemplateRun;
+pub use test_invoke::TestInvoke;
 pub use upgrade::Upgrade;
 
 use clap::{ArgMatches, Command};
@@ -80,6 +82,12 @@ pub const COMMANDS: &[Entry] = &[
         about: "Show which route, limits and origin a request would meet",
         arguments: explain::arguments,
         execute: explain::execute,
+    },
+    Entry {
+        name: "test-invoke",
+        about: "Send one request through a gateway of its own, and show every step of it",
+        arguments: test_invoke::arguments,
+        execute: test_invoke::execute,
     },
     Entry {
         name: "export",
@@ -257,6 +265,7 @@ mod tests {
             "usage" => format!("{:?}", usage::read(&given)),
             "template" => format!("{:?}", TemplateRun::read(&given)),
             "sim" => format!("{:?}", Sim::read(&given)),
+            "test-invoke" => format!("{:?}", TestInvoke::read(&given)),
             "upgrade" => format!("{:?}", Upgrade::read(&given)),
             "demo" => format!("{:?}", Demo::read(&given)),
             other => other.to_owned(),
@@ -295,6 +304,34 @@ mod tests {
             ("explain GET http://h/x --config t", &["\"http://h/x\""]),
             ("explain G(T /x --api a", &["invalid value", "token"]),
             ("explain GET x --api a", &["invalid value", "/"]),
+            (
+                "test-invoke POST /dev/x --api a --header X-Y:1 --header Z: --stage-variable v=a=b \
+                 --body {} --json",
+                &[
+                    "method: \"POST\"",
+                    "url: \"/dev/x\"",
+                    "(\"X-Y\", \"1\"), (\"Z\", \"\")",
+                    "(\"v\", \"a=b\")",
+                    "body: \"{}\"",
+                    "json: true",
+                ],
+            ),
+            (
+                "test-invoke GET / --api a --header x",
+                &["invalid value", "NAME:VALUE"],
+            ),
+            (
+                "test-invoke GET / --api a --header Connection:x",
+                &["invalid value", "the command's own"],
+            ),
+            (
+                "test-invoke GET / --api a --stage-variable v-w=1",
+                &["invalid value", "stage variable"],
+            ),
+            (
+                "test-invoke GET / --api a --body @/none/here",
+                &["invalid value", "/none/here"],
+            ),
             (
                 "export --api a.yaml",
                 &[

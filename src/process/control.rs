@@ -28,6 +28,8 @@ use tidegate_edge::{
     },
     server::{Admission, Blueprint, CacheSecrets, Gauges, Keyring, LimitsHome},
     telemetry::{
+        access_log::{CHUNK_BYTES, LogSink},
+        execution::ExecutionSink,
         histograms::CoreHistograms,
         metrics::{Metric, Registry, StageName, Tally},
         writer::{LogTarget, LogWriter},
@@ -102,6 +104,7 @@ pub(super) struct Control {
     pub(super) admission: Arc<Admission>,
     pub(super) registry: RefCell<Registry>,
     pub(super) log: RefCell<Option<LogWriter>>,
+    pub(super) execution_log: RefCell<Option<LogWriter>>,
     pub(super) open: RefCell<Open>,
     pub(super) admin: Admin,
     pub(super) upstreams: Upstreams,
@@ -236,7 +239,8 @@ pub(super) fn serve(
     if let Some(workers) = control.workers.take() {
         workers.join();
     }
-    if let Some(log) = control.log.take() {
+    let logs = [control.log.take(), control.execution_log.take()];
+    for log in logs.into_iter().flatten() {
         log.finish(LOG_FINISH_MS);
     }
     control.keeper.close(core.wall());
@@ -266,7 +270,10 @@ fn start(
         core.close(fd); // handed over, but no longer configured
     }
     open.open(&core, &plan.listeners, cpus.len())?;
-    let (log, mut sinks) = open_log(plan, cpus.len())?;
+    let access = (&plan.access_log.sink, plan.access_log.buffer_bytes);
+    let (log, mut sinks) = open_log("access", access, cpus.len())?;
+    let execution = (&plan.execution_log.sink, plan.execution_log.buffer_bytes);
+    let (execution_log, mut executions) = open_log("execution", execution, cpus.len())?;
     let mut registry = Registry::new(cpus.len());
     let ids = registry.stages(&stage_names(plan));
     let admission = Admission::new(std::array::from_fn(|_| core.random()));
@@ -276,16 +283,12 @@ fn start(
         let metrics = registry.core(index).unwrap_or_default();
         let cells = registry.stage_cells(index, &ids);
         let histograms = CoreHistograms::new(&ids);
-        let log = if sinks.is_empty() {
-            None
-        } else {
-            Some(sinks.remove(0))
-        };
         let gauges = Gauges {
             metrics,
             cells,
             histograms,
-            log,
+            log: sinks.pop(),
+            execution: executions.pop().map(ExecutionSink::Log),
         };
         let listeners = open.of_worker(&plan.listeners, index, cpus.len());
         seeds.push(Seed { listeners, gauges });
@@ -310,6 +313,7 @@ fn start(
         admission,
         registry: RefCell::new(registry),
         log: RefCell::new(log),
+        execution_log: RefCell::new(execution_log),
         open: RefCell::new(open),
         admin,
         upstreams: Upstreams::default(),
@@ -373,25 +377,26 @@ fn raise_open_files() {
     }
 }
 
-type Log = (
-    Option<LogWriter>,
-    Vec<tidegate_edge::telemetry::access_log::LogSink>,
-);
+type Log = (Option<LogWriter>, Vec<LogSink>);
 
-fn open_log(plan: &Plan, workers: usize) -> Result<Log, Failure> {
-    let target = match &plan.access_log.sink {
+/// Opens the log called `name`, if there is one: its writer, and a sink for each worker.
+fn open_log(
+    name: &str,
+    (target, buffer_bytes): (&LogTargetPlan, u32),
+    workers: usize,
+) -> Result<Log, Failure> {
+    let target = match target {
         LogTargetPlan::Off => return Ok((None, Vec::new())),
         LogTargetPlan::Stdout => LogTarget::Stdout,
         LogTargetPlan::File(path) => LogTarget::File(path.clone()),
     };
-    let chunks =
-        plan.access_log.buffer_bytes as usize / tidegate_edge::telemetry::access_log::CHUNK_BYTES;
+    let chunks = buffer_bytes as usize / CHUNK_BYTES;
     let (writer, sinks) = LogWriter::start(target, workers, chunks)
-        .map_err(|error| Failure::Start(format!("the access log cannot be opened: {error}")))?;
+        .map_err(|error| Failure::Start(format!("the {name} log cannot be opened: {error}")))?;
     Ok((Some(writer), sinks))
 }
 
-pub(super) fn stage_names(plan: &Plan) -> Vec<StageName> {
+pub(crate) fn stage_names(plan: &Plan) -> Vec<StageName> {
     plan.stages
         .iter()
         .map(|stage| StageName {
@@ -432,8 +437,10 @@ async fn follow_signal(control: Rc<Control>, mut stream: Stream, number: i32) {
                 reload::reload(&control).await;
             }
             signal::SIGUSR1 => {
-                if let Some(log) = &*control.log.borrow() {
-                    log.reopen();
+                for log in [&control.log, &control.execution_log] {
+                    if let Some(log) = &*log.borrow() {
+                        log.reopen();
+                    }
                 }
             }
             signal::SIGUSR2 => {

@@ -43,6 +43,7 @@ pub use documents::Running;
 use listeners::Open;
 use start::Chosen;
 pub use state::state_folder;
+pub(crate) use upstreams::resolve;
 
 /// What to serve.
 #[derive(Clone, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]

@@ -328,6 +328,10 @@ fn fixed_at_start(before: &Plan, next: &Plan) -> Vec<&'static str> {
             before.access_log.sink != next.access_log.sink
                 || before.access_log.buffer_bytes != next.access_log.buffer_bytes,
         ),
+        (
+            "[execution_log]",
+            before.execution_log != next.execution_log,
+        ),
         ("[admin]", before.admin != next.admin),
         (
             "[process] state_dir",

@@ -64,6 +64,16 @@ impl Upstreams {
     }
 }
 
+/// Resolves what `blueprint` names, for as long as the answer is kept, and checks nothing: for who
+/// asks once.
+pub(crate) fn resolve(core: &Rc<Core>, blueprint: &Blueprint) -> Rc<Resolver> {
+    let plan = &blueprint.plan;
+    let files = [HOSTS, RESOLV_CONF].map(|file| std::fs::read_to_string(file).unwrap_or_default());
+    let resolver = Resolver::new(core, config(&plan.dns), &files[0], &files[1]);
+    resolver.watch(&[(Arc::clone(&plan.origins), blueprint.states.to_vec())]);
+    resolver
+}
+
 /// Every group once, in its newest shape.
 fn checked(blueprints: &[&Blueprint]) -> Vec<Checked> {
     let mut groups: Vec<Checked> = Vec::new();

@@ -133,6 +133,7 @@ impl Gateway {
             cells: registry.stage_cells(0, &ids),
             histograms: CoreHistograms::new(&ids),
             log: None,
+            execution: None,
         };
         let worker = Worker::start(&core, &blueprint, &admission, &[(fd, 0)], inbox, gauges);
         Ok(Gateway {

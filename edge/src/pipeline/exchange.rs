@@ -7,7 +7,7 @@
 
 use std::net::IpAddr;
 
-use super::{cache::CacheUse, fault::Fault, hops::Told, limit::LimitUse};
+use super::{cache::CacheUse, fault::Fault, hops::Told, journal::Journal, limit::LimitUse};
 use crate::{
     base::time::{Mono, Wall},
     plan::Door,
@@ -191,6 +191,8 @@ pub struct Exchange {
     pub detail: String,
     /// `$context.error.validationErrorString`.
     pub validation: String,
+    /// What its stages did, where its method is logged.
+    pub journal: Option<Box<Journal>>,
     /// Room for a target on its way out.
     pub scratch: Vec<u8>,
     /// Room for a body that may be sent once more.
@@ -234,6 +236,7 @@ impl Exchange {
             trace: String::new(),
             detail: String::new(),
             validation: String::new(),
+            journal: None,
             scratch: vec![0; SCRATCH_BYTES],
             held: Vec::new(),
         })
@@ -269,11 +272,13 @@ impl Exchange {
         self.trace.clear();
         self.detail.clear();
         self.validation.clear();
+        self.journal = None;
         self.limits.clear();
     }
 
     /// Lets go of what it holds of the core's buffers.
     pub fn end(&mut self) {
+        self.journal = None;
         self.cache.clear();
         self.head_bytes.clear();
         self.answer_bytes.clear();

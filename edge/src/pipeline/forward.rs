@@ -16,6 +16,7 @@ use super::{
     exchange::{Exchange, Peer},
     fault::Fault,
     finish::{finish_early, finish_given, keeps_alive_early, linger, wants_keep_alive},
+    journal,
     local::{Local, Serving},
     request::Next,
     respond::{self, At, Common},
@@ -124,6 +125,7 @@ pub(super) async fn forward(
         let fault = match rewrite::request(call, proxy, x, core.pool()) {
             Ok(head) => {
                 x.cache.asked_at = core.wall();
+                journal::asks(call, x, proxy.origin, &head, None);
                 lease.conn().send(head);
                 upload.replay(lease.conn());
                 continue_upload(call, conn, x, &upload);
@@ -131,6 +133,7 @@ pub(super) async fn forward(
                     Ok(carry) => {
                         x.integration.status = x.answer.status;
                         x.integration.latency_ns = core.now().since_ns(started);
+                        journal::answered(x, None);
                         note_status(group, lease.endpoint(), x.answer.status, core.now());
                         return match keep::answer_came(call, x) {
                             Came::Pass => {
@@ -435,6 +438,7 @@ fn send_head(
     rewrite::answer(serving, x, common, out, &mut head)
         .map_err(|_| Fault::OriginAnswer(HeadFault::HeadTooLarge))?;
     x.status = x.answer.status;
+    journal::relays(x);
     download.prefill(&mut head);
     conn.send(head.freeze());
     Ok(())

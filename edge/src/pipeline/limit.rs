@@ -10,6 +10,7 @@ use std::io::Write;
 use super::{
     exchange::{Exchange, Peer},
     fault::Fault,
+    journal,
     local::{Local, Serving},
 };
 use crate::{
@@ -71,7 +72,10 @@ pub(super) fn limit(
                     }
                     Ok(())
                 }
-                Err(refusal) => Err(refused(local, x, refusal, shows)),
+                Err(refusal) => {
+                    journal::limited(x, serving, &refusal);
+                    Err(refused(local, x, refusal, shows))
+                }
             }
         }
     }

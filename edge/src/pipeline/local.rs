@@ -25,6 +25,7 @@ use crate::{
     plan::{Door, Plan, RegionIndex},
     telemetry::{
         access_log::LogSink,
+        execution::ExecutionSink,
         format::LogFormat,
         histograms::CoreHistograms,
         metrics::{CoreMetrics, Metric, StageCells},
@@ -188,6 +189,8 @@ pub struct Local {
     pub histograms: RefCell<CoreHistograms>,
     /// Where access records go.
     pub log: RefCell<Option<LogSink>>,
+    /// Where executions go.
+    pub execution: RefCell<Option<ExecutionSink>>,
     /// How pressed the core is.
     pub pressure: Cell<Step>,
     /// Requests end their connection: the process is draining.
@@ -236,6 +239,7 @@ impl Local {
             metrics,
             histograms: RefCell::new(histograms),
             log: RefCell::new(log),
+            execution: RefCell::new(None),
             pressure: Cell::new(Step::Calm),
             draining: Cell::new(false),
             drain_idle_until: Cell::new(Mono::FAR),

@@ -3,7 +3,7 @@
 //! What it is: [`request`] is the page to read first; [`exchange`] is all state of one request,
 //! [`fault`] what can go wrong and [`respond`] the only place that turns it into an answer;
 //! [`forward`] is the half that awaits an origin, [`hops`] finds the client behind listed proxies,
-//! [`pressure`] is what an overloaded core grants. Errors: [`fault::Fault`].
+//! [`pressure`] is what an overloaded core grants, [`journal`] what is noted for execution logs. Errors: [`fault::Fault`].
 
 mod ask;
 pub mod cache;
@@ -15,6 +15,7 @@ pub mod fault;
 mod finish;
 pub mod forward;
 pub mod hops;
+pub mod journal;
 mod limit;
 pub mod local;
 mod mapped;

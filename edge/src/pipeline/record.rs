@@ -6,6 +6,7 @@
 
 use super::{
     exchange::{Exchange, Peer},
+    journal,
     local::{Local, Serving},
 };
 use crate::{
@@ -16,6 +17,7 @@ use crate::{
 
 /// Records a finished exchange.
 pub(super) fn record(local: &Local, serving: &Serving, peer: Peer, conn: &Conn, x: &Exchange) {
+    journal::close(local, serving, x);
     let now = local.core.now();
     let latency_us = now.since_ns(x.received) / 1000;
     let integration_us = (x.integration.attempts > 0).then_some(x.integration.latency_ns / 1000);

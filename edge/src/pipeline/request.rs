@@ -27,7 +27,7 @@ use super::{
     exchange::{Exchange, Peer},
     fault::Fault,
     finish::{finish_given, keeps_alive_early, linger, wants_keep_alive},
-    forward, hops,
+    forward, hops, journal,
     limit::{LEASE_LOOK_MS, LEASE_WAIT_MS, limit},
     local::{Local, Serving},
     mapped::{self, Mapped, Road},
@@ -218,6 +218,7 @@ fn decide(
         }
     }
     let passed = resolved.and_then(|route| {
+        journal::begin(local, serving, x, route);
         authorize(at, x, route)?;
         limit(local, serving, peer, x)?;
         Ok(route)
@@ -241,6 +242,7 @@ fn go_on(
         serving,
         peer: &peer,
     };
+    journal::passed(at, x, passed, rest.0.is_done());
     let passed = passed.and_then(|route| {
         validate::parameters(at, x, route)?;
         Ok(route)

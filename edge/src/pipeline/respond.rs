@@ -12,6 +12,7 @@ use super::{
     context::Context,
     exchange::{Exchange, Peer},
     fault::Fault,
+    journal,
     local::{Local, Serving},
     room::{FieldList, head_fault},
     trace::extended_id,
@@ -97,6 +98,7 @@ pub(super) fn fault(
     keep_alive: bool,
 ) -> bool {
     x.fault = Some(fault);
+    journal::failed(x, fault);
     let api = x.stage.and_then(|stage| at.serving.plan.stage(stage));
     match api.map(|stage| &*stage.api) {
         Some(api) if api.kind == ApiKind::Http => http_api(at, x, conn, fault, keep_alive),
@@ -284,6 +286,7 @@ pub(super) fn mock(
         .iter()
         .any(|(name, _)| name.eq_ignore_ascii_case("content-type"));
     let media_type = body.map_or("application/json", |body| &body.media_type);
+    journal::mocks(x, answer, media_type, text);
     write(local, x, conn, answer.status, keep_alive, text, |head| {
         if !sets_type {
             head.field_verified(b"Content-Type", media_type.as_bytes());

@@ -5,7 +5,7 @@
 //! exchange, [`Fault::InvalidBody`] with its reason for the log. Source: Amazon API Gateway
 //! developer guide, "request validation".
 
-use super::{context::Context, exchange::Exchange, fault::Fault, respond::At};
+use super::{context::Context, exchange::Exchange, fault::Fault, journal, respond::At};
 use crate::{
     mapping::{ParameterPlace, Variables},
     model::api::Place,
@@ -53,6 +53,7 @@ pub(super) fn body(
         return Ok(());
     };
     let checked = api.models.check(model, body, &mut x.validation);
+    journal::validated(x, checked);
     checked.map_err(|fault| match fault {
         BodyFault::Invalid => Fault::InvalidBody,
         BodyFault::Unfinished => Fault::Configuration,

@@ -22,6 +22,7 @@ use crate::{
     ring::{Errno, Fd},
     telemetry::{
         access_log::LogSink,
+        execution::ExecutionSink,
         histograms::{CoreHistograms, HistogramSet},
         metrics::{CoreMetrics, StageCells},
     },
@@ -70,6 +71,8 @@ pub struct Gauges {
     pub histograms: CoreHistograms,
     /// Its way into the access log.
     pub log: Option<LogSink>,
+    /// Where executions go.
+    pub execution: Option<ExecutionSink>,
 }
 
 /// One core at work.
@@ -113,6 +116,7 @@ impl Worker {
             cells,
             histograms,
             log,
+            execution,
         } = gauges;
         let local = Local::new(
             core,
@@ -122,6 +126,7 @@ impl Worker {
             log,
         );
         local.set_directory(blueprint.limits.directory());
+        local.execution.replace(execution);
         let worker = Rc::new(Worker {
             local,
             admission: Arc::clone(admission),
@@ -154,6 +159,14 @@ impl Worker {
         for ear in &*self.ears.borrow() {
             self.local.core.wake(ear.task);
         }
+    }
+
+    /// Serves the connection on `fd`, accepted elsewhere, by the rules of the plan's listener at
+    /// `index`.
+    pub fn take(&self, fd: Fd, index: usize) {
+        let (local, index) = (Rc::clone(&self.local), Rc::new(Cell::new(index)));
+        let core = Rc::clone(&local.core);
+        core.spawn(connection(local, Arc::clone(&self.admission), fd, index));
     }
 
     fn listen(self: &Rc<Worker>, fd: Fd, index: usize) {
@@ -298,6 +311,9 @@ impl Worker {
         if let Some(log) = &mut *self.local.log.borrow_mut() {
             log.flush();
         }
+        if let Some(sink) = &mut *self.local.execution.borrow_mut() {
+            sink.flush();
+        }
         self.local.finished.set(true);
         core.stop();
     }
@@ -316,15 +332,14 @@ async fn keep_tidy(local: Rc<Local>) {
     let core = Rc::clone(&local.core);
     let mut sweep_at = core.now().plus_ms(SWEEP_MS);
     loop {
-        let flush_at = local
-            .log
-            .borrow()
-            .as_ref()
-            .map_or(Mono::FAR, LogSink::flush_at);
+        let flush_at = log_flush_at(&local);
         let look = core.now().plus_ms(FLUSH_LOOK_MS);
         core.sleep_until(sweep_at.min(flush_at.max(look))).await;
         if let Some(log) = &mut *local.log.borrow_mut() {
             log.flush_due(core.now());
+        }
+        if let Some(sink) = &mut *local.execution.borrow_mut() {
+            sink.flush_due(core.now());
         }
         local.publish_figures();
         if core.now() >= sweep_at {
@@ -334,6 +349,14 @@ async fn keep_tidy(local: Rc<Local>) {
             }
         }
     }
+}
+
+/// When the first of the logs has lines that waited long enough.
+fn log_flush_at(local: &Local) -> Mono {
+    let (access, execution) = (local.log.borrow(), local.execution.borrow());
+    let access = access.as_ref().map_or(Mono::FAR, LogSink::flush_at);
+    let execution = execution.as_ref().map_or(Mono::FAR, |sink| sink.flush_at());
+    access.min(execution)
 }
 
 const SWEEP_MS: u64 = 1_000;

@@ -413,6 +413,7 @@ impl Gateway {
                 cells: gateway.registry.stage_cells(index, &gateway.ids),
                 histograms: CoreHistograms::new(&gateway.ids),
                 log: None,
+                execution: None,
             };
             let admission = &gateway.admission;
             let worker = Worker::start(&core, blueprint, admission, &[(fd, 0)], inbox, gauges);

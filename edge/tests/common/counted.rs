@@ -161,6 +161,7 @@ pub fn start(origin: SocketAddr, setup: &Setup<'_>) -> Running {
             cells: registry.stage_cells(0, &ids),
             histograms: CoreHistograms::new(&ids),
             log,
+            execution: None,
         };
         let (post, inbox) = Inbox::new(&core, 4);
         let admission = Admission::new([1, 2, 3, 4]);

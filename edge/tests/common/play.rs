@@ -17,6 +17,7 @@ use tidegate_edge::{
     net::tls::{TlsClock, ticket::TicketKeys},
     server::{Admission, Blueprint, CacheSecrets, Gauges, Keyring, LimitsHome, Worker},
     telemetry::{
+        execution::ExecutionSink,
         histograms::CoreHistograms,
         metrics::{Registry, StageName},
     },
@@ -126,11 +127,17 @@ impl Stage {
     }
 
     /// The same for other APIs; `settings` may say what they like of them.
-    pub(crate) fn with(
+    pub(crate) fn with(kind: Kind, settings: Value, apis: &[Api], answers: Vec<Answer>) -> Stage {
+        Stage::told(kind, settings, apis, answers, None)
+    }
+
+    /// The same, and executions go to `execution`: whole, where they are held.
+    pub(crate) fn told(
         kind: Kind,
         mut settings: Value,
         apis: &[Api],
         answers: Vec<Answer>,
+        execution: Option<ExecutionSink>,
     ) -> Stage {
         let folder = tempfile::tempdir().expect("a folder");
         if let Some(cache) = settings.get_mut("cache") {
@@ -144,7 +151,11 @@ impl Stage {
             ..Script::default()
         }));
         let origin = serve_origin(&core, &script);
-        let plan = documents::plan_of(&complete(settings, origin), apis);
+        let mut settings = complete(settings, origin);
+        for api in &mut settings.apis {
+            api.tells_all = execution.as_ref().is_some_and(ExecutionSink::is_held);
+        }
+        let plan = documents::plan_of(&settings, apis);
         let limits = LimitsHome::private([1, 2]);
         let keyring = Keyring {
             tickets: TicketKeys::new(core.wall()).expect("randomness"),
@@ -163,6 +174,7 @@ impl Stage {
             cells: registry.stage_cells(0, &ids),
             histograms: CoreHistograms::new(&ids),
             log: None,
+            execution,
         };
         let blueprint = Blueprint::new(plan, &keyring, None).expect("a usable plan");
         let fd = core.listen(&bed::any_port(), true).expect("a port");

@@ -12,6 +12,7 @@ use super::super::{
     exchange::Exchange,
     fault::Fault,
     forward::Call,
+    journal,
     room::{FieldList, Room},
 };
 use super::{Road, context, inputs, request::mapping_fault};
@@ -39,6 +40,16 @@ pub(super) enum By {
     Error(String),
 }
 
+impl By {
+    /// The status that the endpoint gave.
+    fn status(&self, x: &Exchange) -> u16 {
+        match self {
+            By::Status(status) => *status,
+            By::Error(_) => x.answer.status,
+        }
+    }
+}
+
 /// Makes the answer; gives its status.
 pub(super) fn map(
     call: &Call<'_>,
@@ -53,7 +64,7 @@ pub(super) fn map(
         By::Error(message) => plan.selection.choose(message),
     };
     let answer = position.and_then(|position| plan.answers.get(position));
-    let answer = answer.ok_or(Fault::Configuration)?;
+    let answer = answer.ok_or_else(|| journal::no_response(x, chosen.by.status(x)))?;
     let is_mock = plan.kind == Kind::Mock;
     let bytes = x.answer_bytes.bytes();
     let last = |fields: &crate::wire::fields::Fields, known| {

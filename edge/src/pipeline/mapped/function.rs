@@ -11,6 +11,7 @@ use super::super::{
     exchange::Exchange,
     fault::Fault,
     forward::Call,
+    journal,
     room::{FieldList, Room, head_fault},
 };
 use super::{
@@ -191,6 +192,7 @@ pub(super) fn chosen_by(x: &Exchange, room: &mut Room) -> Result<By, Fault> {
 /// Makes the client's answer of a proxied function's output; gives its status.
 pub(super) fn proxied(x: &Exchange, road: Road<'_>, room: &mut Room) -> Result<u16, Fault> {
     if outcome(x)? == Invoked::FunctionError {
+        journal::function_failed(x, &room.answer);
         return Err(Fault::Function);
     }
     let format = match road.plan.http_api.as_deref().map(|plan| plan.format) {

@@ -28,7 +28,7 @@ use super::{
     fault::Fault,
     finish::wants_keep_alive,
     forward::Call,
-    respond,
+    journal, respond,
     room::{Account, FieldList, Room},
     trace::write_trace,
     validate,
@@ -106,7 +106,10 @@ async fn go_on(
     let keep_alive = wants_keep_alive(call.local, x);
     let bytes_max = call.serving.plan.limits.body_bytes_max;
     let decoded = coding::decode_request(call.local, x, &mut room.body, bytes_max).await;
-    let valid = decoded.and_then(|()| validate::body(road.api, road.route, x, &room.body));
+    let valid = decoded.and_then(|()| {
+        journal::payload(x, &room.body);
+        validate::body(road.api, road.route, x, &room.body)
+    });
     if let Err(fault) = valid {
         return Mapped::Fault(fault, rest);
     }
@@ -141,6 +144,7 @@ async fn go_on(
     };
     match made {
         Ok(status) => {
+            journal::responds(x, room.fields.iter(), Some(&room.out));
             keep(call, x, status, room);
             let bytes_min = road.api.compression_bytes_min;
             coding::encode(call.local, x, bytes_min, status, room).await;
@@ -165,6 +169,7 @@ pub(super) fn now(
     let valid = validate::body(road.api, road.route, x, &[]);
     let mapped = match valid.and_then(|()| answer_mock(call, x, road, &mut room)) {
         Ok(status) => {
+            journal::responds(x, room.fields.iter(), Some(&room.out));
             coding::encode_now(
                 call.local,
                 x,
@@ -279,7 +284,15 @@ async fn ask_in(
         head,
         body: sent.bytes(room),
     };
+    journal::asks(
+        call,
+        x,
+        question.target.origin,
+        &question.head,
+        Some(question.body),
+    );
     let asked = ask(call, conn, x, &question, account, &mut answer).await;
+    journal::asked(x, &asked, &answer);
     room.answer = answer;
     asked
 }

@@ -13,7 +13,7 @@ use super::{
         exchange::Exchange,
         fault::Fault,
         forward::Call,
-        rewrite,
+        journal, rewrite,
         room::{FieldList, Room, head_fault},
     },
     Road,
@@ -65,8 +65,8 @@ pub(super) fn mock(
 ) -> Result<Chosen, Fault> {
     map_parameters(call, x, road, room, &mut Parameters::default())?;
     let (sent, overrides) = payload(call, x, road, room)?;
-    let status = status_code(sent.bytes(room)).ok_or(Fault::Configuration)?;
-    let status = u16::try_from(status).map_err(|_| Fault::Configuration)?;
+    let status = status_code(sent.bytes(room)).ok_or_else(|| journal::no_status(x))?;
+    let status = u16::try_from(status).map_err(|_| journal::no_status(x))?;
     Ok(Chosen {
         by: By::Status(status),
         overrides,

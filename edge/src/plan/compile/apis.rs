@@ -35,7 +35,7 @@ use crate::{
             self, Api, ApiKeySource, ApiKind, Authorization, Integration, IntegrationKind,
             IntegrationResponse, Method, Resource, Template,
         },
-        settings::{ApiSource, FunctionRegion, Limits, Settings},
+        settings::{ApiSource, FunctionRegion, Limits, LoggingLevel, Settings},
     },
     route::{InsertFault, Part, RouteIndex, StageIndex, TreeBuilder, Verb, VerbKey, pattern},
 };
@@ -450,6 +450,7 @@ impl<'b> StageBuilder<'b> {
     /// Compiles a method; the tree leads to it, or nothing does.
     fn route(&mut self, path: &str, method: &'b Method, variables: &[&str]) {
         let verb = verb_key(method.verb);
+        let log = self.log(path, method);
         let mut scope = MethodScope {
             api_kind: self.api.kind,
             method,
@@ -469,7 +470,9 @@ impl<'b> StageBuilder<'b> {
         let looks = validation
             .as_ref()
             .is_some_and(|asked| !asked.bodies.is_empty());
-        let needs_payload = looks || self.shared.kind == ApiKind::Http;
+        let tells = log.data && log.level == LoggingLevel::Info;
+        let is_told = tells && self.source.edge_cache.is_none();
+        let needs_payload = looks || is_told || self.shared.kind == ApiKind::Http;
         let access = access(self.api, method, &mut scope.reporter);
         let integration = match described.kind {
             IntegrationKind::HttpProxy
@@ -529,7 +532,7 @@ impl<'b> StageBuilder<'b> {
             integration,
             cache,
             limits,
-            log: self.log(path, method),
+            log,
         });
     }
 

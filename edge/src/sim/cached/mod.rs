@@ -347,6 +347,7 @@ fn start(prng: &mut Prng, world: &World, blueprint: &Arc<Blueprint>) -> Result<V
                 cells: registry.stage_cells(index, &ids),
                 histograms: CoreHistograms::new(&ids),
                 log: None,
+                execution: None,
             };
             let worker = Worker::start(&core, blueprint, &admission, &[(fd, 0)], inbox, gauges);
             Ok(Place {

@@ -1,0 +1,629 @@
+//! Execution logs of whole requests, line by line.
+//!
+//! What it is: an API in JSON, a request, the backend's answer, and every line that the stages
+//! note. Shape: [`Row`]s; what differs from run to run is replaced by `{words}`. Units: as the
+//! lines say. Errors: all rows that differ are listed at once. Source: Amazon API Gateway developer
+//! guide, "CloudWatch log formats for API Gateway"; recorded order and texts.
+
+mod bed;
+#[path = "common/documents.rs"]
+mod documents;
+#[path = "common/mapped_api.rs"]
+mod mapped_api;
+#[path = "common/play.rs"]
+mod play;
+
+use std::{fs, sync::mpsc};
+
+use bed::Kind;
+use play::{Answer, Lines, Stage};
+use serde_json::{Value, json};
+use tidegate_edge::telemetry::{
+    execution::{Execution, ExecutionSink},
+    writer::LogWriter,
+};
+
+/// One request and what is noted of it.
+struct Row {
+    name: &'static str,
+    /// Its methods, or the whole API.
+    api: Value,
+    request: &'static str,
+    answer: &'static str,
+    log: &'static str,
+}
+
+const FUNCTION: &str = "arn:aws:apigateway:us-east-1:lambda:path/2015-03-31/functions/\
+                        arn:aws:lambda:us-east-1:111122223333:function:f/invocations";
+
+fn mock(responses: &Value) -> Value {
+    json!({ "type": "mock", "requestTemplates": { "application/json":
+        "{\"statusCode\": $input.params('s')}" }, "responses": responses })
+}
+
+fn http(kind: &str, more: &Value) -> Value {
+    let mut api = json!({ "type": kind, "httpMethod": "POST", "uri": "http://origin.test/b/{id}",
+        "requestParameters": { "integration.request.path.id": "method.request.path.id" },
+        "parameters": { "path.id": true } });
+    for (name, value) in more.as_object().expect("members") {
+        api[name] = value.clone();
+    }
+    json!({ "methods": { "POST /pets/{id}": api } })
+}
+
+fn function(kind: &str, more: &Value) -> Value {
+    let mut api = json!({ "type": kind, "httpMethod": "POST", "uri": FUNCTION });
+    for (name, value) in more.as_object().expect("members") {
+        api[name] = value.clone();
+    }
+    json!({ "methods": { "POST /f": api } })
+}
+
+fn mocks() -> Vec<Row> {
+    let answers = json!({
+        "default": { "statusCode": "200", "responseTemplates": { "application/json": "{\"ok\": 1}" },
+                     "responseParameters": { "method.response.header.X-A": "'b'" } },
+        "5\\d{2}": { "statusCode": "503" },
+    });
+    let only = json!({ "5\\d{2}": { "statusCode": "503" } });
+    vec![
+        Row {
+            name: "a mock",
+            api: json!({ "methods": { "GET /m/{id}": mock(&answers) } }),
+            request: "GET /m/7?s=200&t=a%20b&t=c HTTP/1.1\nHost: a\nAccept: */*\n\
+                      Authorization: abcdf2\nX-Api-Key: 12345678901234F0yrv6\n\n",
+            answer: "",
+            log: "Starting execution for request: {id}
+HTTP Method: GET, Resource Path: /m/7
+Method request path: {id=7}
+Method request query string: {s=200, t=a b, t=c}
+Method request headers: {Accept=*/*, Authorization=****f2, X-Api-Key=**************F0yrv6}
+Method request body before transformations: 
+Method response body after transformations: {\"ok\": 1}
+Method response headers: {Content-Type=application/json, X-A=b}
+Successfully completed execution
+Method completed with status: 200
+",
+        },
+        Row {
+            name: "a mock without a status",
+            api: json!({ "methods": { "GET /m": mock(&answers) } }),
+            request: "GET /m?s=x HTTP/1.1\nHost: a\n\n",
+            answer: "",
+            log: "Starting execution for request: {id}
+HTTP Method: GET, Resource Path: /m
+Method request path: {}
+Method request query string: {s=x}
+Method request headers: {}
+Method request body before transformations: 
+Execution failed due to configuration error: Unable to parse statusCode. It should be an integer that is defined in the request template.
+Method completed with status: 500
+",
+        },
+        Row {
+            name: "no response for a mock",
+            api: json!({ "methods": { "GET /m": mock(&only) } }),
+            request: "GET /m?s=404 HTTP/1.1\nHost: a\n\n",
+            answer: "",
+            log: "Starting execution for request: {id}
+HTTP Method: GET, Resource Path: /m
+Method request path: {}
+Method request query string: {s=404}
+Method request headers: {}
+Method request body before transformations: 
+Execution failed due to configuration error: No match for output mapping and no default output mapping configured. Endpoint Response Status Code: 404
+Method completed with status: 500
+",
+        },
+    ]
+}
+
+fn endpoints() -> Vec<Row> {
+    vec![
+        Row {
+            name: "an HTTP endpoint",
+            api: http(
+                "http",
+                &json!({
+                    "requestTemplates": { "application/json": "{\"n\": $input.json('$.n')}" },
+                    "responses": { "default": { "statusCode": "201",
+                        "responseTemplates": { "application/json": "got $input.json('$.r')" } } },
+                }),
+            ),
+            request: "POST /pets/7 HTTP/1.1\nHost: a\nContent-Length: 7\n\n{\"n\":1}",
+            answer: "HTTP/1.1 200 OK\nSet-Cookie: id=secret\nContent-Length: 7\n\n{\"r\":2}",
+            log: "Starting execution for request: {id}
+HTTP Method: POST, Resource Path: /pets/7
+Method request path: {id=7}
+Method request query string: {}
+Method request headers: {}
+Method request body before transformations: {\"n\":1}
+Endpoint request URI: http://origin.test/b/7
+Endpoint request headers: {Host=origin.test, Accept=application/json, User-Agent=AmazonAPIGateway_a, Content-Type=application/json, X-Amzn-Trace-Id={trace}, X-Amzn-Apigateway-Api-Id=a, Content-Length=8}
+Endpoint request body after transformations: {\"n\": 1}
+Sending request to http://origin.test/b/7
+Received response. Status: 200, Integration latency: {ms} ms
+Endpoint response headers: {Set-Cookie=******ret, Content-Length=7}
+Endpoint response body before transformations: {\"r\":2}
+Method response body after transformations: got 2
+Method response headers: {X-Amzn-Trace-Id={trace}, Content-Type=application/json}
+Successfully completed execution
+Method completed with status: 201
+",
+        },
+        Row {
+            name: "a proxied HTTP endpoint",
+            api: http("http_proxy", &json!({})),
+            request: "POST /pets/7?q=1 HTTP/1.1\nHost: a\nX-A: 1\nContent-Length: 2\n\nhi",
+            answer: "HTTP/1.1 404 Not Found\nX-B: 2\nx-amzn-RequestId: theirs\nContent-Length: 4\n\nnone",
+            log: "Starting execution for request: {id}
+HTTP Method: POST, Resource Path: /pets/7
+Method request path: {id=7}
+Method request query string: {q=1}
+Method request headers: {X-A=1}
+Method request body before transformations: hi
+Endpoint request URI: http://origin.test/b/7?q=1
+Endpoint request headers: {Host=origin.test, X-A=1, Via=1.1 tidegate, X-Forwarded-For={ip}, X-Forwarded-Proto=http, X-Forwarded-Port={port}, X-Forwarded-Host=a, X-Amzn-Trace-Id={trace}, X-Amzn-Apigateway-Api-Id=a, Content-Length=2}
+Endpoint request body after transformations: hi
+Sending request to http://origin.test/b/7?q=1
+Received response. Status: 404, Integration latency: {ms} ms
+Endpoint response headers: {X-B=2, x-amzn-RequestId=theirs, Content-Length=4}
+Endpoint response body before transformations: none
+Method response body after transformations: none
+Method response headers: {X-B=2, x-amzn-Remapped-x-amzn-RequestId=theirs, x-amzn-Remapped-Content-Length=4, Content-Type=application/json}
+Successfully completed execution
+Method completed with status: 404
+AWS Integration Endpoint RequestId : theirs
+",
+        },
+        Row {
+            name: "an endpoint that is gone",
+            api: http("http_proxy", &json!({})),
+            request: "POST /pets/7 HTTP/1.1\nHost: a\nContent-Length: 2\n\nhi",
+            answer: "close",
+            log: "Starting execution for request: {id}
+HTTP Method: POST, Resource Path: /pets/7
+Method request path: {id=7}
+Method request query string: {}
+Method request headers: {}
+Method request body before transformations: hi
+Endpoint request URI: http://origin.test/b/7
+Endpoint request headers: {Host=origin.test, Via=1.1 tidegate, X-Forwarded-For={ip}, X-Forwarded-Proto=http, X-Forwarded-Port={port}, X-Forwarded-Host=a, X-Amzn-Trace-Id={trace}, X-Amzn-Apigateway-Api-Id=a, Content-Length=2}
+Endpoint request body after transformations: hi
+Sending request to http://origin.test/b/7
+Execution failed: the endpoint closed before its answer
+Method completed with status: 502
+",
+        },
+        Row {
+            name: "an endpoint that is slow",
+            api: http(
+                "http",
+                &json!({ "timeoutInMillis": 50, "responses": { "default": { "statusCode": "200" } } }),
+            ),
+            request: "POST /pets/7 HTTP/1.1\nHost: a\n\n",
+            answer: "slow",
+            log: "Starting execution for request: {id}
+HTTP Method: POST, Resource Path: /pets/7
+Method request path: {id=7}
+Method request query string: {}
+Method request headers: {}
+Method request body before transformations: 
+Endpoint request URI: http://origin.test/b/7
+Endpoint request headers: {Host=origin.test, Accept=application/json, User-Agent=AmazonAPIGateway_a, Content-Type=application/json, X-Amzn-Trace-Id={trace}, X-Amzn-Apigateway-Api-Id=a, Content-Length=0}
+Endpoint request body after transformations: 
+Sending request to http://origin.test/b/7
+Execution failed due to a timeout error
+Method completed with status: 504
+",
+        },
+    ]
+}
+
+fn validated() -> Vec<Row> {
+    let api = || {
+        json!({
+            "methods": { "POST /v": { "type": "mock",
+                "parameters": { "querystring.q": true },
+                "requestTemplates": { "$default": "{\"statusCode\": 200}" },
+                "responses": { "default": { "statusCode": "200" } },
+                "validated": { "application/json": "Pet" } } },
+            "models": { "Pet": { "type": "object", "required": ["name"] } },
+        })
+    };
+    vec![
+        Row {
+            name: "a valid payload",
+            api: api(),
+            request: "POST /v?q=1 HTTP/1.1\nHost: a\nContent-Length: 10\n\n{\"name\":1}",
+            answer: "",
+            log: "Starting execution for request: {id}
+HTTP Method: POST, Resource Path: /v
+Method request path: {}
+Method request query string: {q=1}
+Method request headers: {}
+Method request body before transformations: {\"name\":1}
+Request validation succeeded for content type application/json
+Method response body after transformations: 
+Method response headers: {Content-Type=application/json}
+Successfully completed execution
+Method completed with status: 200
+",
+        },
+        Row {
+            name: "a payload that is not valid",
+            api: api(),
+            request: "POST /v?q=1 HTTP/1.1\nHost: a\nContent-Type: application/json\n\
+                      Content-Length: 2\n\n{}",
+            answer: "",
+            log: "Starting execution for request: {id}
+HTTP Method: POST, Resource Path: /v
+Method request path: {}
+Method request query string: {q=1}
+Method request headers: {Content-Type=application/json}
+Method request body before transformations: {}
+Request body does not match model schema for content type application/json: [object has missing required properties ([\"name\"])]
+Method completed with status: 400
+",
+        },
+        Row {
+            name: "a parameter that is missing",
+            api: api(),
+            request: "POST /v HTTP/1.1\nHost: a\n\n",
+            answer: "",
+            log: "Starting execution for request: {id}
+HTTP Method: POST, Resource Path: /v
+Method request path: {}
+Method request query string: {}
+Method request headers: {}
+Method request body before transformations: 
+Execution failed: Missing required request parameters: [q]
+Method completed with status: 400
+",
+        },
+    ]
+}
+
+const CALLED: &str = "Starting execution for request: {id}
+HTTP Method: POST, Resource Path: /f
+Method request path: {}
+Method request query string: {}
+Method request headers: {}
+Method request body before transformations: 
+Endpoint request URI: http://origin.test/2015-03-31/functions/arn:aws:lambda:us-east-1:111122223333:function:f/invocations
+";
+
+fn functions() -> Vec<Row> {
+    let proxied = || function("aws_proxy", &json!({}));
+    vec![
+        Row {
+            name: "a proxied function",
+            api: proxied(),
+            request: "POST /f HTTP/1.1\nHost: a\n\n",
+            answer: "HTTP/1.1 200 OK\nx-amzn-RequestId: theirs\nContent-Length: {length}\n\n\
+                     {\"statusCode\":201,\"headers\":{\"X-A\":\"1\"},\"body\":\"made\"}",
+            log: "Endpoint request headers: {…}
+Endpoint request body after transformations: {…}
+Sending request to {…}
+Received response. Status: 200, Integration latency: {ms} ms
+Endpoint response headers: {x-amzn-RequestId=theirs, Content-Length=54}
+Endpoint response body before transformations: {\"statusCode\":201,\"headers\":{\"X-A\":\"1\"},\"body\":\"made\"}
+Method response body after transformations: made
+Method response headers: {X-A=1, Content-Type=application/json, X-Amzn-Trace-Id={trace}}
+Successfully completed execution
+Method completed with status: 201
+AWS Integration Endpoint RequestId : theirs
+",
+        },
+        Row {
+            name: "a function whose output is no answer",
+            api: proxied(),
+            request: "POST /f HTTP/1.1\nHost: a\n\n",
+            answer: "HTTP/1.1 200 OK\nContent-Length: {length}\n\n\"text\"",
+            log: "Endpoint request headers: {…}
+Endpoint request body after transformations: {…}
+Sending request to {…}
+Received response. Status: 200, Integration latency: {ms} ms
+Endpoint response headers: {Content-Length=6}
+Endpoint response body before transformations: \"text\"
+Execution failed due to configuration error: Malformed Lambda proxy response
+Method completed with status: 502
+",
+        },
+        Row {
+            name: "a function that fails",
+            api: proxied(),
+            request: "POST /f HTTP/1.1\nHost: a\n\n",
+            answer: "HTTP/1.1 200 OK\nX-Amz-Function-Error: Unhandled\nx-amzn-RequestId: theirs\n\
+                     Content-Length: {length}\n\n{\"errorMessage\":\"it broke\"}",
+            log: "Endpoint request headers: {…}
+Endpoint request body after transformations: {…}
+Sending request to {…}
+Received response. Status: 200, Integration latency: {ms} ms
+Endpoint response headers: {X-Amz-Function-Error=Unhandled, x-amzn-RequestId=theirs, Content-Length=27}
+Endpoint response body before transformations: {\"errorMessage\":\"it broke\"}
+Lambda execution failed with status 200 due to customer function error: it broke. Lambda request id: theirs
+Method completed with status: 502
+AWS Integration Endpoint RequestId : theirs
+",
+        },
+        Row {
+            name: "a function that may not be called",
+            api: proxied(),
+            request: "POST /f HTTP/1.1\nHost: a\n\n",
+            answer: "HTTP/1.1 403 Forbidden\nContent-Length: 0\n\n",
+            log: "Endpoint request headers: {…}
+Endpoint request body after transformations: {…}
+Sending request to {…}
+Received response. Status: 403, Integration latency: {ms} ms
+Endpoint response headers: {Content-Length=0}
+Endpoint response body before transformations: 
+Execution failed due to configuration error: Invalid permissions on Lambda function
+Method completed with status: 500
+",
+        },
+        Row {
+            name: "no response for a function's error",
+            api: function(
+                "aws",
+                &json!({ "responses": { "other": { "statusCode": "400" } } }),
+            ),
+            request: "POST /f HTTP/1.1\nHost: a\n\n",
+            answer: "HTTP/1.1 200 OK\nX-Amz-Function-Error: Unhandled\n\
+                     Content-Length: {length}\n\n{\"errorMessage\":\"it broke\"}",
+            log: "Endpoint request headers: {…}
+Endpoint request body after transformations: 
+Sending request to {…}
+Received response. Status: 200, Integration latency: {ms} ms
+Endpoint response headers: {X-Amz-Function-Error=Unhandled, Content-Length=27}
+Endpoint response body before transformations: {\"errorMessage\":\"it broke\"}
+Execution failed due to configuration error: No match for output mapping and no default output mapping configured. Endpoint Response Status Code: 200
+Method completed with status: 500
+",
+        },
+    ]
+}
+
+fn wired(text: &str) -> Vec<u8> {
+    let (head, body) = text.split_once("\n\n").unwrap_or((text, ""));
+    let head = head.replace('\n', "\r\n");
+    let head = head.replace("{length}", &body.len().to_string());
+    format!("{head}\r\n\r\n{body}").into_bytes()
+}
+
+fn answer(text: &str) -> Answer {
+    Answer {
+        bytes: match text {
+            "" | "close" => Vec::new(),
+            "slow" => wired("HTTP/1.1 200 OK\nContent-Length: 0\n\n"),
+            text => wired(text),
+        },
+        close: text == "close",
+        delay_ms: if text == "slow" { 500 } else { 0 },
+        ..Answer::default()
+    }
+}
+
+fn ask(stage: &Stage, request: &str) {
+    let to_end = |heard: &[u8]| play::first_answer(heard, false).is_some();
+    stage.talk(Lines {
+        parts: vec![wired(request)],
+        piece: usize::MAX,
+        enough: Box::new(to_end),
+        patience_ms: 5_000,
+    });
+}
+
+/// The text behind each `from`, up to one of `ends`, replaced by `word`.
+fn replaced(text: &str, from: &str, ends: &[char], word: &str) -> String {
+    let mut parts = text.split(from);
+    let mut out = parts.next().unwrap_or("").to_owned();
+    for part in parts {
+        let end = part.find(ends).unwrap_or(part.len());
+        out.push_str(from);
+        out.push_str(word);
+        out.push_str(&part[end..]);
+    }
+    out
+}
+
+fn normal(text: &str, id: &str) -> String {
+    let mut text = text.replace(id, "{id}");
+    text = replaced(&text, "Integration latency: ", &[' '], "{ms}");
+    text = replaced(&text, "X-Amzn-Trace-Id=", &[',', '}'], "{trace}");
+    text = replaced(&text, "X-Forwarded-For=", &[',', '}'], "{ip}");
+    text = replaced(&text, "X-Forwarded-Port=", &[',', '}'], "{port}");
+    replaced(&text, "Extended Request Id: ", &['\n'], "{extended}")
+}
+
+/// The lines as the console shows them, without their times.
+fn lines(execution: &Execution) -> String {
+    let text = execution.text();
+    let (first, rest) = text.split_once('\n').expect("a first line");
+    let id = &execution.request_id;
+    assert_eq!(first, format!("Execution log for request {id}"));
+    let texts = rest.lines().map(|line| {
+        let (time, text) = line.split_once(" : ").expect("a time");
+        assert_eq!(time.len(), "Tue Apr 09 12:34:56 UTC 2025".len(), "{time}");
+        format!("{text}\n")
+    });
+    normal(&texts.collect::<String>(), id)
+}
+
+fn complaint(row: &Row, kind: Kind) -> Option<String> {
+    let (tell, told) = mpsc::channel();
+    let api = mapped_api::read(&serde_json::to_vec(&row.api).expect("JSON"));
+    let sink = Some(ExecutionSink::Held(tell));
+    let stage = Stage::told(kind, json!({}), &[api], vec![answer(row.answer)], sink);
+    ask(&stage, row.request);
+    let mut execution = told.try_recv();
+    while execution.is_err() {
+        // The client may hear the last byte before the request is recorded.
+        stage.bed.core().turn(true);
+        execution = told.try_recv();
+    }
+    stage.finish();
+    let mut found = lines(&execution.expect("an execution"));
+    if row.log.contains("{…}") {
+        // Event and head of a call have tables of their own.
+        found = found.replace(CALLED, "");
+        for name in [
+            "Endpoint request headers: {",
+            "Endpoint request body after transformations: {",
+        ] {
+            found = replaced(&found, name, &['\n'], "…}");
+        }
+        found = replaced(&found, "Sending request to ", &['\n'], "{…}");
+    }
+    (found != row.log).then(|| format!("{}:\n{found}\n", row.name))
+}
+
+#[test]
+fn every_step_is_noted() {
+    let rows = [mocks(), endpoints(), validated(), functions()];
+    for kind in [Kind::Twin, Kind::Kernel] {
+        let complaints = rows.iter().flatten().filter_map(|row| complaint(row, kind));
+        let complaints: Vec<String> = complaints.collect();
+        assert!(complaints.is_empty(), "{}", complaints.join("\n"));
+    }
+}
+
+/// Time enough for what was answered to be recorded; the twin's.
+const SETTLED_MS: u64 = 1_000;
+
+/// What stands in the log behind requests to an API whose method settings are `methods`.
+fn logged(methods: &Value, requests: &[&str], answers: &str) -> Vec<String> {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("execution.log");
+    let opened = path.clone();
+    let open = move || fs::File::create(&opened);
+    let (writer, mut sinks) = LogWriter::start_with(open, 1, 2).expect("a log");
+    let settings = json!({
+        "apis": [{ "document": "a.yaml", "hosts": ["a"],
+                   "stages": { "dev": { "methods": methods } } }],
+        "execution_log": { "path": path },
+    });
+    let mut api = http("http_proxy", &json!({}));
+    api["methods"]["GET /m"] = mock(&json!({ "default": { "statusCode": "200" } }));
+    let api = mapped_api::read(&serde_json::to_vec(&api).expect("JSON"));
+    let sink = sinks.pop().map(ExecutionSink::Log);
+    let stage = Stage::told(Kind::Twin, settings, &[api], vec![answer(answers)], sink);
+    for request in requests {
+        ask(&stage, request);
+    }
+    let core = stage.bed.core();
+    let until = core.now().plus_ms(SETTLED_MS);
+    while core.now() < until {
+        core.turn(true);
+    }
+    stage.finish();
+    assert!(writer.finish(5_000), "the log is written");
+    let text = fs::read_to_string(&path).expect("a log");
+    let lines = text.lines().map(|line| {
+        let (time, rest) = line.split_once(' ').expect("a time");
+        assert_eq!(time.len(), "2025-04-09T12:34:56.123Z".len(), "{line}");
+        let rest = rest
+            .strip_prefix("API-Gateway-Execution-Logs_a/dev (")
+            .expect("a group");
+        let (id, text) = rest.split_once(") ").expect("an id");
+        normal(text, id)
+    });
+    lines.collect()
+}
+
+const MOCKED: &str = "GET /m?s=200 HTTP/1.1\nHost: a\nX-Api-Key: 12345678901234F0yrv6\n\n";
+const BROKEN: &str = "GET /m?s=x HTTP/1.1\nHost: a\n\n";
+const POSTED: &str = "POST /pets/7 HTTP/1.1\nHost: a\nContent-Length: 5\n\na\r\n\u{1b}b";
+
+#[test]
+fn levels_say_what_is_written() {
+    let both = [MOCKED, BROKEN];
+    let none: Vec<String> = Vec::new();
+    assert_eq!(logged(&json!({}), &both, ""), none);
+    let off = json!({ "*/*": { "logging_level": "OFF", "data_trace_enabled": true } });
+    assert_eq!(logged(&off, &both, ""), none);
+    let error = json!({ "*/*": { "logging_level": "ERROR", "data_trace_enabled": true } });
+    assert_eq!(
+        logged(&error, &both, ""),
+        [
+            "Execution failed due to configuration error: Unable to parse statusCode. It should be \
+             an integer that is defined in the request template."
+        ]
+    );
+    let info = json!({
+        "*/*": { "logging_level": "ERROR" }, "m/GET": { "logging_level": "INFO" },
+    });
+    assert_eq!(
+        logged(&info, &[MOCKED], ""),
+        [
+            "Extended Request Id: {extended}",
+            "Verifying Usage Plan for request: {id}. API Key: **************F0yrv6 API Stage: a/dev",
+            "API Key authorized because method 'GET /m' does not require API Key. Request will not \
+             contribute to throttle or quota limits",
+            "Usage Plan check succeeded for API Key  and API Stage a/dev",
+            "Starting execution for request: {id}",
+            "HTTP Method: GET, Resource Path: /m",
+            "Method request path: {}",
+            "Method request query string: {s=200}",
+            "Method request headers: {Host=a, X-Api-Key=**************F0yrv6, \
+             X-Forwarded-For={ip}, X-Forwarded-Port={port}, X-Forwarded-Proto=http}",
+            "Method response headers: {Content-Type=application/json}",
+            "Successfully completed execution",
+            "Method completed with status: 200",
+        ]
+    );
+}
+
+#[test]
+fn payloads_are_written_where_they_are_asked_for() {
+    let long = format!(
+        "HTTP/1.1 200 OK\nContent-Length: 2000\n\n{}",
+        "x".repeat(2_000)
+    );
+    let long: &'static str = long.leak();
+    let of = |data: bool| {
+        let methods = json!({ "*/*": { "logging_level": "INFO", "data_trace_enabled": data } });
+        let lines = logged(&methods, &[POSTED], long);
+        assert!(lines.iter().all(|line| line.len() <= 1_024), "{lines:#?}");
+        let bodies = lines.into_iter().filter(|line| line.contains(" body "));
+        bodies.collect::<Vec<_>>()
+    };
+    assert_eq!(of(false), Vec::<String>::new());
+    let name = "Endpoint response body before transformations: ";
+    let client = "Method response body after transformations: ";
+    let cut = |name: &str| format!("{name}{}[TRUNCATED]", "x".repeat(1_024 - 11 - name.len()));
+    assert_eq!(
+        of(true),
+        [
+            "Method request body before transformations: a\\r\\n\\u001bb".to_owned(),
+            "Endpoint request body after transformations: a\\r\\n\\u001bb".to_owned(),
+            cut(name),
+            cut(client),
+        ]
+    );
+}
+
+#[test]
+fn streams_tell_their_heads() {
+    let methods = json!({ "*/*": { "logging_level": "INFO" } });
+    let answer = "HTTP/1.1 200 OK\nX-B: 2\nContent-Length: 2\n\nok";
+    let lines = logged(&methods, &[POSTED], answer);
+    let from = lines
+        .iter()
+        .position(|line| line.starts_with("Endpoint request URI"));
+    assert_eq!(
+        lines[from.expect("an endpoint")..],
+        [
+            "Endpoint request URI: http://origin.test/b/7",
+            "Endpoint request headers: {Host=origin.test, Via=1.1 tidegate, \
+             X-Forwarded-For={ip}, X-Forwarded-Proto=http, X-Forwarded-Port={port}, \
+             X-Forwarded-Host=a, X-Request-Id={id}, Content-Length=5}",
+            "Sending request to http://origin.test/b/7",
+            "Received response. Status: 200, Integration latency: {ms} ms",
+            "Endpoint response headers: {X-B=2, Content-Length=2}",
+            "Method response headers: {X-B=2, Content-Length=2}",
+            "Successfully completed execution",
+            "Method completed with status: 200",
+        ]
+    );
+}
