@@ -53,6 +53,8 @@ pub struct Integration {
 impl Integration {
     /// Longest and default wait for a backend of a REST API.
     pub const TIMEOUT_MS_DEFAULT: u32 = 29_000;
+    /// Longest wait for a backend of an HTTP API.
+    pub const TIMEOUT_MS_MAX_HTTP: u32 = 30_000;
     /// Shortest wait a document may ask for.
     pub const TIMEOUT_MS_MIN: u32 = 50;
 

@@ -18,7 +18,7 @@ use crate::{
         http_proxy::{HeaderMap, HttpProxyPlan, QueryPair, Segment, Source},
     },
     model::api::{
-        Connection, Integration, IntegrationKind, ParameterMapping, ParameterSource, Place,
+        ApiKind, Connection, Integration, IntegrationKind, ParameterMapping, ParameterSource, Place,
     },
     route::VerbKey,
 };
@@ -195,6 +195,9 @@ pub(super) fn unmapped_names(proxy: &Integration, scope: &mut MethodScope<'_, '_
 }
 
 fn report_unmapped(proxy: &Integration, name: &str, scope: &mut MethodScope<'_, '_>) {
+    if scope.api_kind == ApiKind::Http {
+        return; // there it is the rule
+    }
     let message =
         format!("`{{{name}}}` is not mapped; it takes the path parameter of the same name");
     let hint = format!("say so: integration.request.path.{name}: method.request.path.{name}");
@@ -342,7 +345,11 @@ fn headers(
 
 pub(super) fn timeout_ms(proxy: &Integration, scope: &mut MethodScope<'_, '_>) -> u32 {
     let limit = scope.limits.integration_ms;
-    let max = limit.max(Integration::TIMEOUT_MS_DEFAULT);
+    let most = match scope.api_kind {
+        ApiKind::Rest => Integration::TIMEOUT_MS_DEFAULT,
+        ApiKind::Http => Integration::TIMEOUT_MS_MAX_HTTP,
+    };
+    let max = limit.max(most);
     if !(Integration::TIMEOUT_MS_MIN..=max).contains(&proxy.timeout_ms) {
         let message = format!(
             "timeoutInMillis is {}, outside {} to {max}",
