@@ -177,6 +177,25 @@ pub(super) fn add<'a>(
     Ok(())
 }
 
+/// The answer to `output` as one line, or the fault: how tests look at it.
+#[cfg(test)]
+pub(super) fn shown(format: AnswerFormat, output: &str) -> Result<String, String> {
+    let mut reader = AnswerReader::new();
+    let answer = reader.read(format, output.as_bytes());
+    let answer = answer.map_err(|fault| fault.to_string())?;
+    let headers = answer.headers.iter();
+    let headers: Vec<_> = headers
+        .map(|line| format!("{}={}", line.name, line.value))
+        .collect();
+    let body = String::from_utf8_lossy(answer.body);
+    let mark = if answer.is_base64 { " base64" } else { "" };
+    Ok(format!(
+        "{} [{}] {body}{mark}",
+        answer.status,
+        headers.join("; ")
+    ))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

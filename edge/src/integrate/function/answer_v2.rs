@@ -114,23 +114,10 @@ fn inferred(body: &[u8]) -> FunctionAnswer<'_> {
 
 #[cfg(test)]
 mod tests {
-    use crate::integrate::function::{AnswerFormat, AnswerReader};
+    use crate::integrate::function::{AnswerFormat, AnswerReader, answer::shown};
 
     fn read(output: &str) -> Result<String, String> {
-        let mut reader = AnswerReader::new();
-        let answer = reader.read(AnswerFormat::V2, output.as_bytes());
-        let answer = answer.map_err(|fault| fault.to_string())?;
-        let headers = answer.headers.iter();
-        let headers: Vec<_> = headers
-            .map(|line| format!("{}={}", line.name, line.value))
-            .collect();
-        let body = String::from_utf8_lossy(answer.body);
-        let mark = if answer.is_base64 { " base64" } else { "" };
-        Ok(format!(
-            "{} [{}] {body}{mark}",
-            answer.status,
-            headers.join("; ")
-        ))
+        shown(AnswerFormat::V2, output)
     }
 
     #[test]

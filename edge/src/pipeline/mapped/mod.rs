@@ -213,17 +213,13 @@ async fn answer_http(
 ) -> Result<u16, Unasked> {
     let made = request::http(call, x, (road, http), room);
     let (head, sent, overrides) = made.map_err(Unasked::Fault)?;
+    let own = http.method.as_ref();
+    let method = own.map_or(x.head.method, |method| Method::of(method.as_bytes()));
     let target = Target {
         origin: http.origin,
         timeout_ms: http.timeout_ms,
-        is_idempotent: match &http.method {
-            Some(method) => Method::of(method.as_bytes()).is_idempotent(),
-            None => x.head.method.is_idempotent(),
-        },
-        is_head: match &http.method {
-            Some(method) => Method::of(method.as_bytes()) == Method::Head,
-            None => x.head.method == Method::Head,
-        },
+        is_idempotent: method.is_idempotent(),
+        is_head: method == Method::Head,
     };
     ask_in(call, conn, x, target, (head, sent), (account, &mut *room)).await?;
     if road.plan.kind == Kind::HttpProxy {

@@ -146,7 +146,8 @@ fn templates(described: &[Template], scope: &mut MethodScope<'_, '_>) -> Templat
     Templates::new(compiled)
 }
 
-fn selection(
+/// Which of `responses` answers.
+pub(super) fn selection(
     responses: &[IntegrationResponse],
     scope: &mut MethodScope<'_, '_>,
 ) -> Option<Selection> {

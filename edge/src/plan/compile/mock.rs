@@ -2,26 +2,19 @@
 //!
 //! Shape: each request template is read once, its status matched against the selection patterns.
 //! Units: none. Ranges: statuses 100 to 599, patterns of linear time and bounded size. Errors:
-//! findings on the API's document; what the service answers with 500 at run time is a warning,
-//! unless it is a mapping template, which would be served wrongly.
+//! findings on the API's document; what the service answers with 500 at run time is a warning.
+//! Mocks with a template in them are compiled by `mapped`, see [`is_static`].
 //! Source: Amazon API Gateway developer guide, "mock integrations" and "selectionPattern".
 
-use regex_automata::{
-    meta::{Config, Regex},
-    util::syntax,
-};
-
-use super::{apis::MethodScope, http_proxy, listen::is_token};
+use super::{apis::MethodScope, http_proxy, listen::is_token, mapped};
 use crate::integrate::{
+    headers::{Fate, Kind, REMAPPED_PREFIX, Way, fate},
     mock::{MockAnswer, MockBody, MockPlan, Selection},
-    status_code,
+    selection, status_code,
 };
 use crate::model::api::{
     Integration, IntegrationResponse, ParameterMapping, ParameterSource, Passthrough, Template,
 };
-
-/// Most bytes a compiled selection pattern may take.
-const PATTERN_BYTES_MAX: usize = 256 * 1024;
 
 /// Whether what the mock answers is known when compiling: nothing in it is a template.
 pub(super) fn is_static(mock: &Integration) -> bool {
@@ -36,7 +29,7 @@ pub(super) fn is_static(mock: &Integration) -> bool {
 }
 
 pub(super) fn compile(mock: &Integration, scope: &mut MethodScope<'_, '_>) -> Option<MockPlan> {
-    let choices = choices(mock, scope);
+    let choices = mapped::selection(&mock.responses, scope)?;
     let answers = mock
         .responses
         .iter()
@@ -67,87 +60,19 @@ pub(super) fn compile(mock: &Integration, scope: &mut MethodScope<'_, '_>) -> Op
     })
 }
 
-/// A response with its pattern; `None` for the default one.
-struct Choice {
-    answer: usize,
-    pattern: Option<Regex>,
-}
-
-fn choices(mock: &Integration, scope: &mut MethodScope<'_, '_>) -> Vec<Choice> {
-    let mut choices: Vec<Choice> = Vec::new();
-    for (answer, response) in mock.responses.iter().enumerate() {
-        let pattern = match response.selection_pattern.as_deref() {
-            None | Some("") => None,
-            Some(text) => match whole(text) {
-                Ok(pattern) => Some(pattern),
-                Err(cause) => {
-                    let hint = "look-around and back-references are not served; escape `\\d` once";
-                    let message = format!("`{text}` is no selection pattern: {cause}");
-                    scope.reporter.error(&*response.pointer, message, hint);
-                    continue;
-                }
-            },
-        };
-        if pattern.is_none() && choices.iter().any(|choice| choice.pattern.is_none()) {
-            let hint = "give one of them a selection pattern";
-            let message = "two responses are the default one";
-            scope.reporter.error(&*response.pointer, message, hint);
-        }
-        choices.push(Choice { answer, pattern });
-    }
-    choices
-}
-
-/// A pattern that must match the whole text, as Java's `matches` does.
-fn whole(pattern: &str) -> Result<Regex, String> {
-    let config = Config::new()
-        .nfa_size_limit(Some(PATTERN_BYTES_MAX))
-        .utf8_empty(false);
-    let syntax = syntax::Config::new().unicode(false).utf8(false);
-    // Checked alone first, so that an unbalanced parenthesis cannot escape the group.
-    let mut builder = Regex::builder();
-    builder.configure(config).syntax(syntax);
-    builder.build(pattern).map_err(|fault| cause(&fault))?;
-    builder
-        .build(&format!("\\A(?:{pattern})\\z"))
-        .map_err(|fault| cause(&fault))
-}
-
-fn cause(fault: &regex_automata::meta::BuildError) -> String {
-    let text = match fault.syntax_error() {
-        Some(syntax) => syntax.to_string(),
-        None => fault.to_string(),
-    };
-    // The last line of a syntax error says what is wrong, those above draw it.
-    let last = text.lines().last().unwrap_or("");
-    last.trim_start_matches("error: ").to_owned()
-}
-
 fn selection(
     template: &Template,
-    choices: &[Choice],
+    choices: &selection::Selection,
     scope: &mut MethodScope<'_, '_>,
 ) -> Selection {
     let Some(status) = status_code(template.text.as_bytes()) else {
-        if template.text.contains(['#', '$']) {
-            let hint = "write a plain object such as {\"statusCode\": 200}";
-            let message = "mapping templates in a mock's request are not served yet";
-            scope.reporter.error(&*template.pointer, message, hint);
-        } else {
-            let hint = "the template must be an object with an integer `statusCode`";
-            let message = "requests that use this template are answered with 500";
-            scope.reporter.warning(&*template.pointer, message, hint);
-        }
+        let hint = "the template must be an object with an integer `statusCode`";
+        let message = "requests that use this template are answered with 500";
+        scope.reporter.warning(&*template.pointer, message, hint);
         return Selection::Misconfigured;
     };
-    let text = status.to_string();
-    let matched = |choice: &&Choice| {
-        let pattern = choice.pattern.as_ref();
-        pattern.is_some_and(|pattern| pattern.is_match(text.as_bytes()))
-    };
-    let default = || choices.iter().find(|choice| choice.pattern.is_none());
-    match choices.iter().find(matched).or_else(default) {
-        Some(choice) => Selection::Answer(choice.answer),
+    match choices.choose(&status.to_string()) {
+        Some(answer) => Selection::Answer(answer),
         None => {
             let message = format!("no response is for status {status}, so the answer is 500");
             let hint = "add a response with that status or a `default` one";
@@ -184,12 +109,7 @@ fn answer(response: &IntegrationResponse, scope: &mut MethodScope<'_, '_>) -> Mo
 fn field(row: &ParameterMapping, scope: &mut MethodScope<'_, '_>) -> Option<(Box<str>, Box<str>)> {
     let (name, pointer) = (&row.target.name, &row.pointer);
     let ParameterSource::Static(value) = &row.source else {
-        let message = format!(
-            "`{}` is not served here yet; the row has no effect",
-            row.source
-        );
-        scope.reporter.warning(&**pointer, message, "");
-        return None;
+        return None; // then the mock is not static
     };
     if !is_token(name) || !http_proxy::is_field_value(value) {
         let message = format!("`{name}: {value}` is no header field");
@@ -198,40 +118,17 @@ fn field(row: &ParameterMapping, scope: &mut MethodScope<'_, '_>) -> Option<(Box
             .error(&**pointer, message, "no control characters");
         return None;
     }
-    if name.eq_ignore_ascii_case("transfer-encoding") {
-        let message = "Transfer-Encoding is never set by a mapping; the row has no effect";
-        scope.reporter.warning(&**pointer, message, "remove it");
-        return None;
-    }
-    // Recorded: these are the gateway's own, a mapped one appears under another name.
-    let renamed = REMAPPED
-        .iter()
-        .any(|known| name.eq_ignore_ascii_case(known));
-    let name = if renamed {
-        format!("x-amzn-Remapped-{name}").into()
-    } else {
-        name.as_str().into()
+    let name = match fate(Way::MappingToClient, Kind::Mock, name.as_bytes()) {
+        Fate::Pass => name.clone(),
+        Fate::Rename => [REMAPPED_PREFIX, name].concat(),
+        Fate::Drop | Fate::Refuse => {
+            let message = format!("{name} is never set by a mapping; the row has no effect");
+            scope.reporter.warning(&**pointer, message, "remove it");
+            return None;
+        }
     };
-    Some((name, value.as_str().into()))
+    Some((name.into(), value.as_str().into()))
 }
-
-/// Names that a mapping cannot set towards the client.
-const REMAPPED: &[&str] = &[
-    "Authorization",
-    "Connection",
-    "Content-Length",
-    "Content-MD5",
-    "Date",
-    "Expect",
-    "Host",
-    "Max-Forwards",
-    "Proxy-Authenticate",
-    "Server",
-    "Trailer",
-    "Upgrade",
-    "User-Agent",
-    "WWW-Authenticate",
-];
 
 fn media_type(text: &str) -> Box<str> {
     let plain = text.split(';').next().unwrap_or(text);
