@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Fuzzes the parsers: scripts/fuzz.sh [SECONDS] [TARGET…]; 60 seconds each, all targets.
-# Needs a nightly toolchain and cargo-fuzz (`cargo install cargo-fuzz`). New inputs go below
+# Needs cargo-fuzz (`cargo install cargo-fuzz`) and a nightly toolchain; FUZZ_STABLE=1 takes the
+# toolchain of the repository instead, told that it may use sanitizers. New inputs go below
 # edge/fuzz/target, the committed corpora are only read; `cargo test` replays those.
 set -euo pipefail
 cd "$(dirname "$0")/../edge/fuzz"
@@ -10,7 +11,12 @@ if [[ ${1:-} =~ ^[0-9]+$ ]]; then
     seconds=$1
     shift
 fi
-if ! cargo +nightly fuzz --version >/dev/null 2>&1; then
+cargo=(cargo +nightly)
+if [ -n "${FUZZ_STABLE:-}" ]; then
+    export RUSTC_BOOTSTRAP=1
+    cargo=(cargo)
+fi
+if ! "${cargo[@]}" fuzz --version >/dev/null 2>&1; then
     echo "install a nightly toolchain and cargo-fuzz first:" >&2
     echo "  rustup toolchain install nightly && cargo install cargo-fuzz" >&2
     exit 1
@@ -24,6 +30,6 @@ for target in "${targets[@]}"; do
     mkdir -p "target/found/$target"
     corpus=corpus/$target
     [ -d "$corpus" ] || corpus=../../tests/corpus/$target # the root package's
-    cargo +nightly fuzz run --fuzz-dir . "$target" "target/found/$target" "$corpus" \
-        -- -max_total_time="$seconds"
+    "${cargo[@]}" fuzz run --fuzz-dir . "$target" "target/found/$target" "$corpus" \
+        -- -max_total_time="$seconds" -rss_limit_mb=1024
 done

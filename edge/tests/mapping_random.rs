@@ -113,12 +113,14 @@ fn plain() -> BoxedStrategy<String> {
     .boxed()
 }
 
+/// A sum stands by itself: where Velocity cannot add, it goes on with the words of the sum.
 fn value() -> BoxedStrategy<String> {
-    plain()
+    let sum = (plain(), plain()).prop_map(|(one, two)| format!("({one} + {two})"));
+    prop_oneof![4 => plain(), 1 => sum]
         .prop_recursive(3, 8, 2, |inner| {
             let operator = words(&[
-                " + ", " - ", " * ", " / ", " % ", "==", " != ", " < ", ">", " <= ", " >= ",
-                " && ", "||", " and ", " or ", " eq ", " ne ", " lt ", " gt ", " le ", " ge ",
+                " - ", " * ", " / ", " % ", "==", " != ", " < ", ">", " <= ", " >= ", " && ", "||",
+                " and ", " or ", " eq ", " ne ", " lt ", " gt ", " le ", " ge ",
             ]);
             prop_oneof![
                 4 => (inner.clone(), operator, inner.clone())
@@ -153,11 +155,11 @@ fn text() -> BoxedStrategy<String> {
         "# a",
         "#1a",
         "é",
-        "\\",
+        "\\ ",
         "\\\\ ",
         "#fff;",
         "x#y ",
-        "## c\n",
+        "\n## c\n",
         "#* c\n *#",
         "#[[ $v #if ]]#",
         "\\$v",
