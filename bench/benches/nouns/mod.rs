@@ -8,6 +8,7 @@
 mod bucket;
 mod head;
 mod key;
+mod request;
 mod response;
 mod route;
 mod store;
@@ -57,5 +58,17 @@ pub(crate) const NOUNS: &[Noun] = &[
     Noun {
         name: "response_head_write",
         make: response::write_head,
+    },
+    Noun {
+        name: "request_proxied",
+        make: request::proxied,
+    },
+    Noun {
+        name: "request_passed",
+        make: request::passed,
+    },
+    Noun {
+        name: "request_mapped",
+        make: request::mapped,
     },
 ];
