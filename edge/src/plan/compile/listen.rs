@@ -208,7 +208,7 @@ pub(super) fn forwarding(settings: &Settings, reporter: &mut Reporter<'_>) -> Fo
     let via = token("via", &forwarding.via);
     let request_id_header = token("request_id_header", &forwarding.request_id_header);
     if let Some(name) = &request_id_header
-        && super::http_proxy::is_reserved(name)
+        && crate::integrate::headers::is_reserved(name.as_bytes())
     {
         reporter.error(
             "/forwarding/request_id_header",
