@@ -7,7 +7,10 @@ use super::{
     fault::MappingFault,
     source::{Phase, Reading},
 };
-use crate::mapping::{Document, Variables};
+use crate::{
+    base::text::lossy,
+    mapping::{Document, Variables},
+};
 use std::{borrow::Cow, ops::Range};
 
 /// What a mapping writes into; one serves one core.
@@ -112,5 +115,5 @@ fn payload_text(payload: &[u8]) -> Cow<'_, str> {
     if payload.is_empty() {
         return Cow::Borrowed("{}");
     }
-    String::from_utf8_lossy(payload)
+    lossy(payload)
 }

@@ -88,7 +88,7 @@ pub(super) fn map(
     let template = answer.templates.for_answer(accept);
     let mut overrides = chosen.overrides;
     if let Some((media_type, template)) = template {
-        let body = String::from_utf8_lossy(&payload);
+        let body = payload.text();
         let (text, output) = (&mut room.text, &mut room.output);
         overrides = inputs::render(template, &shown, &body, Some(&overrides), text, output)?;
         fields.set(b"Content-Type", media_type.as_bytes());
@@ -100,7 +100,7 @@ pub(super) fn map(
     for (name, value) in &overrides.response_header {
         set_field(fields, plan.kind, name, value.as_bytes());
     }
-    match (template, payload) {
+    match (template, payload.into_bytes()) {
         (Some(_), _) => {
             room.out.clear();
             room.out.extend_from_slice(room.output.text().as_bytes());

@@ -235,7 +235,7 @@ pub(super) fn payload(
         .map_err(|_| Fault::Configuration)?;
     match chosen {
         RequestTemplate::Unsupported => Err(Fault::UnsupportedMediaType),
-        RequestTemplate::Pass => match converted {
+        RequestTemplate::Pass => match converted.into_bytes() {
             Cow::Borrowed(_) => Ok((Sent::Body, Overrides::default())),
             Cow::Owned(converted) => {
                 room.out = converted;
@@ -243,7 +243,7 @@ pub(super) fn payload(
             }
         },
         RequestTemplate::Render(template) => {
-            let body = String::from_utf8_lossy(&converted);
+            let body = converted.text();
             let shown = context(call, x, road, &room.body, None);
             let (text, output) = (&mut room.text, &mut room.output);
             let overrides = inputs::render(template, &shown, &body, None, text, output)?;
