@@ -5,7 +5,7 @@
 //! in one text; `Account` says how much all requests of a core hold. Units: bytes. Ranges: an
 //! unused room keeps at most `KEPT_BYTES` of each. Errors: none.
 
-use super::{fault::Fault, local::Local};
+use super::{fault::Fault, local::Local, mapped::InputMemory};
 use crate::{
     integrate::{
         function::{AnswerReader, EventWriter},
@@ -38,8 +38,8 @@ pub struct Room {
     pub(super) events: EventWriter,
     /// What reads their outputs.
     pub(super) answers: AnswerReader,
-    /// Names and values that templates read.
-    pub(super) text: String,
+    /// What templates read.
+    pub(super) inputs: InputMemory,
     /// A target on its way out.
     pub(super) target: Vec<u8>,
 }
@@ -54,8 +54,7 @@ impl Room {
             bytes.clear();
             bytes.shrink_to(KEPT_BYTES);
         }
-        self.text.clear();
-        self.text.shrink_to(KEPT_BYTES);
+        self.inputs.clear(KEPT_BYTES);
         self.fields.clear();
         self.left_out_bytes = None;
         if self.output.text().len() > KEPT_BYTES {

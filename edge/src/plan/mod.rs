@@ -13,6 +13,7 @@ pub mod listen;
 pub mod mapped;
 pub mod release;
 pub mod stage;
+pub mod template;
 pub mod throttle;
 
 use std::sync::Arc;
@@ -37,10 +38,10 @@ pub use listen::{
 };
 pub use mapped::{
     AnswerPlan, Backend, FunctionPlan, HttpApiPlan, HttpPlan, MappedPlan, Piece, RequestPlan,
-    TemplatePlan,
 };
 pub use release::{CanaryRelease, Release};
 pub use stage::{Access, CanaryPlan, IntegrationPlan, RouteFacts, RoutePlan, StagePlan};
+pub use template::TemplatePlan;
 pub use throttle::{ClientPlan, ThrottlePlan};
 
 /// One revision of the configuration, ready to serve.

@@ -89,8 +89,8 @@ pub(super) fn map(
     let mut overrides = chosen.overrides;
     if let Some((media_type, template)) = template {
         let body = payload.text();
-        let (text, output) = (&mut room.text, &mut room.output);
-        overrides = inputs::render(template, &shown, &body, Some(&overrides), text, output)?;
+        let (memory, output) = (&mut room.inputs, &mut room.output);
+        overrides = inputs::render(template, &shown, &body, Some(&overrides), memory, output)?;
         fields.set(b"Content-Type", media_type.as_bytes());
     }
     let values = answer.parameters.run(&shown, &mut room.mapping);

@@ -13,6 +13,8 @@ mod inputs;
 mod request;
 mod target;
 
+pub(super) use inputs::InputMemory;
+
 use super::{
     ask::{Question, Target, Unasked, ask},
     cache::{

@@ -245,8 +245,8 @@ pub(super) fn payload(
         RequestTemplate::Render(template) => {
             let body = converted.text();
             let shown = context(call, x, road, &room.body, None);
-            let (text, output) = (&mut room.text, &mut room.output);
-            let overrides = inputs::render(template, &shown, &body, None, text, output)?;
+            let (memory, output) = (&mut room.inputs, &mut room.output);
+            let overrides = inputs::render(template, &shown, &body, None, memory, output)?;
             Ok((Sent::Rendered, overrides))
         }
     }

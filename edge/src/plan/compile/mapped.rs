@@ -23,8 +23,9 @@ use crate::{
         self, ApiKind, HttpMapping, Integration, IntegrationKind, IntegrationResponse, Passthrough,
         Template,
     },
-    plan::mapped::{
-        AnswerPlan, Backend, HttpApiPlan, HttpPlan, MappedPlan, Piece, RequestPlan, TemplatePlan,
+    plan::{
+        TemplatePlan,
+        mapped::{AnswerPlan, Backend, HttpApiPlan, HttpPlan, MappedPlan, Piece, RequestPlan},
     },
     route::VerbKey,
 };
