@@ -222,3 +222,48 @@ fn whole_over_the_twin() {
 fn in_pieces_over_the_twin() {
     play(Kind::Twin, 7);
 }
+
+/// The same order, forwarded and mapped each way.
+const BOTH_ROADS: &str = r##"{"methods": {
+    "POST /proxied": {"type": "http_proxy", "uri": "http://origin.test/o"},
+    "POST /mapped": {"type": "http", "uri": "http://origin.test/o",
+        "requestTemplates": {"application/json": "{\"id\": $input.json('$.id')}"},
+        "responses": {"default": {"statusCode": "200", "responseTemplates": {"application/json":
+            "{\"found\": $input.json('$.id')}"}}}}}}"##;
+
+/// Operations that a ring is given for one request on `path` of a connection that stays open.
+fn operations(path: &str) -> u64 {
+    const REQUESTS: u64 = 50;
+    let api = mapped_api::read(BOTH_ROADS.as_bytes());
+    let answer = Answer {
+        bytes: b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{\"id\": 7}".to_vec(),
+        ..Answer::default()
+    };
+    let stage = Stage::with_api(Kind::Twin, json!({}), &api, vec![answer]);
+    let head = format!("POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n");
+    let request = [head.as_bytes(), b"{\"id\": 7}"].concat();
+    let core = stage.bed.core();
+    let submitted = std::rc::Rc::new(std::cell::Cell::new(0));
+    let told = std::rc::Rc::clone(&submitted);
+    stage.perform(move |core, mut stream| async move {
+        let mut before = 0;
+        for number in 0..=REQUESTS {
+            if number == 1 {
+                before = core.figures().submitted; // the origin's connection is there
+            }
+            stream.send(bed::bytes(&core, &request));
+            let answer = stream.recv(core.now().plus_ms(3_000)).await;
+            assert!(answer.expect("an answer").starts_with(b"HTTP/1.1 200"));
+        }
+        told.set(core.figures().submitted - before);
+    });
+    drop(core);
+    stage.finish();
+    submitted.get().div_ceil(REQUESTS)
+}
+
+#[test]
+fn a_mapped_request_takes_no_more_operations_than_a_forwarded_one() {
+    let (proxied, mapped) = (operations("/proxied"), operations("/mapped"));
+    assert!(proxied > 0 && mapped <= proxied, "{mapped} over {proxied}");
+}

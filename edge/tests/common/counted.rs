@@ -23,7 +23,7 @@ use std::{
 use rustls::pki_types::{CertificateDer, ServerName};
 use tidegate_edge::{
     exec::{Core, Inbox, Post},
-    model::settings::Settings,
+    model::{api::IntegrationKind, settings::Settings},
     net::tls::{TlsClock, ticket::TicketKeys},
     plan::compile,
     ring::{
@@ -110,6 +110,8 @@ pub struct Setup<'a> {
     pub cache: Option<PathBuf>,
     /// Where the access log goes.
     pub log: Option<PathBuf>,
+    /// The integration is `http`, behind mappings without templates, instead of `http_proxy`.
+    pub is_mapped: bool,
 }
 
 /// A worker that serves.
@@ -123,6 +125,7 @@ pub struct Running {
 pub fn start(origin: SocketAddr, setup: &Setup<'_>) -> Running {
     let settings = settings(origin, setup);
     let log = setup.log.clone();
+    let is_mapped = setup.is_mapped;
     let (tell, told) = mpsc::channel();
     thread::spawn(move || {
         let core = Core::new(
@@ -130,8 +133,13 @@ pub fn start(origin: SocketAddr, setup: &Setup<'_>) -> Running {
             1 << 12,
         );
         let uri = format!("http://{origin}/{{proxy}}");
-        let mapped = documents::proxy(&uri, &[("path.proxy", "path.proxy")]);
-        let api = documents::api("counted", vec![("ANY /{proxy+}", mapped)]);
+        let mut integration = documents::proxy(&uri, &[("path.proxy", "path.proxy")]);
+        if is_mapped {
+            integration.kind = IntegrationKind::Http;
+            integration.responses = documents::ok_mock().responses;
+            integration.responses[0].templates.clear();
+        }
+        let api = documents::api("counted", vec![("ANY /{proxy+}", integration)]);
         let compiled = compile(&settings, &[api], 1).expect("compiles");
         let keyring = Keyring {
             tickets: TicketKeys::new(core.wall()).expect("randomness"),

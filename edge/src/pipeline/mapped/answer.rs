@@ -81,9 +81,9 @@ pub(super) fn map(
     let shown = context(call, x, road, &room.body, Some(&room.answer));
     let fields = &mut room.fields;
     fields.clear();
-    fields.add(b"Content-Type", MEDIA_TYPE_DEFAULT.as_bytes());
+    fields.add_verified(b"Content-Type", MEDIA_TYPE_DEFAULT.as_bytes());
     if !is_mock {
-        fields.add(b"X-Amzn-Trace-Id", x.trace.as_bytes());
+        fields.add_verified(b"X-Amzn-Trace-Id", x.trace.as_bytes());
     }
     let template = answer.templates.for_answer(accept);
     let mut overrides = chosen.overrides;
@@ -95,7 +95,7 @@ pub(super) fn map(
     }
     let values = answer.parameters.run(&shown, &mut room.mapping);
     for value in values.map_err(|fault| mapping_fault(&fault))? {
-        fields.set(value.name.as_bytes(), value.value);
+        fields.set_verified(value.name.as_bytes(), value.value);
     }
     for (name, value) in &overrides.response_header {
         set_field(fields, plan.kind, name, value.as_bytes());
@@ -127,8 +127,8 @@ pub(super) fn pass(x: &Exchange, road: Road<'_>, room: &mut Room, is_decoded: bo
             Fate::Rename if road.api.kind == ApiKind::Rest => {
                 fields.add(&[REMAPPED_PREFIX.as_bytes(), name].concat(), value);
             }
-            Fate::Pass if !field.hop_by_hop => fields.add(name, value),
-            _ if is_coding => fields.add(name, value),
+            Fate::Pass if !field.hop_by_hop => fields.add_verified(name, value),
+            _ if is_coding => fields.add_verified(name, value),
             Fate::Pass | Fate::Rename | Fate::Drop | Fate::Refuse => {}
         }
     }
