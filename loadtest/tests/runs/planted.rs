@@ -28,7 +28,7 @@ use crate::{
 const ROUNDS: &str = "TIDEGATE_TEST_ROUNDS";
 /// Some milliseconds, beside which what the kernel takes for a request is small.
 const BASE: u64 = 2_000_000;
-const PLANTED_SHARE: f64 = 0.03;
+const PLANTED_PERCENT: u64 = 3;
 /// Runs of each server, unless [`RUNS`] says otherwise; a host that others share needs hundreds.
 const RUNS_DEFAULT: usize = 16;
 /// Names their number.
@@ -100,7 +100,7 @@ impl Drop for Burning {
 
 #[test]
 fn a_planted_change_of_processor_time_is_found_and_none_between_equal_servers() {
-    let dearer = (BASE as f64 * (1.0 + PLANTED_SHARE)) as u64;
+    let dearer = BASE + BASE / 100 * PLANTED_PERCENT;
     let servers = [BASE, BASE, dearer].map(Burning::start);
     let run = |burning: &Burning| {
         let mut wanted = options(&burning.server, 100.0, RUN_NS);
@@ -129,8 +129,8 @@ fn a_planted_change_of_processor_time_is_found_and_none_between_equal_servers() 
         "{change:?}"
     );
     let (planted, change) = verdict(&first, &slower);
-    println!("planted {PLANTED_SHARE}: {planted:?}, {change:?}");
-    if planted == Verdict::Unclear && change.high - change.low > PLANTED_SHARE {
+    println!("planted {PLANTED_PERCENT} %: {planted:?}, {change:?}");
+    if planted == Verdict::Unclear && change.high - change.low > PLANTED_PERCENT as f64 / 100.0 {
         eprintln!("skipped: one amount of work costs this host too unequal times: {change:?}");
         return;
     }
