@@ -97,10 +97,21 @@ fn plain(bytes: &[u8], gateway: std::net::SocketAddr) -> String {
     text
 }
 
+/// What a case may hold. `api`, `in`, `out`, `origin` and `end` are in each: what is not written
+/// down is not looked at.
+const SECTIONS: &[&str] = &[
+    "api", "in", "out", "origin", "end", "in2", "in3", "in4", "answer", "answer2", "answer3",
+    "settings",
+];
+
 fn complaint(case: &Case, kind: Kind, piece: usize) -> Option<String> {
+    let unknown = case.names().find(|name| !SECTIONS.contains(name));
+    assert_eq!(unknown, None, "{}", case.name);
+    let missing = SECTIONS[..5].iter().find(|name| !case.has(name));
+    assert_eq!(missing, None, "{}", case.name);
     let api = mapped_api::read(&case.bytes("api").expect("== api"));
     let stage = Stage::with_api(kind, settings_of(case), &api, answers_of(case));
-    let parts = ["in", "in2", "in3"]
+    let parts = ["in", "in2", "in3", "in4"]
         .iter()
         .filter_map(|name| case.bytes(name).map(framed));
     let end = case.arguments("end");

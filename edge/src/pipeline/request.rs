@@ -306,7 +306,10 @@ async fn lease(
     let passed = match (limited, route) {
         (Ok(()), Some(route)) => Ok(route),
         (Ok(()), None) => Err(Fault::NoRoute), // it was one when it was resolved
-        (Err(Fault::AwaitsLease), _) => Err(Fault::QuotaExceeded),
+        (Err(Fault::AwaitsLease), _) => {
+            journal::no_lease(x);
+            Err(Fault::QuotaExceeded)
+        }
         (Err(fault), _) => Err(fault),
     };
     go_on(local, serving, conn, peer, x, passed, rest)

@@ -88,6 +88,8 @@ pub struct RoutePlan {
     pub variables: Box<[Box<str>]>,
     /// `$context.resourceId`.
     pub resource_id: Box<str>,
+    /// `$context.routeKey` of an HTTP API: `GET /pets`, `$default`; empty in REST APIs.
+    pub route_key: Box<str>,
     /// `$context.operationName`.
     pub operation_name: Option<Box<str>>,
     /// Where the API's document defines it.

@@ -2,7 +2,7 @@
 //!
 //! Shape: `{"methods": {"POST /pets/{id}": INTEGRATION}, …}`, where an integration has the members
 //! of `x-amazon-apigateway-integration`, and beside them those of the operation that examples need
-//! (`parameters`, `security`, `operationId`). Units: the model's. Errors: a malformed example
+//! (`parameters`, `security`, `operationId`, `apiKeyRequired`). Units: the model's. Errors: a malformed example
 //! panics. Source: Amazon API Gateway developer guide, "OpenAPI extensions".
 
 #![allow(dead_code, unreachable_pub)]
@@ -163,6 +163,7 @@ fn method(verb: Verb, at: &str, described: &Value) -> Method {
             .collect(),
         operation_name: described["operationId"].as_str().map(str::to_owned),
         authorization,
+        api_key_required: described["apiKeyRequired"] == true,
         ..Method::new(verb, at, integration)
     }
 }

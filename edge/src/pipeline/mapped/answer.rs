@@ -77,7 +77,8 @@ pub(super) fn map(
     let (is_binary, is_accepted) = (binary.is_binary(content_type), binary.is_accepted(accept));
     let conversion = response_conversion(is_binary, is_accepted, answer.handling);
     let came = if is_mock { &[][..] } else { &room.answer };
-    let payload = conversion.apply(came).map_err(|_| Fault::Configuration)?;
+    let payload = conversion.apply(came);
+    let payload = payload.map_err(|_| journal::no_conversion(x))?;
     let shown = context(call, x, road, &room.body, Some(&room.answer));
     let fields = &mut room.fields;
     fields.clear();
@@ -94,7 +95,7 @@ pub(super) fn map(
         fields.set(b"Content-Type", media_type.as_bytes());
     }
     let values = answer.parameters.run(&shown, &mut room.mapping);
-    for value in values.map_err(|fault| mapping_fault(&fault))? {
+    for value in values.map_err(|fault| mapping_fault(x, &fault))? {
         fields.set(value.name.as_bytes(), value.value);
     }
     for (name, value) in &overrides.response_header {

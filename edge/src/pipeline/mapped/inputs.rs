@@ -10,6 +10,7 @@ use std::ops::Range;
 use super::super::{
     context::{Context, IDENTITY_NAMES, NAMES, decoded},
     fault::Fault,
+    journal,
 };
 use crate::{
     mapping::{ContextValue, Inputs, Output, Overrides},
@@ -51,12 +52,17 @@ pub(super) fn render(
     let identity: Vec<(&str, ContextValue<'_>)> = (made.identity.iter())
         .map(|(name, place)| (*name, value(place)))
         .collect();
+    let base_path = made.base_path.as_ref();
+    let domain = base_path.map(|place| [("basePathMatched", value(place))]);
     let mut root: Vec<(&str, ContextValue<'_>)> = (made.root.iter())
         .map(|(name, place)| (*name, value(place)))
         .collect();
     if plan.reads_context {
         root.push(("identity", ContextValue::Map(&identity)));
         root.push(("authorizer", ContextValue::Map(&[])));
+        if let Some(domain) = &domain {
+            root.push(("customDomain", ContextValue::Map(domain)));
+        }
     }
     let inputs = Inputs {
         body,
@@ -68,7 +74,12 @@ pub(super) fn render(
         overrides,
     };
     let rendered = plan.template.render(&inputs, output);
-    rendered.map_err(|_| Fault::Configuration)
+    let side = if overrides.is_none() {
+        "request"
+    } else {
+        "response"
+    };
+    rendered.map_err(|error| journal::no_render(context.x, side, &error))
 }
 
 fn texts<'t>(pairs: &[Pair], text: &'t str) -> Vec<(&'t str, &'t str)> {
@@ -86,6 +97,8 @@ struct Made {
     header: Vec<Pair>,
     root: Vec<(&'static str, Range<usize>)>,
     identity: Vec<(&'static str, Range<usize>)>,
+    /// `$context.customDomain.basePathMatched`.
+    base_path: Option<Range<usize>>,
 }
 
 impl Made {
@@ -114,6 +127,8 @@ impl Made {
                 self.root.push((name, put(text, &value)));
             }
         }
+        let base_path = context.value("customDomain.basePathMatched");
+        self.base_path = base_path.map(|value| put(text, &value));
         let mut whole = String::from("identity.");
         let prefix = whole.len();
         for name in IDENTITY_NAMES {

@@ -256,7 +256,11 @@ async fn answer_function(
     };
     ask_in(call, conn, x, target, (head, sent), (account, &mut *room)).await?;
     let made = match road.plan.kind {
-        Kind::AwsProxy => function::proxied(x, road, room),
+        Kind::AwsProxy => {
+            let status = function::proxied(x, road, room);
+            x.integration.function_status = *status.as_ref().unwrap_or(&0);
+            status
+        }
         _ => function::chosen_by(x, room).and_then(|by| {
             let chosen = answer::Chosen { by, overrides };
             answer::map(call, x, road, chosen, room)
@@ -341,6 +345,7 @@ fn keep_answer(
     head.field_decimal(b"Content-Length", body.len() as u64);
     let head_bytes = head.end().ok()?;
     out.commit(head_bytes);
+    x.endpoint_id = x.endpoint_id().to_vec();
     x.answer_bytes.clear();
     x.answer_bytes.set_whole(out.freeze());
     let limits = HeadLimits::default();

@@ -98,7 +98,7 @@ pub(super) fn http(
     for (name, value) in &overrides.request_query {
         parameters.set_query(name, value.as_bytes());
     }
-    override_fields(road, &overrides, &mut room.fields)?;
+    override_fields(x, road, &overrides, &mut room.fields)?;
     let mut target = std::mem::take(&mut room.target);
     let written = write_target(
         plan,
@@ -115,6 +115,7 @@ pub(super) fn http(
 
 /// Sets the fields that a template asks for.
 pub(super) fn override_fields(
+    x: &Exchange,
     road: Road<'_>,
     overrides: &Overrides,
     fields: &mut FieldList,
@@ -123,7 +124,9 @@ pub(super) fn override_fields(
         match fate(Way::MappingToBackend, road.plan.kind, name.as_bytes()) {
             Fate::Pass | Fate::Rename => fields.set(name.as_bytes(), value.as_bytes()),
             Fate::Drop => {}
-            Fate::Refuse => return Err(Fault::Configuration),
+            Fate::Refuse => {
+                return Err(mapping_fault(x, &MappingFault::Refused(name.clone())));
+            }
         }
     }
     Ok(())
@@ -190,7 +193,7 @@ pub(super) fn map_parameters(
     let shown = context(call, x, road, &room.body, None);
     let values = mapping
         .run(&shown, &mut room.mapping)
-        .map_err(|fault| mapping_fault(&fault))?;
+        .map_err(|fault| mapping_fault(x, &fault))?;
     for value in values {
         match value.place {
             ParameterPlace::Path => {
@@ -206,14 +209,17 @@ pub(super) fn map_parameters(
 }
 
 /// What a mapping that failed means for the client.
-pub(super) fn mapping_fault(fault: &MappingFault) -> Fault {
+pub(super) fn mapping_fault(x: &Exchange, fault: &MappingFault) -> Fault {
     match fault {
         MappingFault::RequestJson => Fault::InvalidJson,
-        MappingFault::RequestValue(_) => Fault::Target,
-        MappingFault::AnswerJson
-        | MappingFault::Refused(_)
-        | MappingFault::AnswerValue(_)
-        | MappingFault::Bound(_) => Fault::Configuration,
+        MappingFault::RequestValue(name) => {
+            journal::illegal_value(x, name);
+            Fault::Target
+        }
+        MappingFault::AnswerValue(name) => journal::illegal_value(x, name),
+        MappingFault::AnswerJson | MappingFault::Refused(_) | MappingFault::Bound(_) => {
+            journal::misconfigured(x, format_args!("{fault}"))
+        }
     }
 }
 
@@ -230,9 +236,8 @@ pub(super) fn payload(
     let chosen = plan.templates.for_request(content_type, plan.passthrough);
     let is_binary = road.api.binary.is_binary(content_type);
     let conversion = request_conversion(is_binary, plan.handling);
-    let converted = conversion
-        .apply(&room.body)
-        .map_err(|_| Fault::Configuration)?;
+    let converted = conversion.apply(&room.body);
+    let converted = converted.map_err(|_| journal::no_conversion(x))?;
     match chosen {
         RequestTemplate::Unsupported => Err(Fault::UnsupportedMediaType),
         RequestTemplate::Pass => match converted {

@@ -245,6 +245,7 @@ pub(super) fn health(
         resource_path: "".into(),
         variables: Box::default(),
         resource_id: "".into(),
+        route_key: "".into(),
         operation_name: None,
         pointer: "".into(),
         access: Access::Open,
@@ -525,6 +526,7 @@ impl<'b> StageBuilder<'b> {
             resource_path: path.into(),
             variables: variables.iter().map(|name| (*name).into()).collect(),
             resource_id: resource_id(&self.api.id, path),
+            route_key: route_key(self.api.kind, verb, path),
             operation_name: method.operation_name.as_deref().map(Into::into),
             pointer: method.pointer.as_str().into(),
             access,
@@ -652,6 +654,15 @@ fn resource_id(api: &str, path: &str) -> Box<str> {
 }
 
 const RESOURCE_ID_CHARS: usize = 6;
+
+/// How an HTTP API names the route of `verb` and `path`; REST APIs have no such name.
+fn route_key(kind: ApiKind, verb: VerbKey, path: &str) -> Box<str> {
+    match (kind, path) {
+        (ApiKind::Rest, _) => "".into(),
+        (ApiKind::Http, "$default") => path.into(),
+        (ApiKind::Http, _) => format!("{} {path}", verb.token()).into(),
+    }
+}
 
 /// A document's verb as the tree knows it.
 pub(super) fn verb_key(verb: api::Verb) -> VerbKey {
