@@ -253,7 +253,11 @@ fn go_on(
         Err(fault) => return fault_way(at, conn, x, fault, keep_alive, rest),
     };
     if let IntegrationPlan::Mock(plan) = &route.integration {
-        let sent = mock(at, conn, x, plan, keep_alive);
+        let outcome = mock_outcome(x, plan);
+        if matches!(outcome, MockOutcome::Passes) && !rest.0.is_done() {
+            return Way::Maps { rest, looked: true };
+        }
+        let sent = mock(at, conn, x, outcome, keep_alive);
         return sent_way(sent, keep_alive, rest);
     }
     let call = call(local, serving, peer, x);
@@ -363,14 +367,15 @@ async fn map(
 fn road<'s>(serving: &'s Serving, x: &Exchange) -> Option<Road<'s>> {
     let route = serving.plan.route(x.route?)?;
     let stage = serving.plan.stage(x.stage?)?;
-    match &route.integration {
-        IntegrationPlan::Mapped(plan) => Some(Road {
-            api: &stage.api,
-            plan,
-            route,
-        }),
-        IntegrationPlan::HttpProxy(_) | IntegrationPlan::Mock(_) => None,
-    }
+    let plan = match &route.integration {
+        IntegrationPlan::Mapped(plan) => plan,
+        IntegrationPlan::HttpProxy(_) | IntegrationPlan::Mock(_) => route.passing.as_ref()?,
+    };
+    Some(Road {
+        api: &stage.api,
+        plan,
+        route,
+    })
 }
 
 /// The way of a request that was mapped.
@@ -655,17 +660,30 @@ fn admit(serving: &Serving, x: &Exchange) -> Result<BodyReader, Fault> {
     BodyReader::new(x.head.framing, limits).map_err(Fault::Body)
 }
 
-/// Answers from the plan alone.
-fn mock(at: At<'_>, conn: &mut Conn, x: &mut Exchange, plan: &MockPlan, keep_alive: bool) -> bool {
+/// What the plan alone says to the request.
+fn mock_outcome<'p>(x: &Exchange, plan: &'p MockPlan) -> MockOutcome<'p> {
     let bytes = x.head_bytes.bytes();
     let last = |fields: &Fields, known| fields.all(known).last().map(|field| field.value);
     let content_type = last(&x.head.fields, Known::ContentType).map(|span| span.of(bytes));
     let accept = last(&x.head.fields, Known::Accept).map(|span| span.of(bytes));
-    match plan.answer(content_type, accept) {
+    plan.answer(content_type, accept)
+}
+
+/// Answers from the plan alone.
+fn mock(
+    at: At<'_>,
+    conn: &mut Conn,
+    x: &mut Exchange,
+    outcome: MockOutcome<'_>,
+    keep_alive: bool,
+) -> bool {
+    match outcome {
         MockOutcome::Answer { answer, body } => {
             respond::mock(at.local, x, conn, answer, body, keep_alive)
         }
-        MockOutcome::Misconfigured => respond::fault(at, x, conn, Fault::Configuration, keep_alive),
+        MockOutcome::Misconfigured | MockOutcome::Passes => {
+            respond::fault(at, x, conn, Fault::Configuration, keep_alive)
+        }
         MockOutcome::UnsupportedMediaType => {
             respond::fault(at, x, conn, Fault::UnsupportedMediaType, keep_alive)
         }

@@ -99,6 +99,8 @@ pub struct RoutePlan {
     /// What is checked of a request; `None`: nothing.
     pub validation: Option<Box<Validation>>,
     pub integration: IntegrationPlan,
+    /// What maps the requests whose payload stands for a template of a prepared mock.
+    pub passing: Option<Box<MappedPlan>>,
     /// How its answers are kept; `None`: not at all.
     pub cache: Option<RouteCache>,
     /// How often it may be called, and whether by anybody.

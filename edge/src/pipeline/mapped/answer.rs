@@ -19,7 +19,7 @@ use super::{Road, context, inputs, request::mapping_fault};
 use crate::{
     integrate::{
         content::{MEDIA_TYPE_DEFAULT, response_conversion},
-        headers::{Fate, Kind, REMAPPED_PREFIX, Way, fate},
+        headers::{Fate, Kind, REMAPPED_PREFIX, Way, fate, fate_in_http_apis},
     },
     mapping::Overrides,
     model::api::ApiKind,
@@ -115,8 +115,7 @@ pub(super) fn map(
 }
 
 /// The backend's answer as it is, but for fields that are the gateway's own; `is_decoded`: its
-/// payload has no content coding any more. Gives its status. HTTP APIs keep no second name for
-/// what is theirs.
+/// payload has no content coding any more. Gives its status.
 pub(super) fn pass(x: &Exchange, road: Road<'_>, room: &mut Room, is_decoded: bool) -> u16 {
     let bytes = x.answer_bytes.bytes();
     let fields = &mut room.fields;
@@ -124,13 +123,17 @@ pub(super) fn pass(x: &Exchange, road: Road<'_>, room: &mut Room, is_decoded: bo
     for field in x.answer.fields.iter() {
         let (name, value) = (field.name.of(bytes), field.value.of(bytes));
         let is_coding = field.known == Known::ContentEncoding && !is_decoded;
-        match fate(Way::BackendToClient, Kind::HttpProxy, name) {
-            Fate::Rename if road.api.kind == ApiKind::Rest => {
+        let fate = match road.api.kind {
+            ApiKind::Rest => fate(Way::BackendToClient, Kind::HttpProxy, name),
+            ApiKind::Http => fate_in_http_apis(Way::BackendToClient, Kind::HttpProxy, name),
+        };
+        match fate {
+            Fate::Rename => {
                 fields.add(&[REMAPPED_PREFIX.as_bytes(), name].concat(), value);
             }
             Fate::Pass if !field.hop_by_hop => fields.add(name, value),
             _ if is_coding => fields.add(name, value),
-            Fate::Pass | Fate::Rename | Fate::Drop | Fate::Refuse => {}
+            Fate::Pass | Fate::Drop | Fate::Refuse => {}
         }
     }
     if !x.answer.fields.has(Known::ContentType) {

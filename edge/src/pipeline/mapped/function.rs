@@ -29,7 +29,7 @@ use crate::{
             FUNCTION_ERROR, INVOKE_FIELDS, IdentityFacts, InvokeFault, Invoked, PAYLOAD_BYTES_MAX,
             error_message, invoked,
         },
-        headers::{Fate, Kind, REMAPPED_PREFIX, Way, fate},
+        headers::{Fate, Kind, REMAPPED_PREFIX, Way, fate, fate_in_http_apis},
     },
     mapping::Overrides,
     model::{
@@ -201,7 +201,11 @@ pub(super) fn proxied(x: &Exchange, road: Road<'_>, room: &mut Room) -> Result<u
     fields.clear();
     for header in &answer.headers {
         let (name, value) = (header.name.as_bytes(), header.value.as_bytes());
-        match fate(Way::BackendToClient, Kind::AwsProxy, name) {
+        let fate = match road.api.kind {
+            ApiKind::Rest => fate(Way::BackendToClient, Kind::AwsProxy, name),
+            ApiKind::Http => fate_in_http_apis(Way::BackendToClient, Kind::AwsProxy, name),
+        };
+        match fate {
             Fate::Pass => fields.add(name, value),
             Fate::Rename => fields.add(&[REMAPPED_PREFIX.as_bytes(), name].concat(), value),
             Fate::Drop | Fate::Refuse => {}
