@@ -26,6 +26,7 @@ use crate::{
 pub struct StagePlan {
     pub api_id: Box<str>,
     pub api_name: Box<str>,
+    /// Every stage of the document has the same.
     pub api: Arc<ApiPlan>,
     /// Stage name.
     pub name: Box<str>,
@@ -96,8 +97,8 @@ pub struct RoutePlan {
     pub pointer: Box<str>,
     /// Who may call it, beside keys.
     pub access: Access,
-    /// What is checked of a request; `None`: nothing.
-    pub validation: Option<Box<Validation>>,
+    /// What is checked of a request; `None`: nothing. Every stage of the document has the same.
+    pub validation: Option<Arc<Validation>>,
     pub integration: IntegrationPlan,
     /// What maps the requests whose payload stands for a template of a prepared mock.
     pub passing: Option<Box<MappedPlan>>,

@@ -12,7 +12,7 @@ use std::{
 
 use super::{
     super::{
-        api::ApiPlan,
+        api::{ApiPlan, Validation},
         cache::{RegionIndex, RegionPlan, RouteCache, canary_scope, stage_namespace, stage_scope},
         fault::{Document, Findings, Reporter},
         listen::RouteLog,
@@ -23,7 +23,7 @@ use super::{
     cache::{self, Policies},
     function, http_proxy, mapped, mock,
     origins::OriginTable,
-    parts,
+    parts::{self, Parts},
     places::DEFAULT_STAGE,
     stages, throttle,
 };
@@ -48,6 +48,8 @@ pub(super) struct Served {
     /// Of single stages; the common one stands before them.
     pub(super) regions: Vec<RegionPlan>,
     ids: BTreeMap<String, usize>,
+    /// What all stages of a document share, by its position.
+    parts: BTreeMap<usize, Arc<Parts>>,
     /// Documents whose findings have been reported.
     documents: BTreeSet<usize>,
 }
@@ -163,12 +165,14 @@ fn build(
         document: Document::Api(stage.document),
         findings: &mut found,
     };
-    let api_plan = Arc::new(parts::compile(api, &mut reporter));
+    let parts = (served.parts.entry(stage.document))
+        .or_insert_with(|| Arc::new(parts::compile(api, &mut reporter)));
+    let parts = Arc::clone(parts);
     let mut builder = StageBuilder {
         document: Document::Api(stage.document),
         name: &stage.release.stage,
         api,
-        shared: &api_plan,
+        shared: &parts.plan,
         source: stage.source,
         settings,
         policies,
@@ -182,7 +186,7 @@ fn build(
         tree: TreeBuilder::new(),
         default_route: None,
     };
-    builder.resources();
+    builder.resources(&parts);
     let plan = builder.finish(stage);
     if served.documents.insert(stage.document) {
         findings.errors.append(&mut found.errors);
@@ -401,7 +405,7 @@ impl<'b> StageBuilder<'b> {
         }
     }
 
-    fn resources(&mut self) {
+    fn resources(&mut self, parts: &Parts) {
         let api = self.api;
         if api
             .resources
@@ -412,9 +416,9 @@ impl<'b> StageBuilder<'b> {
             self.reporter()
                 .warning("/paths", "the API has no method", hint);
         }
-        for resource in &api.resources {
+        for (resource, asked) in api.resources.iter().zip(&parts.validations) {
             match pattern::parse(&resource.path) {
-                Ok(parts) => self.resource(resource, &parts),
+                Ok(parts) => self.resource(resource, &parts, asked),
                 Err(fault) => {
                     let hint = "a part is text of A-Za-z0-9._:-, `{name}`, or `{name+}` at the end";
                     self.reporter().error(&*resource.pointer, fault, hint);
@@ -424,33 +428,50 @@ impl<'b> StageBuilder<'b> {
         if let Some(method) = &api.default_route {
             let next = u32::try_from(self.routes.len()).expect("fewer routes than u32");
             self.default_route = Some(RouteIndex(next));
-            self.route("$default", method, &[]);
+            self.route("$default", method, &[], parts.default_validation.clone());
         }
     }
 
-    fn resource(&mut self, resource: &'b Resource, parts: &[Part<'_>]) {
+    fn resource(
+        &mut self,
+        resource: &'b Resource,
+        parts: &[Part<'_>],
+        asked: &[Option<Arc<Validation>>],
+    ) {
         if let Err(fault) = self.tree.resource(&resource.path) {
             self.insert_failed(&resource.pointer, &fault);
             return;
         }
         let variables: Vec<&str> = parts.iter().filter_map(|part| part.name()).collect();
-        for method in &resource.methods {
-            self.method(resource, method, &variables);
+        for (method, asked) in resource.methods.iter().zip(asked) {
+            self.method(resource, method, &variables, asked.clone());
         }
     }
 
-    fn method(&mut self, resource: &Resource, method: &'b Method, variables: &[&str]) {
+    fn method(
+        &mut self,
+        resource: &Resource,
+        method: &'b Method,
+        variables: &[&str],
+        validation: Option<Arc<Validation>>,
+    ) {
         let next = u32::try_from(self.routes.len()).expect("fewer routes than u32");
         let verb = verb_key(method.verb);
         if let Err(fault) = self.tree.insert(&resource.path, verb, RouteIndex(next)) {
             self.insert_failed(&method.pointer, &fault);
         }
         self.pointers.push((next, &method.pointer));
-        self.route(&resource.path, method, variables);
+        self.route(&resource.path, method, variables, validation);
     }
 
     /// Compiles a method; the tree leads to it, or nothing does.
-    fn route(&mut self, path: &str, method: &'b Method, variables: &[&str]) {
+    fn route(
+        &mut self,
+        path: &str,
+        method: &'b Method,
+        variables: &[&str],
+        validation: Option<Arc<Validation>>,
+    ) {
         let verb = verb_key(method.verb);
         let log = self.log(path, method);
         let mut scope = MethodScope {
@@ -467,8 +488,6 @@ impl<'b> StageBuilder<'b> {
             },
         };
         let described = &method.integration;
-        let models = &self.shared.models;
-        let validation = parts::validation(self.api, models, method, &mut scope.reporter);
         let looks = validation
             .as_ref()
             .is_some_and(|asked| !asked.bodies.is_empty());
