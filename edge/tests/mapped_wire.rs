@@ -80,6 +80,7 @@ fn answers_of(case: &Case) -> Vec<Answer> {
         Answer {
             bytes: framed(case.bytes(&name).unwrap_or_default()),
             close: arguments.contains(&"close"),
+            early: arguments.contains(&"early"),
             delay_ms: delay.map_or(0, |ms| ms.parse().expect("milliseconds")),
             ..Answer::default()
         }

@@ -31,6 +31,7 @@ use super::{
     limit::{LEASE_LOOK_MS, LEASE_WAIT_MS, limit},
     local::{Local, Serving},
     mapped::{self, Mapped, Road},
+    passage::Passage,
     respond::{self, At},
     told::{api_id, take_override},
     validate,
@@ -276,6 +277,7 @@ fn go_on(
         looked => return answered(&call, conn, x, looked, keep_alive, rest),
     }
     match &route.integration {
+        IntegrationPlan::Mapped(plan) if plan.streams => Way::Asks(rest),
         IntegrationPlan::Mapped(plan) => {
             let is_local = matches!(plan.backend, Backend::Mock) && call.cache.is_none();
             match road(serving, x).filter(|_| is_local && rest.0.is_done()) {
@@ -328,9 +330,8 @@ async fn fetch(
     x: &mut Exchange,
     rest: Rest,
 ) -> Way {
-    let route = x.route.and_then(|route| serving.plan.route(route));
-    let Some(IntegrationPlan::HttpProxy(proxy)) = route.map(|route| &route.integration) else {
-        return Way::Over(Next::Close); // it was one when it was resolved
+    let Some(passage) = Passage::of(serving, x) else {
+        return Way::Over(Next::Close); // it had one when it was resolved
     };
     let call = call(local, serving, peer, x);
     if call.cache.is_some() {
@@ -341,7 +342,7 @@ async fn fetch(
         }
     }
     let (body, carry) = rest;
-    Way::Over(forward::forward(&call, proxy, conn, x, body, carry).await)
+    Way::Over(forward::forward(&call, passage, conn, x, body, carry).await)
 }
 
 /// The stages that need the payload whole.

@@ -130,7 +130,7 @@ pub enum IntegrationPlan {
     HttpProxy(HttpProxyPlan),
     /// The gateway, with answers that were prepared.
     Mock(MockPlan),
-    /// Anybody, with payloads read whole and mapped.
+    /// Anybody, with requests and answers mapped.
     Mapped(Box<MappedPlan>),
 }
 

@@ -117,8 +117,17 @@ pub(super) fn map(
 /// The backend's answer as it is, but for fields that are the gateway's own; `is_decoded`: its
 /// payload has no content coding any more. Gives its status.
 pub(super) fn pass(x: &Exchange, road: Road<'_>, room: &mut Room, is_decoded: bool) -> u16 {
+    pass_fields(x, road, &mut room.fields, is_decoded);
+    std::mem::swap(&mut room.out, &mut room.answer);
+    if x.head.method == Method::Head {
+        room.left_out_bytes = x.answer.content_length;
+    }
+    x.answer.status
+}
+
+/// The backend's fields, as [`pass`] has them.
+pub(super) fn pass_fields(x: &Exchange, road: Road<'_>, fields: &mut FieldList, is_decoded: bool) {
     let bytes = x.answer_bytes.bytes();
-    let fields = &mut room.fields;
     fields.clear();
     for field in x.answer.fields.iter() {
         let (name, value) = (field.name.of(bytes), field.value.of(bytes));
@@ -139,11 +148,6 @@ pub(super) fn pass(x: &Exchange, road: Road<'_>, room: &mut Room, is_decoded: bo
     if !x.answer.fields.has(Known::ContentType) {
         fields.add(b"Content-Type", MEDIA_TYPE_DEFAULT.as_bytes());
     }
-    std::mem::swap(&mut room.out, &mut room.answer);
-    if x.head.method == Method::Head {
-        room.left_out_bytes = x.answer.content_length;
-    }
-    x.answer.status
 }
 
 /// Sets a field that a mapping or a template asks for.

@@ -3,7 +3,8 @@
 //! What it is: payload in, request made, backend asked, answer made, kept and sent; the stages of
 //! the page for integrations that need payloads whole. Shape: [`serve`] awaits, [`now`] is the same
 //! for a mock whose request has no payload and needs nobody; `request` makes what is asked,
-//! `answer` what the client gets. Units: bytes. Errors: [`Mapped`] says how the request goes on.
+//! `answer` what the client gets; `streamed` makes heads alone, for payloads that pass while they
+//! come. Units: bytes. Errors: [`Mapped`] says how the request goes on.
 //! Source: Amazon API Gateway developer guide, "integrations", "mapping template reference".
 
 mod answer;
@@ -11,7 +12,10 @@ mod function;
 mod http_api;
 mod inputs;
 mod request;
+mod streamed;
 mod target;
+
+pub(super) use streamed::{answer_head, request_head};
 
 use super::{
     ask::{Question, Target, Unasked, ask},

@@ -1,7 +1,7 @@
 //! What a backend is asked.
 //!
 //! What it is: maps parameters, converts and renders the client's payload, writes target and head.
-//! Shape: [`http`] gives a whole head, [`mock`] the status that the rendered request asks for;
+//! Shape: [`http`] and [`http_streamed`] give a whole head, [`mock`] the status that the rendered request asks for;
 //! [`Sent`] says where the payload lies. Units: bytes. Errors: [`Fault`]: 415 without a template,
 //! 400 for a payload that mappings cannot read, 500 for a mapping that cannot be. Source: Amazon
 //! API Gateway developer guide, "passthrough behaviors", "parameter mapping"; recorded lists.
@@ -31,7 +31,7 @@ use crate::{
     mapping::{Overrides, ParameterPlace},
     plan::HttpPlan,
     ring::Buf,
-    wire::{known::Known, method::Method, write::HeadWriter},
+    wire::{framing::Framing, known::Known, method::Method, write::HeadWriter},
 };
 
 /// Where a payload on its way to a backend lies.
@@ -81,16 +81,12 @@ pub(super) fn http(
     room: &mut Room,
 ) -> Result<(Buf, Sent, Overrides), Fault> {
     room.fields.clear();
-    let mut parameters = Parameters::default();
     if road.plan.kind == Kind::HttpProxy {
         pass_fields(x, &mut room.fields);
     } else {
         own_fields(call, x, &mut room.fields);
     }
-    map_parameters(call, x, road, room, &mut parameters)?;
-    if let Some(plan) = &road.plan.http_api {
-        http_api::edit_request(call, x, (road, plan), room, &mut parameters)?;
-    }
+    let mut parameters = mapped_parameters(call, x, road, room)?;
     let (sent, overrides) = payload(call, x, road, room)?;
     for (name, value) in &overrides.request_path {
         parameters.set_path(name, value.as_bytes(), false);
@@ -99,18 +95,61 @@ pub(super) fn http(
         parameters.set_query(name, value.as_bytes());
     }
     override_fields(x, road, &overrides, &mut room.fields)?;
+    let framing = Framing::Length(sent.bytes(room).len() as u64);
+    let head = head(call, x, (road, plan), &parameters, framing, room)?;
+    Ok((head, sent, overrides))
+}
+
+/// The head of a request to an HTTP endpoint whose payload passes while it comes.
+pub(super) fn http_streamed(
+    call: &Call<'_>,
+    x: &Exchange,
+    (road, plan): (Road<'_>, &HttpPlan),
+    room: &mut Room,
+) -> Result<Buf, Fault> {
+    room.fields.clear();
+    pass_fields(x, &mut room.fields);
+    let bytes = x.head_bytes.bytes();
+    for coding in x.head.fields.all(Known::ContentEncoding) {
+        // The payload goes on as it is coded.
+        let (name, value) = (coding.name.of(bytes), coding.value.of(bytes));
+        room.fields.add(name, value);
+    }
+    let parameters = mapped_parameters(call, x, road, room)?;
+    head(call, x, (road, plan), &parameters, x.head.framing, room)
+}
+
+/// Runs what is mapped and edited; fields are in the room then.
+fn mapped_parameters(
+    call: &Call<'_>,
+    x: &Exchange,
+    road: Road<'_>,
+    room: &mut Room,
+) -> Result<Parameters, Fault> {
+    let mut parameters = Parameters::default();
+    map_parameters(call, x, road, room, &mut parameters)?;
+    if let Some(plan) = &road.plan.http_api {
+        http_api::edit_request(call, x, (road, plan), room, &mut parameters)?;
+    }
+    Ok(parameters)
+}
+
+/// Target and fields as a head, for a payload that is framed so.
+fn head(
+    call: &Call<'_>,
+    x: &Exchange,
+    (road, plan): (Road<'_>, &HttpPlan),
+    parameters: &Parameters,
+    framing: Framing,
+    room: &mut Room,
+) -> Result<Buf, Fault> {
     let mut target = std::mem::take(&mut room.target);
-    let written = write_target(
-        plan,
-        &parameters,
-        client_query(x, road.plan.kind),
-        &mut target,
-    );
-    let body_bytes = sent.bytes(room).len();
+    let query = client_query(x, road.plan.kind);
+    let written = write_target(plan, parameters, query, &mut target);
     let head =
-        written.and_then(|()| write_head(call, x, (road, plan), &target, &room.fields, body_bytes));
+        written.and_then(|()| write_head(call, x, (road, plan), &target, &room.fields, framing));
     room.target = target;
-    Ok((head?, sent, overrides))
+    head
 }
 
 /// Sets the fields that a template asks for.
@@ -257,14 +296,14 @@ pub(super) fn payload(
     }
 }
 
-/// Writes the head, framed for a payload of `body_bytes`.
+/// Writes the head.
 fn write_head(
     call: &Call<'_>,
     x: &Exchange,
     (road, plan): (Road<'_>, &HttpPlan),
     target: &[u8],
     fields: &FieldList,
-    body_bytes: usize,
+    framing: Framing,
 ) -> Result<Buf, Fault> {
     let mut out = call.local.core.pool().take().ok_or(Fault::Overload)?;
     let mut head = HeadWriter::new(out.spare());
@@ -291,13 +330,21 @@ fn write_head(
     if let Some(stage) = stage {
         head.field(b"X-Amzn-Apigateway-Api-Id", stage.api_id.as_bytes());
     }
-    if body_bytes > 0
-        || matches!(
-            Method::of(method),
-            Method::Post | Method::Put | Method::Patch
-        )
-    {
-        head.field_decimal(b"Content-Length", body_bytes as u64);
+    match framing {
+        Framing::Length(bytes) if bytes > 0 => {
+            head.field_decimal(b"Content-Length", bytes);
+        }
+        Framing::Chunked => {
+            head.lines(b"Transfer-Encoding: chunked\r\n");
+        }
+        Framing::None | Framing::Length(_) | Framing::UntilClose => {
+            if matches!(
+                Method::of(method),
+                Method::Post | Method::Put | Method::Patch
+            ) {
+                head.lines(b"Content-Length: 0\r\n");
+            }
+        }
     }
     let head_bytes = head.end().map_err(head_fault)?;
     out.commit(head_bytes);

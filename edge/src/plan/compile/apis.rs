@@ -493,20 +493,19 @@ impl<'b> StageBuilder<'b> {
             .is_some_and(|asked| !asked.bodies.is_empty());
         let tells = log.data && log.level == LoggingLevel::Info;
         let is_told = tells && self.source.edge_cache.is_none();
-        let needs_payload = looks || is_told || self.shared.kind == ApiKind::Http;
+        let compresses = self.shared.compression_bytes_min.is_some();
+        let is_mapped = looks || is_told || self.shared.kind == ApiKind::Http;
         let access = access(self.api, method, &mut scope.reporter);
-        let integration = match described.kind {
+        let mut integration = match described.kind {
             IntegrationKind::HttpProxy
-                if needs_payload
-                    || self.shared.compression_bytes_min.is_some()
-                    || !http_proxy::streams(described) =>
+                if is_mapped || compresses || !http_proxy::streams(described) =>
             {
                 mapped::http(described, &mut scope).map(mapped_plan)
             }
             IntegrationKind::HttpProxy => {
                 http_proxy::compile(described, &mut scope).map(IntegrationPlan::HttpProxy)
             }
-            IntegrationKind::Mock if !needs_payload && mock::is_static(described) => {
+            IntegrationKind::Mock if !is_mapped && mock::is_static(described) => {
                 mock::compile(described, &mut scope).map(IntegrationPlan::Mock)
             }
             IntegrationKind::Mock => mapped::mock(described, &mut scope).map(mapped_plan),
@@ -550,6 +549,12 @@ impl<'b> StageBuilder<'b> {
             }
             (_, cache) => cache,
         };
+        if let Some(IntegrationPlan::Mapped(plan)) = &mut integration {
+            let is_handled = described.content_handling.is_some();
+            let needs_payloads = looks || is_told || compresses || is_handled || cache.is_some();
+            let passes = described.kind == IntegrationKind::HttpProxy && !plan.reads_payloads();
+            plan.streams = passes && !needs_payloads;
+        }
         let limits = throttle::route(self.api, self.source, self.name, path, method, self.account);
         // Without an integration there is an error, so no plan will use the indices.
         let Some(integration) = integration else {

@@ -72,6 +72,7 @@ pub(super) fn mapped(
         selection: selection?,
         answers: answers?,
         http_api: http_api(described, scope)?,
+        streams: false,
     })
 }
 
