@@ -11,15 +11,17 @@ mod documents;
 #[path = "common/play.rs"]
 mod play;
 
-use std::net::IpAddr;
+use std::{collections::BTreeSet, net::IpAddr, sync::Arc};
 
 use bed::Kind;
 use documents::{api, ok_mock, plan_of, proxy, settings};
 use play::{Answer, Lines, Stage, first_answer};
 use serde_json::{Value, json};
 use tidegate_edge::{
-    model::api::{Api, EndpointType},
-    plan::{CanaryRelease, Door, Plan, Release, Resolution, RouteCache, compile_releases},
+    model::api::{Api, EndpointType, GatewayResponse, MethodModel, Model, Named, RequestValidator},
+    plan::{
+        CanaryRelease, Document, Door, Plan, Release, Resolution, RouteCache, compile_releases,
+    },
     route::{Asked, Params, Verb},
 };
 
@@ -262,5 +264,93 @@ fn a_disabled_default_host_leaves_the_domain() {
             expected,
             "{host}{path}"
         );
+    }
+}
+
+/// An API with a model, a validator and a gateway response.
+fn validated() -> Api {
+    let mut api = api(
+        "a1",
+        vec![
+            ("POST /v", ok_mock()),
+            ("PUT /v", ok_mock()),
+            ("GET /w", ok_mock()),
+        ],
+    );
+    api.models.push(Model {
+        name: "Pet".to_owned(),
+        schema: json!({ "type": "object", "required": ["name"] }),
+        pointer: "/models/Pet".to_owned(),
+    });
+    api.validators.push(RequestValidator {
+        name: "all".to_owned(),
+        validates_body: true,
+        validates_parameters: true,
+        pointer: "/validators/all".to_owned(),
+    });
+    api.gateway_responses.push(GatewayResponse {
+        response_type: "DEFAULT_4XX".to_owned(),
+        status: Some(418),
+        headers: Vec::new(),
+        templates: Vec::new(),
+        pointer: "/responses/DEFAULT_4XX".to_owned(),
+    });
+    let v = api.resources.first_mut().expect("a resource");
+    for method in &mut v.methods {
+        method.request_validator = Some(Named {
+            name: "all".to_owned(),
+            value: Value::Null,
+            pointer: "/validator".to_owned(),
+        });
+        method.request_models.push(MethodModel {
+            content_type: "application/json".to_owned(),
+            model: "Pet".to_owned(),
+            pointer: "/model".to_owned(),
+        });
+    }
+    api
+}
+
+/// However many stages and canaries serve a document, its models, validators and gateway responses
+/// are compiled once.
+#[test]
+fn what_stages_share_is_made_once() {
+    const STAGES: usize = 20;
+    let releases = (0..STAGES).map(|nth| Release {
+        stage: format!("s{nth}"),
+        canary: Some(CanaryRelease {
+            // Every second canary serves the other document.
+            document: nth % 2,
+            percent: 10.0,
+            ..CanaryRelease::default()
+        }),
+        ..Release::default()
+    });
+    let releases: Vec<Release> = releases.collect();
+    let given = settings(json!({ "apis": [{ "document": "a.yaml" }] }));
+    let documents = [validated(), validated()];
+    let plan = compile_releases(&given, &documents, &releases, 1);
+    let plan = plan.expect("a plan").plan;
+    assert_eq!(plan.stages.len(), 2 * STAGES);
+    let apis: Vec<BTreeSet<_>> = (0..2)
+        .map(|document| {
+            let stages = plan.stages.iter();
+            let own = stages.filter(|stage| stage.document == Document::Api(document));
+            own.map(|stage| Arc::as_ptr(&stage.api)).collect()
+        })
+        .collect();
+    assert_eq!(apis.iter().map(BTreeSet::len).collect::<Vec<_>>(), [1, 1]);
+    assert_ne!(apis.first(), apis.last(), "another document has its own");
+    let asked: Vec<_> = (plan.routes.iter())
+        .filter_map(|route| route.validation.as_ref())
+        .map(Arc::as_ptr)
+        .collect();
+    // Two methods of each document ask something.
+    assert_eq!(asked.len(), 2 * 2 * STAGES);
+    assert_eq!(asked.iter().collect::<BTreeSet<_>>().len(), 2 * 2);
+    // Each route has that of its own method.
+    for route in &plan.routes {
+        let is_v = &*route.resource_path == "/v";
+        assert_eq!(route.validation.is_some(), is_v, "{}", route.resource_path);
     }
 }

@@ -19,6 +19,7 @@ mod keys;
 mod man;
 mod origins;
 mod plans;
+mod print;
 mod run;
 mod sim;
 mod store;

@@ -82,6 +82,16 @@ pub fn fate(way: Way, kind: Kind, name: &[u8]) -> Fate {
     }
 }
 
+/// The same in an HTTP API, which keeps no second name for what is its own.
+#[must_use]
+pub fn fate_in_http_apis(way: Way, kind: Kind, name: &[u8]) -> Fate {
+    match fate(way, kind, name) {
+        Fate::Rename if Known::of(name) == Known::WwwAuthenticate => Fate::Pass,
+        Fate::Rename => Fate::Drop,
+        other => other,
+    }
+}
+
 fn client_to_backend(kind: Kind, name: &[u8]) -> Fate {
     if !is_visible(name) {
         return Fate::Drop;
@@ -425,6 +435,43 @@ mod tests {
         }
         for name in ["Host", "Via", "Content-Encoding", "X-A", ""] {
             assert!(is_visible(name.as_bytes()), "{name}");
+        }
+    }
+
+    #[test]
+    fn http_apis_keep_no_second_names() {
+        let rows = [
+            (
+                Kind::HttpProxy,
+                Fate::Drop,
+                "Connection Content-Length Date Server x-amzn-requestid",
+            ),
+            (
+                Kind::HttpProxy,
+                Fate::Drop,
+                "Via Content-Encoding Transfer-Encoding",
+            ),
+            (
+                Kind::AwsProxy,
+                Fate::Drop,
+                "Connection Content-Length Date Server Keep-Alive",
+            ),
+            (
+                Kind::HttpProxy,
+                Fate::Pass,
+                "WWW-Authenticate X-A Set-Cookie",
+            ),
+            (
+                Kind::AwsProxy,
+                Fate::Pass,
+                "WWW-Authenticate X-A Content-Encoding",
+            ),
+        ];
+        for (kind, expected, names) in rows {
+            for name in names.split_whitespace() {
+                let found = fate_in_http_apis(Way::BackendToClient, kind, name.as_bytes());
+                assert_eq!(found, expected, "{kind:?} {name}");
+            }
         }
     }
 

@@ -191,7 +191,7 @@ impl<'d> Node<'d> {
             Value::Int(number) => Some(Cow::Owned(number.to_string())),
             Value::Double(number) => {
                 let mut out = String::new();
-                super::print::double(&mut out, number);
+                super::decimal::double(&mut out, number);
                 Some(Cow::Owned(out))
             }
             _ => None,

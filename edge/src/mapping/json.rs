@@ -6,10 +6,13 @@
 //! 8259. Decimals become doubles as Java reads them; longer numbers keep their text.
 
 use super::{
+    decimal::{self, Number},
     error::Fault,
+    plain,
     print::DATA_DEPTH_MAX,
-    value::{Heap, ListKind, MapKind, Pool, Text, Value, small},
+    value::{Heap, ListKind, MapKind, Member, Pool, Text, VALUES_MAX, Value, small},
 };
+use rapidhash::v3::rapidhash_v3;
 
 /// Reads `source`, which is what `pool` calls the text at `base`.
 pub(super) fn parse(
@@ -19,268 +22,233 @@ pub(super) fn parse(
     base: u32,
 ) -> Result<Option<Value>, Fault> {
     let mut reader = Reader {
+        stack: heap.take_stack(),
         heap,
         source,
-        bytes: source.as_bytes(),
-        at: 0,
+        rest: source.as_bytes(),
         pool,
         base,
-        values: Vec::new(),
-        members: Vec::new(),
     };
     reader.space();
     let value = reader.value(0);
     reader.space();
-    let is_whole = reader.at == source.len();
+    let is_whole = reader.rest.is_empty();
+    let stack = std::mem::take(&mut reader.stack);
+    heap.give_stack(stack);
     match value {
         Ok(value) => Ok(is_whole.then_some(value)),
         Err(Stop::Syntax) => Ok(None),
-        Err(Stop::Fault(fault)) => Err(fault),
+        Err(Stop::Memory) => Err(Fault::Memory),
     }
 }
 
+/// Why reading ends early.
+#[derive(Clone, Copy)]
 enum Stop {
     Syntax,
-    Fault(Fault),
+    Memory,
 }
 
 impl From<Fault> for Stop {
-    fn from(fault: Fault) -> Stop {
-        Stop::Fault(fault)
+    /// The heap knows no other fault.
+    fn from(_: Fault) -> Stop {
+        Stop::Memory
     }
 }
 
 struct Reader<'r> {
     heap: &'r mut Heap,
     source: &'r str,
-    bytes: &'r [u8],
-    at: usize,
+    /// What is left of it.
+    rest: &'r [u8],
     pool: Pool,
     base: u32,
-    /// Items of the lists being read, innermost last.
-    values: Vec<Value>,
-    /// Members of the maps being read, innermost last.
-    members: Vec<(Value, Value)>,
+    /// Items, and keys with values, of the containers being read, innermost last.
+    stack: Vec<Value>,
 }
 
-impl Reader<'_> {
-    fn byte(&self) -> Option<u8> {
-        self.bytes.get(self.at).copied()
+impl<'r> Reader<'r> {
+    /// Offset of what is left.
+    fn at(&self) -> usize {
+        self.source.len().saturating_sub(self.rest.len())
     }
 
-    fn pass(&mut self) {
-        self.at = self.at.saturating_add(1);
-    }
-
+    #[inline]
     fn space(&mut self) {
-        while let Some(b' ' | b'\t' | b'\n' | b'\r') = self.byte() {
-            self.pass();
+        while let [b' ' | b'\t' | b'\n' | b'\r', rest @ ..] = self.rest {
+            self.rest = rest;
         }
     }
 
+    #[inline]
     fn eat(&mut self, byte: u8) -> bool {
-        let found = self.byte() == Some(byte);
-        if found {
-            self.pass();
+        match self.rest {
+            [first, rest @ ..] if *first == byte => {
+                self.rest = rest;
+                true
+            }
+            _ => false,
         }
-        found
+    }
+
+    fn expect(&mut self, byte: u8) -> Result<(), Stop> {
+        if self.eat(byte) {
+            Ok(())
+        } else {
+            Err(Stop::Syntax)
+        }
     }
 
     fn value(&mut self, depth: usize) -> Result<Value, Stop> {
         if depth >= DATA_DEPTH_MAX {
             return Err(Stop::Syntax);
         }
-        match self.byte() {
-            Some(b'"') => self.string(),
-            Some(b'{') => self.object(depth),
-            Some(b'[') => self.array(depth),
-            Some(b'-' | b'0'..=b'9') => self.number(),
-            Some(b't') => self.word("true", Value::Bool(true)),
-            Some(b'f') => self.word("false", Value::Bool(false)),
-            Some(b'n') => self.word("null", Value::Null),
+        match self.rest {
+            [b'"', ..] => self.string(),
+            [b'{', ..] => self.object(depth),
+            [b'[', ..] => self.array(depth),
+            [b'-' | b'0'..=b'9', ..] => self.number(),
+            [b't', b'r', b'u', b'e', rest @ ..] => self.word(rest, Value::Bool(true)),
+            [b'f', b'a', b'l', b's', b'e', rest @ ..] => self.word(rest, Value::Bool(false)),
+            [b'n', b'u', b'l', b'l', rest @ ..] => self.word(rest, Value::Null),
             _ => Err(Stop::Syntax),
         }
     }
 
-    fn word(&mut self, word: &str, value: Value) -> Result<Value, Stop> {
-        let end = self.at.saturating_add(word.len());
-        if self.bytes.get(self.at..end) != Some(word.as_bytes()) {
-            return Err(Stop::Syntax);
-        }
-        self.at = end;
+    /// A word that was passed.
+    fn word(&mut self, rest: &'r [u8], value: Value) -> Result<Value, Stop> {
+        self.rest = rest;
         Ok(value)
     }
 
+    fn push(&mut self, value: Value) -> Result<(), Stop> {
+        // As many could not be kept anyway.
+        if self.stack.len() >= VALUES_MAX {
+            return Err(Stop::Memory);
+        }
+        self.stack.push(value);
+        Ok(())
+    }
+
     fn array(&mut self, depth: usize) -> Result<Value, Stop> {
-        self.pass();
-        let first = self.values.len();
+        let first = self.stack.len();
+        self.expect(b'[')?;
         self.space();
         if !self.eat(b']') {
             loop {
                 self.space();
                 let value = self.value(depth.saturating_add(1))?;
-                self.values.push(value);
+                self.push(value)?;
                 self.space();
                 if self.eat(b']') {
                     break;
                 }
-                if !self.eat(b',') {
-                    return Err(Stop::Syntax);
-                }
+                self.expect(b',')?;
             }
         }
-        let id = self.heap.new_list(ListKind::Json)?;
-        self.heap.charge(self.values.len().saturating_sub(first))?;
-        if let Some(items) = self.heap.items_mut(id) {
-            items.extend(self.values.drain(first..));
-        }
+        let items = self.stack.get(first..).unwrap_or(&[]);
+        let id = self.heap.list_of(ListKind::Json, items)?;
+        self.stack.truncate(first);
         Ok(Value::List(id))
     }
 
     fn object(&mut self, depth: usize) -> Result<Value, Stop> {
-        self.pass();
-        let first = self.members.len();
+        let first = self.stack.len();
+        self.expect(b'{')?;
         self.space();
         if !self.eat(b'}') {
             loop {
                 self.space();
-                if self.byte() != Some(b'"') {
-                    return Err(Stop::Syntax);
-                }
                 let key = self.string()?;
+                self.push(key)?;
                 self.space();
-                if !self.eat(b':') {
-                    return Err(Stop::Syntax);
-                }
+                self.expect(b':')?;
                 self.space();
                 let value = self.value(depth.saturating_add(1))?;
-                self.members.push((key, value));
+                self.push(value)?;
                 self.space();
                 if self.eat(b'}') {
                     break;
                 }
-                if !self.eat(b',') {
-                    return Err(Stop::Syntax);
-                }
+                self.expect(b',')?;
             }
         }
-        let id = self.heap.new_map(MapKind::Plain)?;
-        self.heap.charge(self.members.len().saturating_sub(first))?;
-        self.unite(first);
-        if let Some(members) = self.heap.members_mut(id) {
-            members.extend(self.members.drain(first..));
-        }
+        let id = self.map(first)?;
+        self.stack.truncate(first);
         Ok(Value::Map(id))
     }
 
-    /// One member a name: the place of the first, the value of the last.
-    fn unite(&mut self, first: usize) {
-        let count = self.members.len().saturating_sub(first);
-        if count <= SCANNED_MAX {
-            let bytes = |member: &(Value, Value)| match member.0 {
-                Value::Text(text) => text.bytes,
-                _ => 0,
-            };
-            let members = self.members.get(first..).unwrap_or(&[]);
-            let is_repeated = members.iter().enumerate().any(|(at, member)| {
-                let before = members.get(..at).unwrap_or(&[]).iter().enumerate();
-                before
-                    .filter(|(_, other)| bytes(other) == bytes(member))
-                    .any(|(other, _)| {
-                        self.key(first.saturating_add(other)) == self.key(first.saturating_add(at))
-                    })
-            });
-            if !is_repeated {
-                return;
-            }
+    /// The keys and values on the stack as a map with one member a name: the place of the first,
+    /// the value of the last.
+    fn map(&mut self, first: usize) -> Result<u32, Stop> {
+        let (read, _) = self.stack.get(first..).unwrap_or(&[]).as_chunks::<2>();
+        let members = read.iter().map(|[key, value]| (*key, *value));
+        let names = Names {
+            source: self.source,
+            base: self.base,
+            made: &self.heap.text,
+        };
+        if !names.are_repeated(read) {
+            return Ok(self.heap.map_of(MapKind::Plain, members)?);
         }
-        let mut order: Vec<usize> = (first..self.members.len()).collect();
-        order.sort_by(|a, b| self.key(*a).cmp(self.key(*b)).then(a.cmp(b)));
-        // Each repeated member with the first of its name, in order.
-        let mut repeated = Vec::new();
-        for run in order.chunk_by(|a, b| self.key(*a) == self.key(*b)) {
-            if let Some((head, tail)) = run.split_first() {
-                repeated.extend(tail.iter().map(|at| (*at, *head)));
-            }
-        }
-        if repeated.is_empty() {
-            return;
-        }
-        repeated.sort_unstable();
-        for (at, head) in &repeated {
-            let value = self.members.get(*at).map(|(_, value)| *value);
-            if let (Some(value), Some(kept)) = (value, self.members.get_mut(*head)) {
-                kept.1 = value;
-            }
-        }
-        let mut dropped = repeated.iter().map(|(at, _)| *at).peekable();
-        let mut position: usize = 0;
-        self.members.retain(|_| {
-            let is_dropped = dropped.next_if_eq(&position).is_some();
-            position = position.saturating_add(1);
-            !is_dropped
-        });
-    }
-
-    fn key(&self, at: usize) -> &str {
-        match self.members.get(at) {
-            Some((Value::Text(text), _)) if text.pool == Pool::Heap => text.of(&self.heap.text),
-            Some((Value::Text(text), _)) => {
-                let at = text.at.saturating_sub(self.base);
-                Text { at, ..*text }.of(self.source)
-            }
-            _ => "",
-        }
+        let mut members: Vec<Member> = members.collect();
+        names.unite(&mut members);
+        self.heap.charge(read.len().saturating_sub(members.len()))?;
+        Ok(self.heap.map_of(MapKind::Plain, members.into_iter())?)
     }
 
     fn string(&mut self) -> Result<Value, Stop> {
-        self.pass();
-        let start = self.at;
-        let rest = self.bytes.get(start..).unwrap_or(&[]);
-        let ends = |byte: &u8| matches!(byte, b'"' | b'\\') || *byte < 0x20;
-        self.at = start.saturating_add(rest.iter().position(ends).unwrap_or(rest.len()));
-        match self.byte() {
-            Some(b'"') => {}
-            Some(b'\\') => return self.escaped(start),
-            _ => return Err(Stop::Syntax),
+        self.expect(b'"')?;
+        let start = self.at();
+        let run = plain::json_run(self.rest);
+        match self.rest.split_at_checked(run) {
+            Some((plain, [b'"', rest @ ..])) => {
+                self.rest = rest;
+                Ok(Value::Text(self.text(start, plain.len())))
+            }
+            Some((_, [b'\\', ..])) => self.escaped(),
+            _ => Err(Stop::Syntax),
         }
-        let text = Text {
-            pool: self.pool,
-            at: self.base.saturating_add(small(start)),
-            bytes: small(self.at.saturating_sub(start)),
-        };
-        self.pass();
-        Ok(Value::Text(text))
     }
 
-    /// The rest of a string with escapes, made on the heap.
-    fn escaped(&mut self, start: usize) -> Result<Value, Stop> {
+    /// A range of the source.
+    fn text(&self, at: usize, bytes: usize) -> Text {
+        Text {
+            pool: self.pool,
+            at: self.base.saturating_add(small(at)),
+            bytes: small(bytes),
+        }
+    }
+
+    /// A string with escapes, behind its quote, made on the heap.
+    fn escaped(&mut self) -> Result<Value, Stop> {
         let made = self.heap.text.len();
-        let mut from = start;
         loop {
-            match self.byte() {
-                Some(mark @ (b'"' | b'\\')) => {
-                    let plain = self.source.get(from..self.at).unwrap_or("");
-                    self.heap.text.push_str(plain);
-                    self.pass();
-                    if mark == b'"' {
-                        return Ok(Value::Text(self.heap.made_since(made)?));
-                    }
+            let start = self.at();
+            let run = plain::json_run(self.rest);
+            let plain = self.source.get(start..start.saturating_add(run));
+            self.heap.text.push_str(plain.unwrap_or(""));
+            match self.rest.get(run..) {
+                Some([b'"', rest @ ..]) => {
+                    self.rest = rest;
+                    return Ok(Value::Text(self.heap.made_since(made)?));
+                }
+                Some([b'\\', rest @ ..]) => {
+                    self.rest = rest;
                     let character = self.escape()?;
                     self.heap.text.push(character);
-                    from = self.at;
                 }
-                Some(0x20..) => self.pass(),
                 _ => return Err(Stop::Syntax),
             }
         }
     }
 
+    /// What stands behind a backslash.
     fn escape(&mut self) -> Result<char, Stop> {
-        let byte = self.byte().ok_or(Stop::Syntax)?;
-        self.pass();
+        let (byte, rest) = self.rest.split_first().ok_or(Stop::Syntax)?;
+        self.rest = rest;
         Ok(match byte {
-            b'"' | b'\\' | b'/' => char::from(byte),
+            b'"' | b'\\' | b'/' => char::from(*byte),
             b'b' => '\u{8}',
             b'f' => '\u{c}',
             b'n' => '\n',
@@ -291,7 +259,7 @@ impl Reader<'_> {
                 if !(0xd800..0xdc00).contains(&high) {
                     return Ok(char::from_u32(high).unwrap_or('?'));
                 }
-                let before = self.at;
+                let before = self.rest;
                 if self.eat(b'\\') && self.eat(b'u') {
                     let low = self.unit()?;
                     if (0xdc00..0xe000).contains(&low) {
@@ -300,7 +268,7 @@ impl Reader<'_> {
                     }
                 }
                 // A half without its other prints as Java encodes it.
-                self.at = before;
+                self.rest = before;
                 '?'
             }
             _ => return Err(Stop::Syntax),
@@ -308,64 +276,107 @@ impl Reader<'_> {
     }
 
     fn unit(&mut self) -> Result<u32, Stop> {
-        let end = self.at.saturating_add(4);
-        let digits = self.bytes.get(self.at..end).ok_or(Stop::Syntax)?;
-        if !digits.iter().all(u8::is_ascii_hexdigit) {
-            return Err(Stop::Syntax);
-        }
-        let text = std::str::from_utf8(digits).map_err(|_| Stop::Syntax)?;
-        self.at = end;
-        u32::from_str_radix(text, 16).map_err(|_| Stop::Syntax)
-    }
-
-    fn digits(&mut self) -> Result<(), Stop> {
-        let start = self.at;
-        while let Some(b'0'..=b'9') = self.byte() {
-            self.pass();
-        }
-        if self.at == start {
-            Err(Stop::Syntax)
-        } else {
-            Ok(())
-        }
+        let (digits, rest) = self.rest.split_first_chunk::<4>().ok_or(Stop::Syntax)?;
+        self.rest = rest;
+        digits.iter().try_fold(0, |unit, digit| {
+            let digit = char::from(*digit).to_digit(16).ok_or(Stop::Syntax)?;
+            Ok(unit << 4 | digit)
+        })
     }
 
     fn number(&mut self) -> Result<Value, Stop> {
-        let start = self.at;
-        let _ = self.eat(b'-');
-        if !self.eat(b'0') {
-            self.digits()?;
+        let start = self.at();
+        let (number, bytes) = decimal::read(self.rest).ok_or(Stop::Syntax)?;
+        self.rest = self.rest.get(bytes..).unwrap_or(&[]);
+        Ok(match number {
+            Number::Int(number) => Value::Int(number),
+            Number::Double(number) => Value::Double(number),
+            Number::Long => Value::Number(self.text(start, bytes)),
+        })
+    }
+}
+
+/// Names of one object, which lie in the source or on the heap.
+#[derive(Clone, Copy)]
+struct Names<'n> {
+    source: &'n str,
+    base: u32,
+    made: &'n str,
+}
+
+impl<'n> Names<'n> {
+    /// What a key says.
+    fn of(self, key: Value) -> &'n [u8] {
+        let Value::Text(text) = key else {
+            return b"";
+        };
+        let (all, at) = match text.pool {
+            Pool::Heap => (self.made, text.at),
+            _ => (self.source, text.at.saturating_sub(self.base)),
+        };
+        let at = at as usize;
+        let bytes = all
+            .as_bytes()
+            .get(at..at.saturating_add(text.bytes as usize));
+        bytes.unwrap_or(b"")
+    }
+
+    fn are_repeated(self, members: &[[Value; 2]]) -> bool {
+        if members.len() > SCANNED_MAX {
+            let hash = |[key, _]: &[Value; 2]| rapidhash_v3(self.of(*key));
+            let mut hashes: Vec<u64> = members.iter().map(hash).collect();
+            hashes.sort_unstable();
+            // Unlike names of one hash only cost the closer look.
+            return !hashes.is_sorted_by(|a, b| a < b);
         }
-        let mut is_decimal = false;
-        if self.eat(b'.') {
-            is_decimal = true;
-            self.digits()?;
-        }
-        if let Some(b'e' | b'E') = self.byte() {
-            is_decimal = true;
-            self.pass();
-            if let Some(b'+' | b'-') = self.byte() {
-                self.pass();
+        let bytes = |key: &Value| match key {
+            Value::Text(text) => text.bytes,
+            _ => 0,
+        };
+        let mut before = members.iter();
+        while let Some([key, _]) = before.next_back() {
+            let mut same = before
+                .clone()
+                .filter(|[other, _]| bytes(other) == bytes(key));
+            if same.any(|[other, _]| self.of(*other) == self.of(*key)) {
+                return true;
             }
-            self.digits()?;
         }
-        let text = self.source.get(start..self.at).unwrap_or("");
-        let kept = Value::Number(Text {
-            pool: self.pool,
-            at: self.base.saturating_add(small(start)),
-            bytes: small(text.len()),
+        false
+    }
+
+    fn unite(self, members: &mut Vec<Member>) {
+        let key = |members: &[Member], at: usize| {
+            members.get(at).map_or(&b""[..], |(key, _)| self.of(*key))
+        };
+        let mut order: Vec<usize> = (0..members.len()).collect();
+        order.sort_by(|a, b| key(members, *a).cmp(key(members, *b)).then(a.cmp(b)));
+        // Each repeated member with the first of its name, in order.
+        let mut repeated = Vec::new();
+        for run in order.chunk_by(|a, b| key(members, *a) == key(members, *b)) {
+            if let Some((head, tail)) = run.split_first() {
+                repeated.extend(tail.iter().map(|at| (*at, *head)));
+            }
+        }
+        repeated.sort_unstable();
+        for (at, head) in &repeated {
+            let value = members.get(*at).map(|(_, value)| *value);
+            if let (Some(value), Some(kept)) = (value, members.get_mut(*head)) {
+                kept.1 = value;
+            }
+        }
+        let mut dropped = repeated.iter().map(|(at, _)| *at).peekable();
+        let mut position: usize = 0;
+        members.retain(|_| {
+            let is_dropped = dropped.next_if_eq(&position).is_some();
+            position = position.saturating_add(1);
+            !is_dropped
         });
-        if !is_decimal {
-            return Ok(text.parse().map_or(kept, Value::Int));
-        }
-        if text.len() > DOUBLE_BYTES_MAX {
-            return Ok(kept);
-        }
-        Ok(text.parse().map_or(kept, Value::Double))
     }
 }
 
 /// Up to so many members are compared each with each.
 const SCANNED_MAX: usize = 24;
-/// Longer decimals keep their text, as the Java library makes big decimals of them.
-const DOUBLE_BYTES_MAX: usize = 18;
+
+#[cfg(test)]
+mod tests;

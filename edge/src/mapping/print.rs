@@ -5,7 +5,9 @@
 //! `toString` of collections and `Double`; RFC 8259 for JSON, with nothing escaped that need not.
 
 use super::{
+    decimal::{double, integer},
     error::Fault,
+    plain,
     value::{Heap, ListKind, MapKind, Pool, Text, Value},
 };
 use std::fmt::Write;
@@ -136,84 +138,28 @@ impl<'p> Printer<'p> {
     }
 }
 
-/// Appends an integer.
-pub(super) fn integer(out: &mut String, value: i64) {
-    // Writing to a string cannot fail.
-    let _ = write!(out, "{value}");
-}
-
-/// Appends a double as `Double.toString` does: plain from 0.001 to 10,000,000.
-pub(super) fn double(out: &mut String, value: f64) {
-    if value.is_nan() {
-        out.push_str("NaN");
-    } else if value.is_infinite() {
-        out.push_str(if value > 0.0 { "Infinity" } else { "-Infinity" });
-    } else if value == 0.0 || (1e-3..1e7).contains(&value.abs()) {
-        let _ = write!(out, "{value:?}");
-    } else {
-        // Rust writes 1e-5 and 1.25e10 where Java writes 1.0E-5 and 1.25E10.
-        let text = format!("{value:e}");
-        let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
-        out.push_str(digits);
-        if !digits.contains('.') {
-            out.push_str(".0");
-        }
-        out.push('E');
-        out.push_str(exponent);
-    }
-}
-
 /// Appends a JSON string.
 fn quoted(out: &mut String, text: &str) {
     out.push('"');
     let mut rest = text;
-    while let Some(at) = rest
-        .bytes()
-        .position(|byte| byte < 0x20 || matches!(byte, b'"' | b'\\'))
-    {
+    loop {
+        let at = plain::json_run(rest.as_bytes());
         out.push_str(rest.get(..at).unwrap_or(""));
-        match rest.as_bytes().get(at).copied().unwrap_or(0) {
-            b'"' => out.push_str("\\\""),
-            b'\\' => out.push_str("\\\\"),
-            b'\n' => out.push_str("\\n"),
-            b'\r' => out.push_str("\\r"),
-            b'\t' => out.push_str("\\t"),
-            0x08 => out.push_str("\\b"),
-            0x0c => out.push_str("\\f"),
-            other => {
+        match rest.as_bytes().get(at) {
+            None => break,
+            Some(b'"') => out.push_str("\\\""),
+            Some(b'\\') => out.push_str("\\\\"),
+            Some(b'\n') => out.push_str("\\n"),
+            Some(b'\r') => out.push_str("\\r"),
+            Some(b'\t') => out.push_str("\\t"),
+            Some(0x08) => out.push_str("\\b"),
+            Some(0x0c) => out.push_str("\\f"),
+            Some(other) => {
+                // Writing to a string cannot fail.
                 let _ = write!(out, "\\u{other:04X}");
             }
         }
         rest = rest.get(at.saturating_add(1)..).unwrap_or("");
     }
-    out.push_str(rest);
     out.push('"');
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn doubles_print_as_java_prints_them() {
-        let rows = [
-            (10.5, "10.5"),
-            (1.0, "1.0"),
-            (0.0, "0.0"),
-            (-0.0, "-0.0"),
-            (0.001, "0.001"),
-            (0.0001, "1.0E-4"),
-            (1e7, "1.0E7"),
-            (9_999_999.0, "9999999.0"),
-            (1.25e10, "1.25E10"),
-            (1.0 / 3.0, "0.3333333333333333"),
-            (f64::NAN, "NaN"),
-            (f64::NEG_INFINITY, "-Infinity"),
-        ];
-        for (value, expected) in rows {
-            let mut out = String::new();
-            double(&mut out, value);
-            assert_eq!(out, expected);
-        }
-    }
 }

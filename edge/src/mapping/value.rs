@@ -2,13 +2,17 @@
 //!
 //! Shape: a [`Value`] is 16 bytes and copied; lists and maps are ids into the [`Heap`], so two
 //! names can mean one list, as in Java, and a list that holds itself leaks nothing. A [`Text`] is a
-//! range of the template, the body or the heap. Units: bytes, ids. Errors: [`Fault::Memory`] past
-//! [`HEAP_BYTES_MAX`]. The heap is kept between renders and only forgets what it held.
+//! range of the template, the body or the heap. What documents hold lies side by side, until the
+//! template changes it. Units: bytes, ids. Errors: [`Fault::Memory`] past [`HEAP_BYTES_MAX`]. The
+//! heap is kept between renders and only forgets what it held.
 
 use super::error::Fault;
 
 /// Most bytes of text and values that one render may make.
 pub(super) const HEAP_BYTES_MAX: usize = 48 << 20;
+
+/// So many values are more than that.
+pub(super) const VALUES_MAX: usize = HEAP_BYTES_MAX / size_of::<Value>();
 
 /// Where a text lies.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -81,10 +85,11 @@ pub(super) enum ListKind {
     Fixed,
 }
 
-#[derive(Clone, Debug)]
-pub(super) struct List {
-    pub(super) kind: ListKind,
-    pub(super) items: Vec<Value>,
+#[derive(Debug)]
+struct List {
+    kind: ListKind,
+    place: Place,
+    own: Vec<Value>,
 }
 
 /// How a map prints, and what may be put there.
@@ -99,11 +104,47 @@ pub(super) enum MapKind {
     StatusOnce,
 }
 
-#[derive(Clone, Debug)]
-pub(super) struct Map {
-    pub(super) kind: MapKind,
-    /// In the order of arrival; keys are unique.
-    pub(super) members: Vec<(Value, Value)>,
+/// Members are in the order of arrival; keys are unique.
+#[derive(Debug)]
+struct Map {
+    kind: MapKind,
+    place: Place,
+    own: Vec<Member>,
+}
+
+/// Key and value.
+pub(super) type Member = (Value, Value);
+
+/// Where the items of a list or the members of a map lie.
+#[derive(Clone, Copy, Debug)]
+enum Place {
+    /// With those of other containers of documents.
+    Read { at: u32, count: u32 },
+    /// By themselves, since they change.
+    Own,
+}
+
+impl Place {
+    fn of<'h, T>(self, read: &'h [T], own: &'h [T]) -> &'h [T] {
+        match self {
+            Place::Own => own,
+            Place::Read { at, count } => {
+                let at = at as usize;
+                read.get(at..at.saturating_add(count as usize))
+                    .unwrap_or(&[])
+            }
+        }
+    }
+
+    /// The same, to be changed, where adding and removing is possible.
+    fn owned<'h, T: Copy>(&mut self, read: &[T], own: &'h mut Vec<T>) -> &'h mut Vec<T> {
+        if let Place::Read { .. } = self {
+            own.clear();
+            own.extend_from_slice(self.of(read, &[]));
+            *self = Place::Own;
+        }
+        own
+    }
 }
 
 /// Lists, maps and made text of one render.
@@ -114,6 +155,14 @@ pub(super) struct Heap {
     lists_used: usize,
     maps: Vec<Map>,
     maps_used: usize,
+    /// Items of all lists that were read.
+    items: Vec<Value>,
+    /// Members of all maps that were read.
+    members: Vec<Member>,
+    /// Room of whoever reads.
+    stack: Vec<Value>,
+    /// Room of whoever makes a text.
+    room: String,
     values: usize,
 }
 
@@ -131,6 +180,8 @@ impl Heap {
             self.lists = Vec::new();
             self.maps = Vec::new();
         }
+        forget(&mut self.items);
+        forget(&mut self.members);
     }
 
     /// Counts `values` made and checks the bound.
@@ -165,19 +216,22 @@ impl Heap {
 
     /// A new empty list.
     pub(super) fn new_list(&mut self, kind: ListKind) -> Result<u32, Fault> {
+        self.add_list(kind, Place::Own)
+    }
+
+    fn add_list(&mut self, kind: ListKind, place: Place) -> Result<u32, Fault> {
         self.charge(1)?;
         let id = self.lists_used;
         match self.lists.get_mut(id) {
             Some(list) => {
                 list.kind = kind;
-                list.items.clear();
-                if list.items.capacity() > KEPT_ITEMS_MAX {
-                    list.items = Vec::new();
-                }
+                list.place = place;
+                clear_own(&mut list.own);
             }
             None => self.lists.push(List {
                 kind,
-                items: Vec::new(),
+                place,
+                own: Vec::new(),
             }),
         }
         self.lists_used = id.saturating_add(1);
@@ -186,27 +240,75 @@ impl Heap {
 
     /// A new empty map.
     pub(super) fn new_map(&mut self, kind: MapKind) -> Result<u32, Fault> {
+        self.add_map(kind, Place::Own)
+    }
+
+    fn add_map(&mut self, kind: MapKind, place: Place) -> Result<u32, Fault> {
         self.charge(1)?;
         let id = self.maps_used;
         match self.maps.get_mut(id) {
             Some(map) => {
                 map.kind = kind;
-                map.members.clear();
-                if map.members.capacity() > KEPT_ITEMS_MAX {
-                    map.members = Vec::new();
-                }
+                map.place = place;
+                clear_own(&mut map.own);
             }
             None => self.maps.push(Map {
                 kind,
-                members: Vec::new(),
+                place,
+                own: Vec::new(),
             }),
         }
         self.maps_used = id.saturating_add(1);
         Ok(small(id))
     }
 
+    /// A new list of these items.
+    pub(super) fn list_of(&mut self, kind: ListKind, items: &[Value]) -> Result<u32, Fault> {
+        let (at, count) = (small(self.items.len()), small(items.len()));
+        let id = self.add_list(kind, Place::Read { at, count })?;
+        self.charge(items.len())?;
+        self.items.extend_from_slice(items);
+        Ok(id)
+    }
+
+    /// A new map of these members, whose keys are unique.
+    pub(super) fn map_of(
+        &mut self,
+        kind: MapKind,
+        members: impl ExactSizeIterator<Item = Member>,
+    ) -> Result<u32, Fault> {
+        let (at, count) = (small(self.members.len()), small(members.len()));
+        let id = self.add_map(kind, Place::Read { at, count })?;
+        self.charge(members.len())?;
+        self.members.extend(members);
+        Ok(id)
+    }
+
+    /// Empty room for values, to be given back by [`Heap::give_stack`].
+    pub(super) fn take_stack(&mut self) -> Vec<Value> {
+        std::mem::take(&mut self.stack)
+    }
+
+    pub(super) fn give_stack(&mut self, stack: Vec<Value>) {
+        self.stack = stack;
+        forget(&mut self.stack);
+    }
+
+    /// Empty room for a text, to be given back by [`Heap::give_room`].
+    pub(super) fn take_room(&mut self) -> String {
+        std::mem::take(&mut self.room)
+    }
+
+    pub(super) fn give_room(&mut self, mut room: String) {
+        room.clear();
+        if room.capacity() <= KEPT_TEXT_BYTES_MAX {
+            self.room = room;
+        }
+    }
+
     pub(super) fn items(&self, id: u32) -> &[Value] {
-        self.lists.get(id as usize).map_or(&[], |list| &list.items)
+        let list = self.lists.get(id as usize);
+        list.map_or(&[], |list| list.place.of(&self.items, &list.own))
     }
 
     pub(super) fn list_kind(&self, id: u32) -> ListKind {
@@ -217,7 +319,8 @@ impl Heap {
 
     /// The items, to be changed; whoever adds has charged for it.
     pub(super) fn items_mut(&mut self, id: u32) -> Option<&mut Vec<Value>> {
-        self.lists.get_mut(id as usize).map(|list| &mut list.items)
+        let list = self.lists.get_mut(id as usize)?;
+        Some(list.place.owned(&self.items, &mut list.own))
     }
 
     pub(super) fn push(&mut self, id: u32, value: Value) -> Result<(), Fault> {
@@ -228,8 +331,9 @@ impl Heap {
         Ok(())
     }
 
-    pub(super) fn members(&self, id: u32) -> &[(Value, Value)] {
-        self.maps.get(id as usize).map_or(&[], |map| &map.members)
+    pub(super) fn members(&self, id: u32) -> &[Member] {
+        let map = self.maps.get(id as usize);
+        map.map_or(&[], |map| map.place.of(&self.members, &map.own))
     }
 
     pub(super) fn map_kind(&self, id: u32) -> MapKind {
@@ -239,8 +343,9 @@ impl Heap {
     }
 
     /// The members, to be changed; keys stay unique.
-    pub(super) fn members_mut(&mut self, id: u32) -> Option<&mut Vec<(Value, Value)>> {
-        self.maps.get_mut(id as usize).map(|map| &mut map.members)
+    pub(super) fn members_mut(&mut self, id: u32) -> Option<&mut Vec<Member>> {
+        let map = self.maps.get_mut(id as usize)?;
+        Some(map.place.owned(&self.members, &mut map.own))
     }
 
     /// Adds a member whose key is known to be new.
@@ -253,6 +358,22 @@ impl Heap {
     }
 }
 
+/// Empties room that is used again, unless there is too much of it.
+fn forget<T>(room: &mut Vec<T>) {
+    room.clear();
+    if room.capacity() > KEPT_VALUES_MAX {
+        *room = Vec::new();
+    }
+}
+
+/// The same for the room of one list or map.
+fn clear_own<T>(room: &mut Vec<T>) {
+    room.clear();
+    if room.capacity() > KEPT_ITEMS_MAX {
+        *room = Vec::new();
+    }
+}
+
 /// An offset or id as 32 bits; the heap's bound keeps it exact.
 pub(super) fn small(number: usize) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
@@ -262,6 +383,7 @@ pub(super) fn small(number: usize) -> u32 {
 const KEPT_TEXT_BYTES_MAX: usize = 256 << 10;
 const KEPT_CONTAINERS_MAX: usize = 4_096;
 const KEPT_ITEMS_MAX: usize = 1_024;
+const KEPT_VALUES_MAX: usize = 16_384;
 
 const _: () = assert!(HEAP_BYTES_MAX < u32::MAX as usize);
 const _: () = assert!(size_of::<Value>() == 16);

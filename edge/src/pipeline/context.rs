@@ -67,6 +67,7 @@ impl<'a> Context<'a> {
         let plan = |text: Option<&'a str>| text.and_then(|text| known(text.as_bytes()));
         let number = |number: u64| Some(Cow::Owned(number.to_string().into_bytes()));
         match name {
+            "awsEndpointRequestId" => known(x.endpoint_id()),
             "accountId" => known(self.account.id.as_bytes()),
             "apiId" => plan(self.stage.map(|stage| &*stage.api_id)),
             "domainName" => known(self.host()),
@@ -81,19 +82,18 @@ impl<'a> Context<'a> {
             "operationName" => plan(self.route.and_then(|route| route.operation_name.as_deref())),
             "path" => known(self.path_with_stage()),
             "protocol" => known(self.protocol()),
+            // In HTTP APIs the one id is the other.
+            "requestId" if x.is_http_api => self.value("extendedRequestId"),
             "requestId" => Some(Cow::Borrowed(&x.request_id[..])),
             "requestTime" => Some(Cow::Owned(self.request_time().to_vec())),
             "requestTimeEpoch" => number(x.received_wall.0),
             "resourceId" => plan(self.route.map(|route| &*route.resource_id)),
             "resourcePath" => plan(self.route.map(|route| &*route.resource_path)),
+            "routeKey" => plan(self.route.map(|route| &*route.route_key)),
             "stage" => plan(self.stage.map(|stage| &*stage.name)),
             "status" => (x.status > 0).then(|| number(x.status.into())).flatten(),
             "xrayTraceId" => root_of(&x.trace).and_then(|root| known(root.as_bytes())),
-            "customDomain.basePathMatched" => {
-                let path = x.head.path(bytes);
-                path.get(x.path_from.saturating_add(1)..x.base_to)
-                    .and_then(known)
-            }
+            "customDomain.basePathMatched" => known(x.base_path()),
             "identity.sourceIp" => Some(Cow::Borrowed(x.source_ip(self.peer))),
             "identity.userAgent" => self.known_field(Known::UserAgent).and_then(known),
             "identity.apiKey" if x.limits.key.is_some() => {
@@ -154,8 +154,7 @@ impl<'a> Context<'a> {
 
     /// Its first label.
     pub(super) fn host_prefix(&self) -> &'a [u8] {
-        let host = self.host();
-        host.split(|byte| *byte == b'.').next().unwrap_or(host)
+        prefix_of(self.host())
     }
 
     /// `HTTP/1.1`.
@@ -323,6 +322,11 @@ impl<'a> Context<'a> {
             each(field.value.of(bytes));
         }
     }
+}
+
+/// The first label of a host.
+pub(super) fn prefix_of(host: &[u8]) -> &[u8] {
+    host.split(|byte| *byte == b'.').next().unwrap_or(host)
 }
 
 /// What the gateway says of a request's way.

@@ -14,11 +14,11 @@ use super::{
     forward::Call,
     hops::Told,
     local::Serving,
+    passage::Shown,
     respond::Common,
 };
 use crate::{
     integrate::{HttpProxyPlan, RequestParts, TargetFault, encode::Cursor},
-    net::pump::OutFraming,
     ring::{Buf, BufMut, Pool},
     wire::{
         fault::{HeadFault, WriteFault},
@@ -323,7 +323,7 @@ pub(super) fn answer(
     serving: &Serving,
     x: &Exchange,
     common: Common<'_>,
-    framing: OutFraming,
+    shown: Shown,
     out: &mut BufMut,
 ) -> Result<(), WriteFault> {
     let mut head = HeadWriter::new(out.spare());
@@ -338,21 +338,7 @@ pub(super) fn answer(
         common.write(&mut head);
     }
     give::write_report(serving, x.cache.outcome, x.answer.status, &mut head);
-    match (x.answer.framing, framing) {
-        (Framing::Length(length), _) => {
-            head.field_decimal(b"Content-Length", length);
-        }
-        (Framing::None, _) => {
-            // HEAD and 304 say how long the body would be.
-            if let Some(length) = x.answer.content_length {
-                head.field_decimal(b"Content-Length", length);
-            }
-        }
-        (_, OutFraming::Chunked) => {
-            head.lines(b"Transfer-Encoding: chunked\r\n");
-        }
-        (_, OutFraming::Raw | OutFraming::Nowhere) => {}
-    }
+    shown.write(&mut head);
     let head_bytes = head.end()?;
     out.commit(head_bytes);
     Ok(())

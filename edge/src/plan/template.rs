@@ -35,6 +35,8 @@ pub struct ContextRead {
     pub names: Box<[&'static str]>,
     /// Rows of [`IDENTITY_NAMES`].
     pub identity: Box<[&'static str]>,
+    /// `customDomain.basePathMatched`.
+    pub base_path: bool,
 }
 
 /// Names of `$context` without a dot that templates can list, in the guide's order.
@@ -58,6 +60,7 @@ pub const CONTEXT_NAMES: &[&str] = &[
     "stage",
     "status",
     "xrayTraceId",
+    "awsEndpointRequestId",
 ];
 
 /// Names below `$context.identity` that are known without an authorizer.
@@ -111,6 +114,7 @@ impl ContextRead {
         ContextRead {
             names: CONTEXT_NAMES.into(),
             identity: IDENTITY_NAMES.into(),
+            base_path: true,
         }
     }
 }
@@ -155,9 +159,13 @@ fn context_read(source: &str) -> Option<ContextRead> {
                 None => true,
             })
     };
+    let base_path = members
+        .iter()
+        .any(|(own, _)| own.starts_with("customDomain"));
     is_named.then(|| ContextRead {
         names: CONTEXT_NAMES.iter().copied().filter(names).collect(),
         identity: IDENTITY_NAMES.iter().copied().filter(identity).collect(),
+        base_path,
     })
 }
 
@@ -251,11 +259,13 @@ mod tests {
             ("#set($context.responseOverride.status = 201)", ""),
             ("$context.authorizer.claims.sub", ""),
             ("$context.nothing", ""),
+            ("$context.customDomain.basePathMatched", ""),
         ];
         for (source, expected) in rows {
             let read = context_read(source).unwrap_or_else(|| panic!("{source}"));
             let found: Vec<&str> = read.names.iter().chain(&read.identity).copied().collect();
             assert_eq!(found.join(" "), expected, "{source}");
+            assert_eq!(read.base_path, source.contains("basePath"), "{source}");
         }
         for source in [
             "#set($c = $context)$c.stage",

@@ -38,13 +38,16 @@ impl Walker<'_> {
             Some((Segment::Function(function), before)) => (before, Some(*function)),
             _ => (&*path.segments, None),
         };
+        if function.is_none() && path.is_straight {
+            return self.follow(from, segments);
+        }
         let mut found = Vec::new();
         self.walk(root, from, segments, &mut found)?;
         if let Some(function) = function {
             return match found.first() {
                 Some(first) if found.len() == 1 => self.apply(function, *first),
                 Some(_) => {
-                    let all = self.list(found)?;
+                    let all = self.list(&found)?;
                     self.apply(function, all)
                 }
                 None => Ok(None),
@@ -53,16 +56,30 @@ impl Walker<'_> {
         if path.is_definite {
             return Ok(found.first().copied());
         }
-        self.list(found).map(Some)
+        self.list(&found).map(Some)
     }
 
-    fn list(&mut self, found: Vec<Value>) -> Result<Value, Fault> {
-        let id = self.heap.new_list(ListKind::Json)?;
-        self.heap.charge(found.len())?;
-        if let Some(items) = self.heap.items_mut(id) {
-            *items = found;
+    /// As `walk`, for members and positions alone.
+    fn follow(&mut self, from: Value, segments: &[Segment]) -> Result<Option<Value>, Fault> {
+        let mut at = from;
+        for segment in segments {
+            self.meter.spend(1)?;
+            let next = match segment {
+                Segment::Member(name) => self.member(at, name)?.map(|(_, value)| value),
+                Segment::Position(position) => self.item(at, *position),
+                _ => None,
+            };
+            match next {
+                Some(value) => at = value,
+                None => return Ok(None),
+            }
         }
-        Ok(Value::List(id))
+        self.meter.spend(1)?;
+        Ok(Some(at))
+    }
+
+    fn list(&mut self, found: &[Value]) -> Result<Value, Fault> {
+        Ok(Value::List(self.heap.list_of(ListKind::Json, found)?))
     }
 
     fn walk(
@@ -376,8 +393,9 @@ impl Walker<'_> {
             let Value::Map(id) = to else {
                 return Ok(None);
             };
-            let keys = self.heap.members(id).iter().map(|(key, _)| *key).collect();
-            return self.list(keys).map(Some);
+            let keys = self.heap.members(id).iter().map(|(key, _)| *key);
+            let keys: Vec<Value> = keys.collect();
+            return self.list(&keys).map(Some);
         }
         let Value::List(id) = to else {
             return Ok(None);

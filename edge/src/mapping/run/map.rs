@@ -157,17 +157,17 @@ impl Run<'_> {
                 Value::Bool(found)
             }
             ("keySet", []) => {
-                let keys = members.iter().map(|(key, _)| *key).collect();
-                self.fixed_list(keys)?
+                let keys: Vec<Value> = members.iter().map(|(key, _)| *key).collect();
+                self.fixed_list(&keys)?
             }
             ("values", []) => {
-                let values = members.iter().map(|(_, value)| *value).collect();
-                self.fixed_list(values)?
+                let values: Vec<Value> = members.iter().map(|(_, value)| *value).collect();
+                self.fixed_list(&values)?
             }
             ("entrySet", []) => {
                 let entries = (0..members.len()).map(|at| Value::Entry(id, small(at)));
-                let entries = entries.collect();
-                self.fixed_list(entries)?
+                let entries: Vec<Value> = entries.collect();
+                self.fixed_list(&entries)?
             }
             ("toString", []) => self.printed(Value::Map(id))?,
             ("equals", [value]) => Value::Bool(self.equals(Value::Map(id), *value)?),

@@ -22,7 +22,7 @@ use super::{
     meter::Meter,
     pattern::Pattern,
     print::Printer,
-    value::{Heap, Text, Value},
+    value::{Heap, Pool, Text, Value},
     vtl::{
         SLOT_BODY, SLOT_COUNT, SLOT_FOREACH, SLOT_HAS_NEXT,
         program::{Block, Call, Expression, Foreach, If, Macro, Node, Program, Spot},
@@ -67,11 +67,12 @@ pub(super) fn render(
         frames: Vec::new(),
         visible: 0,
         loops: Vec::new(),
-        contexts: vec![inputs.context],
+        contexts: Vec::new(),
         document: None,
         params: None,
         stage_variables: None,
-        overrides: None,
+        request_override: None,
+        response_override: None,
         extra: None,
         patterns: Vec::new(),
         depth: 0,
@@ -132,14 +133,16 @@ struct Run<'r> {
     /// How many frames names are looked up in.
     visible: usize,
     loops: Vec<Round>,
-    /// Maps of `$context` that were read; the root is first.
+    /// Maps below `$context` that were read; `$context` itself is 0, the first of these 1.
     contexts: Vec<&'r [(&'r str, ContextValue<'r>)]>,
     /// The payload as JSON, once it was asked for.
     document: Option<Option<Value>>,
     params: Option<u32>,
     stage_variables: Option<u32>,
-    /// `requestOverride` and `responseOverride`, once they were asked for.
-    overrides: Option<[u32; 2]>,
+    /// `$context.requestOverride`, once it was asked for.
+    request_override: Option<u32>,
+    /// `$context.responseOverride`, likewise.
+    response_override: Option<u32>,
     /// What the template put into `$context` itself.
     extra: Option<u32>,
     /// Expressions that were not constant.
@@ -254,6 +257,16 @@ impl<'r> Run<'r> {
 
     /// Appends a value to the output.
     fn print(&mut self, value: Value) -> Result<(), Fault> {
+        if let Value::Text(text) = value {
+            let text = match text.pool {
+                Pool::Program => text.of(&self.program.text),
+                Pool::Body => text.of(self.body),
+                Pool::Heap => text.of(&self.heap.text),
+            };
+            self.out.push_str(text);
+            self.meter.spend_bytes(text.len())?;
+            return self.check_output();
+        }
         if let Value::Block(id) = value {
             return self.print_block(id);
         }

@@ -241,9 +241,9 @@ impl<'r> Run<'r> {
         if let Value::Text(_) = value {
             return Ok(value);
         }
-        let mut made = String::new();
+        let mut made = self.heap.take_room();
         self.print_into(&mut made, value)?;
-        Ok(Value::Text(self.heap.keep(&made)?))
+        self.kept_room(made)
     }
 
     /// Appends the value to a text that is being made.
@@ -263,6 +263,13 @@ impl<'r> Run<'r> {
     /// A new map or list counts against memory; this one is for names made from texts.
     pub(super) fn kept(&mut self, text: &str) -> Result<Value, Fault> {
         Ok(Value::Text(self.heap.keep(text)?))
+    }
+
+    /// The same for a text that was made in the heap's room, which is given back.
+    pub(super) fn kept_room(&mut self, made: String) -> Result<Value, Fault> {
+        let kept = self.heap.keep(&made);
+        self.heap.give_room(made);
+        kept.map(Value::Text)
     }
 
     /// A map of pairs.

@@ -201,7 +201,7 @@ impl Run<'_> {
         });
         let pieces: Vec<Value> = pieces.collect();
         self.meter.spend_looks(pieces.len())?;
-        self.fixed_list(pieces)
+        self.fixed_list(&pieces)
     }
 
     /// The compiled expression: a constant, one that was used before, or a new one.

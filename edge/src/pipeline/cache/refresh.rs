@@ -13,7 +13,7 @@ use super::{
         exchange::{Exchange, Peer},
         forward::{self, Call, RouteStore},
         local::{Local, Serving},
-        rewrite,
+        passage, rewrite,
         told::take_override,
     },
     keep::{self, Came},
@@ -161,7 +161,7 @@ async fn ask(call: &Call<'_>, x: &mut Exchange, proxy: &HttpProxyPlan) -> Option
         return Some(());
     }
     let most = x.cache.fill.as_ref()?.body_bytes_max();
-    let reader = BodyReader::new(x.answer.framing, forward::UNLIMITED).ok()?;
+    let reader = BodyReader::new(x.answer.framing, passage::UNLIMITED).ok()?;
     let mut pump = Pump::new(reader, OutFraming::Nowhere, carry);
     pump.begin_copy(std::mem::take(&mut x.cache.room));
     let (mut moved_bytes, mut deadline) = (0, deadline);

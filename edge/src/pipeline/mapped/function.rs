@@ -28,7 +28,7 @@ use crate::{
             FUNCTION_ERROR, INVOKE_FIELDS, IdentityFacts, InvokeFault, Invoked, PAYLOAD_BYTES_MAX,
             error_message, invoked,
         },
-        headers::{Fate, Kind, REMAPPED_PREFIX, Way, fate},
+        headers::{Fate, Kind, REMAPPED_PREFIX, Way, fate, fate_in_http_apis},
     },
     mapping::Overrides,
     model::{
@@ -57,7 +57,7 @@ pub(super) fn call_of(
     } else {
         payload(call, x, road, room)?
     };
-    override_fields(road, &overrides, &mut room.fields)?;
+    override_fields(x, road, &overrides, &mut room.fields)?;
     let payload_bytes = sent.bytes(room).len();
     if payload_bytes > PAYLOAD_BYTES_MAX {
         return Err(Fault::EventTooLarge);
@@ -92,10 +92,6 @@ fn write_event(
         .collect();
     let time = shown.request_time();
     let extended_id = super::super::trace::extended_id(&x.request_id);
-    let route_key = match &*road.route.resource_path {
-        "$default" => "$default".to_owned(),
-        path => format!("{} {path}", road.route.verb.token()),
-    };
     let key_id = x.limits.key.map(crate::limits::Id::text);
     let context = ContextFacts {
         // Who has not said whose APIs these are means those of the function's owner.
@@ -131,7 +127,7 @@ fn write_event(
     };
     let facts = EventFacts {
         resource: &road.route.resource_path,
-        route_key: &route_key,
+        route_key: &road.route.route_key,
         path: shown.resource_path(),
         method: text(x.head.method_name.of(x.head_bytes.bytes())),
         headers: &headers,
@@ -202,7 +198,11 @@ pub(super) fn proxied(x: &Exchange, road: Road<'_>, room: &mut Room) -> Result<u
     fields.clear();
     for header in &answer.headers {
         let (name, value) = (header.name.as_bytes(), header.value.as_bytes());
-        match fate(Way::BackendToClient, Kind::AwsProxy, name) {
+        let fate = match road.api.kind {
+            ApiKind::Rest => fate(Way::BackendToClient, Kind::AwsProxy, name),
+            ApiKind::Http => fate_in_http_apis(Way::BackendToClient, Kind::AwsProxy, name),
+        };
+        match fate {
             Fate::Pass => fields.add(name, value),
             Fate::Rename => fields.add(&[REMAPPED_PREFIX.as_bytes(), name].concat(), value),
             Fate::Drop | Fate::Refuse => {}
@@ -219,7 +219,7 @@ pub(super) fn proxied(x: &Exchange, road: Road<'_>, room: &mut Room) -> Result<u
     let decodes = road.api.kind == ApiKind::Http || road.api.binary.is_accepted(accept);
     let body = answer
         .client_body(decodes)
-        .map_err(|_| Fault::Configuration)?;
+        .map_err(|_| journal::no_conversion(x))?;
     room.out.clear();
     room.out.extend_from_slice(&body);
     Ok(answer.status)

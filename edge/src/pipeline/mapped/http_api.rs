@@ -29,7 +29,7 @@ pub(super) fn edit_request(
     }
     let shown = context(call, x, road, &room.body, None);
     let edits = plan.request.run(&shown, &mut room.mapping);
-    for edit in edits.map_err(|fault| mapping_fault(&fault))? {
+    for edit in edits.map_err(|fault| mapping_fault(x, &fault))? {
         match (edit.target, edit.edit) {
             (EditTarget::Header(name), how) => {
                 edit_field(&mut room.fields, name, edit.value, how);
@@ -62,7 +62,7 @@ pub(super) fn edit_answer(
     if let Some((_, mapping)) = edited {
         let shown = context(call, x, road, &room.body, Some(&room.out));
         let edits = mapping.run(&shown, &mut room.mapping);
-        for edit in edits.map_err(|fault| mapping_fault(&fault))? {
+        for edit in edits.map_err(|fault| mapping_fault(x, &fault))? {
             match edit.target {
                 EditTarget::Header(name) => {
                     edit_field(&mut room.fields, name, edit.value, edit.edit);

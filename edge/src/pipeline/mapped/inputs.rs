@@ -11,6 +11,7 @@ use std::ops::Range;
 use super::super::{
     context::{Context, decoded},
     fault::Fault,
+    journal,
 };
 use crate::{
     base::text::lossy,
@@ -41,6 +42,8 @@ struct Made {
     header_from: usize,
     root: Vec<(&'static str, Range<usize>)>,
     identity: Vec<(&'static str, Range<usize>)>,
+    /// `$context.customDomain.basePathMatched`.
+    base_path: Option<Range<usize>>,
 }
 
 /// A name and its value as places in the text.
@@ -89,11 +92,16 @@ pub(super) fn render(
     let mut identity = emptied(std::mem::take(identity_kept), nothing);
     let members = made.identity.iter();
     identity.extend(members.map(|(name, place)| (*name, value(place))));
+    let base_path = made.base_path.as_ref();
+    let domain = base_path.map(|place| [("basePathMatched", value(place))]);
     let mut root = emptied(std::mem::take(root_kept), nothing);
     root.extend(made.root.iter().map(|(name, place)| (*name, value(place))));
     if plan.context.is_some() {
         root.push((IDENTITY, ContextValue::Map(&identity)));
         root.push(("authorizer", ContextValue::Map(&[])));
+        if let Some(domain) = &domain {
+            root.push(("customDomain", ContextValue::Map(domain)));
+        }
     }
     let part = |from: usize, to: usize| pairs.get(from..to).unwrap_or(&[]);
     let inputs = Inputs {
@@ -110,7 +118,12 @@ pub(super) fn render(
     *root_kept = emptied(root, nothing);
     *identity_kept = emptied(identity, nothing);
     *pairs_kept = emptied(pairs, |_| ("", ""));
-    rendered.map_err(|_| Fault::Configuration)
+    let side = if overrides.is_none() {
+        "request"
+    } else {
+        "response"
+    };
+    rendered.map_err(|error| journal::no_render(context.x, side, &error))
 }
 
 /// The memory of `rows`, for rows that live longer or shorter: an empty list collected in place.
@@ -130,6 +143,7 @@ impl Made {
         (self.query_from, self.header_from) = (0, 0);
         self.root.clear();
         self.identity.clear();
+        self.base_path = None;
     }
 
     fn params(&mut self, context: &Context<'_>, read: &ParamsRead) {
@@ -164,6 +178,10 @@ impl Made {
                 let place = self.put(&value);
                 self.root.push((name, place));
             }
+        }
+        if read.base_path {
+            let value = context.value("customDomain.basePathMatched");
+            self.base_path = value.map(|value| self.put(&value));
         }
         for name in &read.identity {
             if let Some(value) = context.value(name) {

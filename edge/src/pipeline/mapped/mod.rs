@@ -3,7 +3,8 @@
 //! What it is: payload in, request made, backend asked, answer made, kept and sent; the stages of
 //! the page for integrations that need payloads whole. Shape: [`serve`] awaits, [`now`] is the same
 //! for a mock whose request has no payload and needs nobody; `request` makes what is asked,
-//! `answer` what the client gets. Units: bytes. Errors: [`Mapped`] says how the request goes on.
+//! `answer` what the client gets; `streamed` makes heads alone, for payloads that pass while they
+//! come. Units: bytes. Errors: [`Mapped`] says how the request goes on.
 //! Source: Amazon API Gateway developer guide, "integrations", "mapping template reference".
 
 mod answer;
@@ -11,9 +12,11 @@ mod function;
 mod http_api;
 mod inputs;
 mod request;
+mod streamed;
 mod target;
 
 pub(super) use inputs::InputMemory;
+pub(super) use streamed::{answer_head, request_head};
 pub(super) use target::Parameters;
 
 use super::{
@@ -257,7 +260,11 @@ async fn answer_function(
     };
     ask_in(call, conn, x, target, &ready, (account, &mut *room)).await?;
     let made = match road.plan.kind {
-        Kind::AwsProxy => function::proxied(x, road, room),
+        Kind::AwsProxy => {
+            let status = function::proxied(x, road, room);
+            x.integration.function_status = *status.as_ref().unwrap_or(&0);
+            status
+        }
         _ => function::chosen_by(x, room).and_then(|by| {
             let overrides = ready.overrides;
             let chosen = answer::Chosen { by, overrides };
@@ -341,6 +348,7 @@ fn keep_answer(
     head.field_decimal(b"Content-Length", body.len() as u64);
     let head_bytes = head.end().ok()?;
     out.commit(head_bytes);
+    x.endpoint_id = x.endpoint_id().to_vec();
     x.answer_bytes.clear();
     x.answer_bytes.set_whole(out.freeze());
     let limits = HeadLimits::default();

@@ -1,10 +1,11 @@
 //! What a backend is asked.
 //!
 //! What it is: maps parameters, converts and renders the client's payload, writes target and head.
-//! Shape: [`http`] gives a [`Ready`] request, [`mock`] the status that the rendered request asks
-//! for; [`Sent`] says where the payload lies. Units: bytes. Errors: [`Fault`]: 415 without a template,
-//! 400 for a payload that mappings cannot read, 500 for a mapping that cannot be. Source: Amazon
-//! API Gateway developer guide, "passthrough behaviors", "parameter mapping"; recorded lists.
+//! Shape: [`http`] gives a [`Ready`] request and [`http_streamed`] a whole head, [`mock`] the status
+//! that the rendered request asks for; [`Sent`] says where the payload lies. Units: bytes. Errors:
+//! [`Fault`]: 415 without a template, 400 for a payload that mappings cannot read, 500 for a mapping
+//! that cannot be. Source: Amazon API Gateway developer guide, "passthrough behaviors", "parameter
+//! mapping"; recorded lists.
 
 use std::borrow::Cow;
 
@@ -31,7 +32,7 @@ use crate::{
     mapping::{Overrides, ParameterPlace},
     plan::HttpPlan,
     ring::{Buf, BufMut},
-    wire::{known::Known, method::Method, write::HeadWriter},
+    wire::{framing::Framing, known::Known, method::Method, write::HeadWriter},
 };
 
 /// Where a payload on its way to a backend lies.
@@ -122,10 +123,7 @@ pub(super) fn http(
     } else {
         own_fields(call, x, &mut room.fields);
     }
-    map_parameters(call, x, road, room)?;
-    if let Some(plan) = &road.plan.http_api {
-        http_api::edit_request(call, x, (road, plan), room)?;
-    }
+    mapped_parameters(call, x, road, room)?;
     let (sent, overrides) = payload(call, x, road, room)?;
     for (name, value) in &overrides.request_path {
         room.parameters.set_path(name, value.as_bytes(), false);
@@ -133,19 +131,68 @@ pub(super) fn http(
     for (name, value) in &overrides.request_query {
         room.parameters.set_query(name, value.as_bytes());
     }
-    override_fields(road, &overrides, &mut room.fields)?;
+    override_fields(x, road, &overrides, &mut room.fields)?;
+    let framing = Framing::Length(sent.bytes(room).len() as u64);
+    let (out, head_bytes) = head(call, x, (road, plan), framing, room)?;
+    Ok(Ready::new(out, head_bytes, (sent, overrides), room))
+}
+
+/// The head of a request to an HTTP endpoint whose payload passes while it comes.
+pub(super) fn http_streamed(
+    call: &Call<'_>,
+    x: &Exchange,
+    (road, plan): (Road<'_>, &HttpPlan),
+    room: &mut Room,
+) -> Result<Buf, Fault> {
+    room.fields.clear();
+    pass_fields(x, &mut room.fields);
+    let bytes = x.head_bytes.bytes();
+    for coding in x.head.fields.all(Known::ContentEncoding) {
+        // The payload goes on as it is coded.
+        let (name, value) = (coding.name.of(bytes), coding.value.of(bytes));
+        room.fields.add_verified(name, value);
+    }
+    mapped_parameters(call, x, road, room)?;
+    let (mut out, head_bytes) = head(call, x, (road, plan), x.head.framing, room)?;
+    out.commit(head_bytes);
+    Ok(out.freeze())
+}
+
+/// Runs what is mapped and edited; fields and parameters are in the room then.
+fn mapped_parameters(
+    call: &Call<'_>,
+    x: &Exchange,
+    road: Road<'_>,
+    room: &mut Room,
+) -> Result<(), Fault> {
+    map_parameters(call, x, road, room)?;
+    if let Some(plan) = &road.plan.http_api {
+        http_api::edit_request(call, x, (road, plan), room)?;
+    }
+    Ok(())
+}
+
+/// Target and fields as a head, for a payload that is framed so: a buffer, and how many bytes of
+/// it the head takes.
+fn head(
+    call: &Call<'_>,
+    x: &Exchange,
+    (road, plan): (Road<'_>, &HttpPlan),
+    framing: Framing,
+    room: &mut Room,
+) -> Result<(BufMut, usize), Fault> {
     let query = client_query(x, road.plan.kind);
     write_target(plan, &room.parameters, query, &mut room.target)?;
     let mut out = call.local.core.pool().take().ok_or(Fault::Overload)?;
-    let body_bytes = sent.bytes(room).len();
     let mut head = HeadWriter::new(out.spare());
-    write_head(call, x, (road, plan), room, body_bytes, &mut head);
+    write_head(call, x, (road, plan), room, framing, &mut head);
     let head_bytes = head.end().map_err(head_fault)?;
-    Ok(Ready::new(out, head_bytes, (sent, overrides), room))
+    Ok((out, head_bytes))
 }
 
 /// Sets the fields that a template asks for.
 pub(super) fn override_fields(
+    x: &Exchange,
     road: Road<'_>,
     overrides: &Overrides,
     fields: &mut FieldList,
@@ -154,7 +201,9 @@ pub(super) fn override_fields(
         match fate(Way::MappingToBackend, road.plan.kind, name.as_bytes()) {
             Fate::Pass | Fate::Rename => fields.set(name.as_bytes(), value.as_bytes()),
             Fate::Drop => {}
-            Fate::Refuse => return Err(Fault::Configuration),
+            Fate::Refuse => {
+                return Err(mapping_fault(x, &MappingFault::Refused(name.clone())));
+            }
         }
     }
     Ok(())
@@ -207,7 +256,7 @@ pub(super) fn map_parameters(
     let shown = context(call, x, road, &room.body, None);
     let values = mapping
         .run(&shown, &mut room.mapping)
-        .map_err(|fault| mapping_fault(&fault))?;
+        .map_err(|fault| mapping_fault(x, &fault))?;
     let parameters = &mut room.parameters;
     for value in values {
         match value.place {
@@ -224,14 +273,17 @@ pub(super) fn map_parameters(
 }
 
 /// What a mapping that failed means for the client.
-pub(super) fn mapping_fault(fault: &MappingFault) -> Fault {
+pub(super) fn mapping_fault(x: &Exchange, fault: &MappingFault) -> Fault {
     match fault {
         MappingFault::RequestJson => Fault::InvalidJson,
-        MappingFault::RequestValue(_) => Fault::Target,
-        MappingFault::AnswerJson
-        | MappingFault::Refused(_)
-        | MappingFault::AnswerValue(_)
-        | MappingFault::Bound(_) => Fault::Configuration,
+        MappingFault::RequestValue(name) => {
+            journal::illegal_value(x, name);
+            Fault::Target
+        }
+        MappingFault::AnswerValue(name) => journal::illegal_value(x, name),
+        MappingFault::AnswerJson | MappingFault::Refused(_) | MappingFault::Bound(_) => {
+            journal::misconfigured(x, format_args!("{fault}"))
+        }
     }
 }
 
@@ -248,9 +300,8 @@ pub(super) fn payload(
     let chosen = plan.templates.for_request(content_type, plan.passthrough);
     let is_binary = road.api.binary.is_binary(content_type);
     let conversion = request_conversion(is_binary, plan.handling);
-    let converted = conversion
-        .apply(&room.body)
-        .map_err(|_| Fault::Configuration)?;
+    let converted = conversion.apply(&room.body);
+    let converted = converted.map_err(|_| journal::no_conversion(x))?;
     match chosen {
         RequestTemplate::Unsupported => Err(Fault::UnsupportedMediaType),
         RequestTemplate::Pass => match converted.into_bytes() {
@@ -270,13 +321,13 @@ pub(super) fn payload(
     }
 }
 
-/// Writes the head, framed for a payload of `body_bytes`.
+/// Writes the head.
 fn write_head(
     call: &Call<'_>,
     x: &Exchange,
     (road, plan): (Road<'_>, &HttpPlan),
     room: &Room,
-    body_bytes: usize,
+    framing: Framing,
     head: &mut HeadWriter<'_>,
 ) {
     let fields = &room.fields;
@@ -299,12 +350,20 @@ fn write_head(
     if let Some(stage) = stage {
         head.field(b"X-Amzn-Apigateway-Api-Id", stage.api_id.as_bytes());
     }
-    if body_bytes > 0
-        || matches!(
-            Method::of(method),
-            Method::Post | Method::Put | Method::Patch
-        )
-    {
-        head.field_decimal(b"Content-Length", body_bytes as u64);
+    match framing {
+        Framing::Length(bytes) if bytes > 0 => {
+            head.field_decimal(b"Content-Length", bytes);
+        }
+        Framing::Chunked => {
+            head.lines(b"Transfer-Encoding: chunked\r\n");
+        }
+        Framing::None | Framing::Length(_) | Framing::UntilClose => {
+            if matches!(
+                Method::of(method),
+                Method::Post | Method::Put | Method::Patch
+            ) {
+                head.lines(b"Content-Length: 0\r\n");
+            }
+        }
     }
 }
