@@ -109,7 +109,7 @@ impl HttpApiMapping {
     /// Whether a row needs the payload.
     #[must_use]
     pub fn reads_body(&self) -> bool {
-        self.reads_body
+        self.0.reads_body()
     }
 
     /// The edits of one exchange, in document order.

@@ -31,6 +31,11 @@ impl<R> Rules<R> {
         }
     }
 
+    /// Whether one of them needs the payload.
+    pub(super) fn reads_body(&self) -> bool {
+        self.reads_body
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.rules.is_empty()
     }

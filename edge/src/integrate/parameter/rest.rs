@@ -99,7 +99,7 @@ impl ParameterMapping {
     /// Whether a row needs the payload.
     #[must_use]
     pub fn reads_body(&self) -> bool {
-        self.reads_body
+        self.0.reads_body()
     }
 
     /// The parameters of one exchange, in document order; those with several values in the query
