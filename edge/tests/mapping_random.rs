@@ -3,9 +3,9 @@
 //! What it is: templates put together from every directive, literal, operator and form of
 //! reference, with blanks and line ends between them. Both say the same, or both refuse. Shape:
 //! strategies of texts; a difference is made as small as it gets. What is known to differ is not
-//! put together: positions out of range, marks at the very end, integers that grow beyond 64 bits,
-//! blocks of `#define` within lists and maps, brackets alone, which Velocity cannot always read,
-//! maps that change while they are gone over.
+//! put together: positions out of range, integers that grow beyond 64 bits, blocks of `#define` in
+//! lists and maps, maps that change while they are gone over, and what Velocity cannot always read:
+//! a bracket or brace behind a directive or a reference, a lone mark before a directive.
 //! Units: `TIDEGATE_TEMPLATES` is how many templates, others each time; without it few and always
 //! the same. Errors: without Java or Velocity the test says so and passes.
 
@@ -141,21 +141,17 @@ fn text() -> BoxedStrategy<String> {
         " \n",
         "\n  ",
         "\t",
-        "{",
-        "}",
         "\"",
         "'",
-        "(",
-        ")",
         ".",
         ",",
         ":",
         "-",
         "|",
-        "$ ",
-        "$5 ",
-        "# ",
-        "#1",
+        "$ a",
+        "$5 a",
+        "# a",
+        "#1a",
         "é",
         "\\",
         "\\\\ ",

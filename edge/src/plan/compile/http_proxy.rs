@@ -347,10 +347,7 @@ fn headers(
 
 pub(super) fn timeout_ms(proxy: &Integration, scope: &mut MethodScope<'_, '_>) -> u32 {
     let limit = scope.limits.integration_ms;
-    let most = match scope.api_kind {
-        ApiKind::Rest => Integration::TIMEOUT_MS_DEFAULT,
-        ApiKind::Http => Integration::TIMEOUT_MS_MAX_HTTP,
-    };
+    let most = Integration::timeout_ms_default(scope.api_kind);
     let max = limit.max(most);
     if !(Integration::TIMEOUT_MS_MIN..=max).contains(&proxy.timeout_ms) {
         let message = format!(
@@ -361,7 +358,9 @@ pub(super) fn timeout_ms(proxy: &Integration, scope: &mut MethodScope<'_, '_>) -
         let hint = "longer waits need a larger `limits.integration_ms`";
         scope.reporter.error(proxy.timeout_pointer(), message, hint);
     }
-    proxy.timeout_ms.min(limit)
+    // A limit that was lowered holds; the one that stands there anyway is that of a REST API.
+    let is_lowered = limit < Integration::TIMEOUT_MS_DEFAULT;
+    proxy.timeout_ms.min(if is_lowered { limit } else { max })
 }
 
 pub(super) fn origin(
