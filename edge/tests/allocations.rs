@@ -16,6 +16,14 @@ fn a_warm_request_allocates_nothing() {
     let plain = count(&mut connect(running.address), "");
     assert_eq!(plain, 0, "allocations in {COUNTED_REQUESTS} plain requests");
 
+    let setup = Setup {
+        is_ruled: true,
+        ..Setup::default()
+    };
+    let running = start(serve_origin(ANSWER), &setup);
+    let ruled = count(&mut connect(running.address), "");
+    assert_eq!(ruled, 0, "allocations in {COUNTED_REQUESTS} ruled requests");
+
     let folder = tempfile::tempdir().expect("a folder");
     let identity = Identity::new(folder.path());
     let setup = Setup {

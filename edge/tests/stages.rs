@@ -22,7 +22,8 @@ use tidegate_edge::{
     plan::{
         CanaryRelease, Document, Door, Plan, Release, Resolution, RouteCache, compile_releases,
     },
-    route::{Asked, Params, Verb},
+    route::{Asked, Headers, Params, Verb},
+    wire::{HeadLimits, RequestHead, parse_request},
 };
 
 /// One method that asks the origin for what the stage variable `side` says.
@@ -36,6 +37,7 @@ fn stage_of<'p>(plan: &'p Plan, host: &str, path: &str, door: Door, draw: u64) -
         host: host.as_bytes(),
         path: path.as_bytes(),
         api_id: None,
+        headers: Headers::default(),
     };
     let mut params = Params::new();
     match plan.resolve_asked(&asked, Verb::Get, door, || draw, &mut params) {
@@ -352,5 +354,83 @@ fn what_stages_share_is_made_once() {
     for route in &plan.routes {
         let is_v = &*route.resource_path == "/v";
         assert_eq!(route.validation.is_some(), is_v, "{}", route.resource_path);
+    }
+}
+
+/// Headers and paths choose among the stages of one domain; a rule's stage may have a canary.
+#[test]
+fn rules_of_a_domain_choose_a_stage() {
+    let when = |header: &str, glob: &str| {
+        let any = json!([{ "header": header, "value_glob": glob }]);
+        json!([{ "match_headers": any }])
+    };
+    let given = settings(json!({
+        "apis": [{
+            "document": "a.yaml", "variables": { "side": "x" },
+            "stages": { "dev": {}, "beta": {}, "next": {
+                "canary": { "percent": 100, "variables": { "side": "canary" } },
+            } },
+        }],
+        "domains": [{
+            "name": "*.test", "routing_mode": "ROUTING_RULE_THEN_API_MAPPING",
+            "mappings": [{ "path": "p", "api": "a1", "stage": "dev" }],
+            "rules": [
+                { "priority": 7, "api": "a1", "stage": "next", "conditions": when("x-v", "*") },
+                { "priority": 2, "api": "a1", "stage": "beta", "conditions": when("X-V", "b*") },
+            ],
+        }],
+    }));
+    let plan = plan_of(&given, &[sided()]);
+    // head, (stage, canary, rule, base path, resource path)
+    let rows = [
+        ("GET /v", "X-V: beta\r\n", "beta None Some(2) / /v"),
+        ("GET /v", "x-v: alpha\r\n", "next Some(true) Some(7) / /v"),
+        ("GET /p/v", "X-V: beta\r\n", "beta None Some(2) / /p/v"),
+        ("GET /p/v", "X-W: beta\r\n", "dev None None /p /v"),
+        ("GET /v", "", "nothing"),
+    ];
+    for (line, fields, expected) in rows {
+        let bytes = format!("{line} HTTP/1.1\r\nHost: h.test\r\n{fields}\r\n");
+        let mut head = RequestHead::new();
+        parse_request(bytes.as_bytes(), &HeadLimits::default(), &mut head).expect("a head");
+        let path = head.path(bytes.as_bytes());
+        let asked = Asked {
+            host: b"h.test",
+            path,
+            api_id: None,
+            headers: Headers::of(&head.fields, bytes.as_bytes()),
+        };
+        let mut params = Params::new();
+        let found = plan.resolve_asked(&asked, Verb::Get, Door::Public, || 0, &mut params);
+        let seen = match found {
+            Resolution::Route {
+                stage,
+                canary,
+                path_from,
+                base_to,
+                resource_from,
+                rule,
+                ..
+            }
+            | Resolution::NoRoute {
+                stage,
+                canary,
+                path_from,
+                base_to,
+                resource_from,
+                rule,
+            } => {
+                let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+                let base = text(&path[path_from + 1..base_to.max(path_from + 1)]);
+                let name = plan.stage(stage).map_or("", |stage| &*stage.name);
+                format!(
+                    "{name} {canary:?} {rule:?} /{base} {}",
+                    text(&path[resource_from..])
+                )
+            }
+            Resolution::NoStage => "nothing".to_owned(),
+            Resolution::Health => "health".to_owned(),
+        };
+        assert_eq!(seen, expected, "{line} {fields}");
     }
 }

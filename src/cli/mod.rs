@@ -302,6 +302,10 @@ mod tests {
                 &["method: \"get\"", "url: \"/x\""],
             ),
             ("explain GET http://h/x --config t", &["\"http://h/x\""]),
+            (
+                "explain GET /x --api a --header X-Y:1",
+                &["headers: [(\"X-Y\", \"1\")]"],
+            ),
             ("explain G(T /x --api a", &["invalid value", "token"]),
             ("explain GET x --api a", &["invalid value", "/"]),
             (

@@ -23,7 +23,7 @@ pub mod throttle;
 
 pub use self::{
     cache::{Cache, CachePolicy, Choice, MethodCache, StageCache, StageCapacity, Unauthorized},
-    domains::{Domain, Mapping},
+    domains::{Domain, Mapping, MatchHeader, RoutingCondition, RoutingMode, RoutingRule},
     functions::FunctionRegion,
     limits::Limits,
     origin::{Balance, Ejection, Endpoint, Health, Origin, OriginTls, Roots},

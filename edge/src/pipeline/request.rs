@@ -42,7 +42,7 @@ use crate::{
     net::conn::Conn,
     plan::{Access, Backend, IntegrationPlan, Resolution, RoutePlan},
     ring::Buf,
-    route::{Asked, StageIndex, Verb},
+    route::{Asked, Headers, StageIndex, Verb},
     wire::{
         body::BodyReader, fields::Fields, finder::HeadFinder, head::parse_request, known::Known,
         method::Method,
@@ -549,6 +549,7 @@ fn resolve<'s>(
         host,
         path: x.head.path(bytes),
         api_id: api_id(&x.head, bytes, peer.door),
+        headers: Headers::of(&x.head.fields, bytes),
     };
     let draw = || local.core.random();
     let plan = &serving.plan;
@@ -560,6 +561,7 @@ fn resolve<'s>(
             path_from,
             base_to,
             resource_from,
+            ..
         } => {
             x.stage = Some(stage);
             x.route = Some(route);
@@ -574,6 +576,7 @@ fn resolve<'s>(
             path_from,
             base_to,
             resource_from,
+            ..
         } => {
             x.stage = Some(stage);
             x.canary = canary;

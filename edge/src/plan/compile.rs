@@ -14,6 +14,7 @@ mod mock;
 mod origins;
 mod parts;
 mod places;
+mod rules;
 mod stages;
 mod throttle;
 mod uri;
