@@ -13,7 +13,7 @@ use std::fmt::{self, Write};
 use serde::Serialize;
 use tidegate_edge::{
     integrate::{HttpProxyPlan, RequestParts, headers::Kind},
-    origin::OriginPlan,
+    origin::{Face, OriginPlan},
     pipeline::Fault,
     plan::{
         Backend, CanaryPlan, Document, Door, IntegrationPlan, MappedPlan, Plan, Resolution,
@@ -126,6 +126,9 @@ pub struct Origin {
     pub connect_ms: u32,
     pub connections_max: u32,
     pub health_check: Option<String>,
+    /// What the stage shows in place of the group's own certificate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_certificate: Option<String>,
     pub endpoints: Vec<Endpoint>,
 }
 
@@ -333,13 +336,17 @@ impl Request<'_> {
             IntegrationPlan::HttpProxy(proxy) => match self.http_proxy(proxy, query, params) {
                 Ok(integration) => {
                     out.integration = Some(integration);
-                    out.origin = facts.origin.map(origin);
+                    out.origin = facts.origin.map(|plan| origin(plan, proxy.face));
                 }
                 Err(refusal) => out.refusal = Some(refusal),
             },
             IntegrationPlan::Mapped(plan) => {
                 out.integration = Some(mapped(plan));
-                out.origin = facts.origin.map(origin);
+                let face = match &plan.backend {
+                    Backend::Http(http) => http.face,
+                    Backend::Function(_) | Backend::Mock => Face::OWN,
+                };
+                out.origin = facts.origin.map(|plan| origin(plan, face));
             }
             IntegrationPlan::Mock(mock) => {
                 let statuses = mock.answers().iter().map(|answer| answer.status);
@@ -472,7 +479,7 @@ fn refusal(fault: Fault, reason: String, near: Vec<String>) -> Refusal {
     }
 }
 
-fn origin(plan: &OriginPlan) -> Origin {
+fn origin(plan: &OriginPlan, face: Face) -> Origin {
     let endpoints = plan.endpoints.iter().map(|endpoint| Endpoint {
         region: endpoint.region.to_string(),
         url: format!(
@@ -491,6 +498,7 @@ fn origin(plan: &OriginPlan) -> Origin {
         connections_max: plan.connections_max,
         health_check: (plan.health.as_ref())
             .map(|health| format!("GET {} every {} ms", health.path, health.interval_ms)),
+        client_certificate: plan.identity(face).map(|shown| shown.name.to_string()),
         endpoints: endpoints.collect(),
     }
 }
@@ -726,4 +734,7 @@ fn write_origin(origin: &Origin, row: &mut impl FnMut(&str, &str)) {
             origin.health_check.as_deref().unwrap_or("none")
         ),
     );
+    if let Some(name) = &origin.client_certificate {
+        row("", &format!("is shown the client certificate `{name}`"));
+    }
 }

@@ -439,6 +439,14 @@ fn faulty_settings_are_refused() {
             "E settings /apis/0/stages/s/methods/~1GET/cache_ttl_in_seconds: a lifetime of 3601",
         ),
         (
+            stages(json!({ "client_certificate_id": "none" })),
+            "E settings /apis/0/stages/s/client_certificate_id: there is no client certificate",
+        ),
+        (
+            json!({ "client_certificates": { "x": { "certificate": "c", "key": "k" } } }),
+            "W settings /client_certificates/x: no stage shows the certificate `x`",
+        ),
+        (
             json!({ "domains": [{ "name": "a b" }] }),
             "E settings /domains/0/name: `a b` is no host name",
         ),

@@ -20,7 +20,8 @@ use serde_json::{Value, json};
 use tidegate_edge::{
     model::api::{Api, EndpointType, GatewayResponse, MethodModel, Model, Named, RequestValidator},
     plan::{
-        CanaryRelease, Document, Door, Plan, Release, Resolution, RouteCache, compile_releases,
+        CanaryRelease, Document, Door, IntegrationPlan, Plan, Release, Resolution, RouteCache,
+        compile_releases,
     },
     route::{Asked, Headers, Params, Verb},
     wire::{HeadLimits, RequestHead, parse_request},
@@ -433,4 +434,67 @@ fn rules_of_a_domain_choose_a_stage() {
         };
         assert_eq!(seen, expected, "{line} {fields}");
     }
+}
+
+/// Stages and their canaries ask as whom the settings say; plain connections show nothing.
+#[test]
+fn client_certificates_belong_to_stages() {
+    let given = settings(json!({
+        "client_certificates": {
+            "one": { "certificate": "1.pem", "key": "1.key" },
+            "two": { "certificate": "2.pem", "key": "2.key" },
+        },
+        "apis": [{
+            "document": "a.yaml",
+            "stages": {
+                "bare": {},
+                "one": { "client_certificate_id": "one", "canary": { "percent": 1 } },
+                "two": { "client_certificate_id": "two" },
+                "again": { "client_certificate_id": "one" },
+            },
+        }],
+    }));
+    let secret = api(
+        "a1",
+        vec![
+            ("GET /s", proxy("https://secret.test/", &[])),
+            ("GET /p", proxy("http://plain.test/", &[])),
+        ],
+    );
+    let plan = plan_of(&given, &[secret]);
+    let mut seen: Vec<String> = (plan.routes.iter())
+        .map(|route| {
+            let proxy = match &route.integration {
+                IntegrationPlan::HttpProxy(proxy) => proxy,
+                other => panic!("{other:?}"),
+            };
+            let stage = plan.stage(route.stage).expect("a stage");
+            let origin = plan.origin(proxy.origin).expect("an origin");
+            let shown = origin.identity(proxy.face);
+            let shown = shown.map_or("nothing", |shown| &*shown.name);
+            let canary = if stage.is_canary { " canary" } else { "" };
+            format!("{}{canary} {} {shown}", stage.name, route.resource_path)
+        })
+        .collect();
+    seen.sort();
+    assert_eq!(
+        seen,
+        [
+            "again /p nothing",
+            "again /s one",
+            "bare /p nothing",
+            "bare /s nothing",
+            "one /p nothing",
+            "one /s one",
+            "one canary /p nothing",
+            "one canary /s one",
+            "two /p nothing",
+            "two /s two",
+        ]
+    );
+    let secret = plan
+        .origins
+        .iter()
+        .find(|origin| origin.tls.faces.len() == 2);
+    assert!(secret.is_some(), "each once: {:#?}", plan.origins);
 }

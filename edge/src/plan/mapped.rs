@@ -14,7 +14,7 @@ use crate::{
     },
     mapping::Template,
     model::api::PayloadFormat,
-    origin::OriginIndex,
+    origin::{Face, OriginIndex},
 };
 
 /// An integration that maps.
@@ -72,6 +72,8 @@ pub struct FunctionPlan {
 #[derive(Debug)]
 pub struct HttpPlan {
     pub origin: OriginIndex,
+    /// Which client certificate is shown.
+    pub face: Face,
     /// Upper case; `None` passes the client's.
     pub method: Option<Box<str>>,
     /// What `Host` says unless it is mapped.
