@@ -170,6 +170,12 @@ fn faulty_settings_are_refused() {
     };
     let stages = |own: Value| json!({ "apis": [{ "document": "a", "stages": { "s": own } }] });
     let domain = |mappings: Value| json!({ "domains": [{ "name": "d", "mappings": mappings }] });
+    let policy = |policy: &str| {
+        let domain = json!({
+            "name": "d", "certificate": "c", "key": "k", "security_policy": policy,
+        });
+        json!({ "domains": [domain] })
+    };
     let rows: Vec<(Value, &str)> = vec![
         (
             json!({ "throttle": { "rate_limit": 5.0 } }),
@@ -457,6 +463,22 @@ fn faulty_settings_are_refused() {
         (
             json!({ "domains": [{ "name": "d", "certificate": "c" }] }),
             "E settings /domains/0: `certificate` and `key` belong together",
+        ),
+        (
+            json!({ "domains": [{ "name": "d", "security_policy": "TLS_1_2" }] }),
+            "E settings /domains/0/security_policy: a security policy needs a certificate",
+        ),
+        (
+            policy("TLS_1_0"),
+            "E settings /domains/0/security_policy: `TLS_1_0`: TLS 1.0 and 1.1 are not spoken",
+        ),
+        (
+            policy("SecurityPolicy_TLS13_1_3_FIPS_2025_09"),
+            "FIPS_2025_09`: the cryptographic module is not one",
+        ),
+        (
+            policy("TLS_1_22"),
+            "E settings /domains/0/security_policy: `TLS_1_22`: there is no such",
         ),
         (
             domain(json!([{ "path": "x", "api": "a2" }])),

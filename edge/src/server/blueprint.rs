@@ -249,6 +249,7 @@ fn server_tls(
                 identity,
                 names: Vec::new(),
                 client_auth: ClientAuth::Off,
+                version_min: certificate.version_min.map(least),
             }),
             Err(error) => errors.push(BlueprintError {
                 pointer: certificate.pointer.to_string(),
@@ -259,14 +260,10 @@ fn server_tls(
     if !errors.is_empty() {
         return None;
     }
-    let version_min = match plan.listen_tls.version_min {
-        Minimum::V1_2 => TlsVersion::V12,
-        Minimum::V1_3 => TlsVersion::V13,
-    };
     let settings = ServerTlsSettings {
         hello_bytes_max: plan.limits.tls_hello_bytes_max as usize,
         certificates,
-        version_min,
+        version_min: least(plan.listen_tls.version_min),
     };
     match ServerTls::new(settings, &provider(), &keyring.tickets, &keyring.clock) {
         Ok(tls) => Some(tls),
@@ -277,6 +274,13 @@ fn server_tls(
             });
             None
         }
+    }
+}
+
+fn least(version: Minimum) -> TlsVersion {
+    match version {
+        Minimum::V1_2 => TlsVersion::V12,
+        Minimum::V1_3 => TlsVersion::V13,
     }
 }
 

@@ -29,6 +29,8 @@ pub struct Domain {
     pub certificate: Option<PathBuf>,
     /// Its key.
     pub key: Option<PathBuf>,
+    /// `securityPolicy`: the oldest version of TLS for its certificate; default: as `[tls]` says.
+    pub security_policy: Option<String>,
     /// What counts: mappings, rules, or rules and then mappings.
     pub routing_mode: RoutingMode,
     /// The longest that fits counts; a path that none fits is refused.
