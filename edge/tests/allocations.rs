@@ -27,6 +27,14 @@ fn a_warm_request_allocates_nothing() {
         "allocations in {COUNTED_REQUESTS} mapped requests"
     );
 
+    let setup = Setup {
+        is_ruled: true,
+        ..Setup::default()
+    };
+    let running = start(serve_origin(ANSWER), &setup);
+    let ruled = count(&mut connect(running.address), "");
+    assert_eq!(ruled, 0, "allocations in {COUNTED_REQUESTS} ruled requests");
+
     let folder = tempfile::tempdir().expect("a folder");
     let identity = Identity::new(folder.path());
     let setup = Setup {

@@ -22,7 +22,7 @@ use crate::{
         conn::Conn,
         pump::{OutFraming, Pump, PumpEnd, Room},
     },
-    origin::{Group, Lease, OriginIndex},
+    origin::{Face, Group, Lease, OriginIndex},
     ring::Buf,
     wire::{
         body::BodyReader,
@@ -36,6 +36,8 @@ use crate::{
 /// Who is asked, and how.
 pub(super) struct Target {
     pub(super) origin: OriginIndex,
+    /// Which client certificate is shown.
+    pub(super) face: Face,
     /// From the first look for a connection to the last byte of the answer.
     pub(super) timeout_ms: u32,
     /// Asking twice does no harm.
@@ -84,7 +86,8 @@ pub(super) async fn ask(
     let mut before = None;
     loop {
         x.integration.attempts += 1;
-        let acquired = unless_gone(call, conn, x, group.acquire(core, deadline, before));
+        let acquired = group.acquire(core, deadline, question.target.face, before);
+        let acquired = unless_gone(call, conn, x, acquired);
         let mut lease = match acquired.await {
             Some(Ok(lease)) => lease,
             Some(Err(fault)) => return Err(Unasked::Fault(Fault::Unreachable(fault))),

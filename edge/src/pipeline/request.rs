@@ -43,7 +43,7 @@ use crate::{
     net::conn::Conn,
     plan::{Access, Backend, IntegrationPlan, Resolution, RoutePlan},
     ring::Buf,
-    route::{Asked, StageIndex, Verb},
+    route::{Asked, Headers, StageIndex, Verb},
     wire::{
         body::BodyReader, fields::Fields, finder::HeadFinder, head::parse_request, known::Known,
         method::Method,
@@ -558,6 +558,7 @@ fn resolve<'s>(
         host,
         path: x.head.path(bytes),
         api_id: api_id(&x.head, bytes, peer.door),
+        headers: Headers::of(&x.head.fields, bytes),
     };
     let draw = || local.core.random();
     let plan = &serving.plan;
@@ -569,6 +570,7 @@ fn resolve<'s>(
             path_from,
             base_to,
             resource_from,
+            ..
         } => {
             x.stage = Some(stage);
             x.route = Some(route);
@@ -583,6 +585,7 @@ fn resolve<'s>(
             path_from,
             base_to,
             resource_from,
+            ..
         } => {
             x.stage = Some(stage);
             x.canary = canary;

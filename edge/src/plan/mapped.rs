@@ -13,7 +13,7 @@ use crate::{
         selection::Selection,
     },
     model::api::PayloadFormat,
-    origin::OriginIndex,
+    origin::{Face, OriginIndex},
 };
 
 use super::template::TemplatePlan;
@@ -75,6 +75,8 @@ pub struct FunctionPlan {
 #[derive(Debug)]
 pub struct HttpPlan {
     pub origin: OriginIndex,
+    /// Which client certificate is shown.
+    pub face: Face,
     /// Upper case; `None` passes the client's.
     pub method: Option<Box<str>>,
     /// What `Host` says unless it is mapped.

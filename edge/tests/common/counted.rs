@@ -112,6 +112,8 @@ pub struct Setup<'a> {
     pub log: Option<PathBuf>,
     /// The integration is `http`, behind mappings without templates, instead of `http_proxy`.
     pub is_mapped: bool,
+    /// It is reached by the last of many routing rules of a domain.
+    pub is_ruled: bool,
 }
 
 /// A worker that serves.
@@ -203,6 +205,9 @@ fn settings(origin: SocketAddr, setup: &Setup<'_>) -> Settings {
             "path": path, "capacity": "64 MiB", "policies": {"kept": {"ttl_default_s": 3600}},
         });
     }
+    if setup.is_ruled {
+        given["domains"] = ruled_domain();
+    }
     if let Some(path) = &setup.log {
         given["access_log"] = serde_json::json!({ "path": path });
     }
@@ -214,6 +219,27 @@ fn settings(origin: SocketAddr, setup: &Setup<'_>) -> Settings {
         }];
     }
     settings
+}
+
+/// `localhost` as a domain whose last rule takes what [`REQUEST`] asks for.
+fn ruled_domain() -> serde_json::Value {
+    let rule = |priority: u32, glob: &str| {
+        serde_json::json!({
+            "priority": priority, "api": "counted", "stage": "dev", "strip_base_path": true,
+            "conditions": [
+                { "match_base_paths": ["dev", "other/path"] },
+                { "match_headers": [{ "header": "user-agent", "value_glob": glob }] },
+            ],
+        })
+    };
+    let globs = ["wget*", "*9", "*fire*", "curl-8", "*curl*"];
+    let rules: Vec<_> = (1..)
+        .zip(globs)
+        .map(|(nth, glob)| rule(nth, glob))
+        .collect();
+    serde_json::json!([
+        { "name": "localhost", "routing_mode": "ROUTING_RULE_ONLY", "rules": rules },
+    ])
 }
 
 /// A certificate of its own for `localhost`.

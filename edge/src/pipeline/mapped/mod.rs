@@ -42,6 +42,7 @@ use super::{
 use crate::{
     integrate::headers::Kind,
     net::conn::Conn,
+    origin::Face,
     plan::{ApiPlan, Backend, FunctionPlan, HttpPlan, MappedPlan, RoutePlan},
     ring::Buf,
     wire::{
@@ -222,6 +223,7 @@ async fn answer_http(
     let method = own.map_or(x.head.method, |method| Method::of(method.as_bytes()));
     let target = Target {
         origin: http.origin,
+        face: http.face,
         timeout_ms: http.timeout_ms,
         is_idempotent: method.is_idempotent(),
         is_head: method == Method::Head,
@@ -254,6 +256,7 @@ async fn answer_function(
     let ready = function::call_of(call, x, (road, plan), room).map_err(Unasked::Fault)?;
     let target = Target {
         origin: plan.origin,
+        face: Face::OWN,
         timeout_ms: plan.timeout_ms,
         is_idempotent: false,
         is_head: false,

@@ -37,6 +37,7 @@ use crate::{
         },
         settings::{ApiSource, FunctionRegion, Limits, LoggingLevel, Settings},
     },
+    origin::ClientIdentity,
     route::{InsertFault, Part, RouteIndex, StageIndex, TreeBuilder, Verb, VerbKey, pattern},
 };
 
@@ -63,6 +64,8 @@ pub(super) struct MethodScope<'s, 'f> {
     pub(super) stage_variables: &'s BTreeMap<String, String>,
     pub(super) functions: &'s BTreeMap<String, FunctionRegion>,
     pub(super) limits: &'s Limits,
+    /// What the stage shows to HTTP origins.
+    pub(super) client_identity: Option<&'s ClientIdentity>,
     pub(super) origins: &'s mut OriginTable,
     pub(super) reporter: Reporter<'f>,
 }
@@ -168,6 +171,7 @@ fn build(
     let parts = (served.parts.entry(stage.document))
         .or_insert_with(|| Arc::new(parts::compile(api, &mut reporter)));
     let parts = Arc::clone(parts);
+    let identity = client_identity(stage, settings);
     let mut builder = StageBuilder {
         document: Document::Api(stage.document),
         name: &stage.release.stage,
@@ -177,6 +181,7 @@ fn build(
         settings,
         policies,
         account,
+        client_identity: identity.as_ref(),
         origins,
         findings: &mut found,
         index: next_stage(served),
@@ -199,6 +204,18 @@ fn build(
         findings.warnings.append(&mut found.warnings);
     }
     plan
+}
+
+/// What a stage shows to HTTP origins, its canary too.
+fn client_identity(stage: &Stage<'_>, settings: &Settings) -> Option<ClientIdentity> {
+    let own = stage.source.stages.get(&stage.release.stage)?;
+    let id = own.client_certificate_id.as_deref()?;
+    let named = settings.client_certificates.get(id)?;
+    Some(ClientIdentity {
+        name: id.into(),
+        chain: named.certificate.clone(),
+        key: named.key.clone(),
+    })
 }
 
 fn next_stage(served: &Served) -> StageIndex {
@@ -236,6 +253,7 @@ pub(super) fn health(
         stage_variables: &BTreeMap::new(),
         functions: &settings.functions,
         limits: &settings.limits,
+        client_identity: None,
         origins,
         reporter: Reporter {
             document: Document::Settings,
@@ -386,6 +404,7 @@ struct StageBuilder<'b> {
     settings: &'b Settings,
     policies: &'b Policies,
     account: Option<RouteRate>,
+    client_identity: Option<&'b ClientIdentity>,
     origins: &'b mut OriginTable,
     findings: &'b mut Findings,
     index: StageIndex,
@@ -481,6 +500,7 @@ impl<'b> StageBuilder<'b> {
             stage_variables: &self.source.variables,
             functions: &self.settings.functions,
             limits: &self.settings.limits,
+            client_identity: self.client_identity,
             origins: &mut *self.origins,
             reporter: Reporter {
                 document: self.document,

@@ -21,6 +21,7 @@ use crate::{
     model::api::{
         ApiKind, Connection, Integration, IntegrationKind, ParameterMapping, ParameterSource, Place,
     },
+    origin::{Face, OriginIndex},
     route::VerbKey,
 };
 
@@ -50,8 +51,10 @@ pub(super) fn compile(
     template.report_unplaced(scope);
     let check_path = may_be_forbidden(&path);
     let (headers, host) = headers(proxy, &mappings, &uri.authority, scope);
+    let origin = origin(proxy, &uri.authority, scope);
     Some(HttpProxyPlan {
-        origin: origin(proxy, &uri.authority, scope),
+        origin,
+        face: face(origin, scope),
         method: match proxy.http_method.map(verb_key) {
             Some(VerbKey::One(verb)) => Some(verb),
             Some(VerbKey::Any) | None => None,
@@ -367,7 +370,7 @@ pub(super) fn origin(
     proxy: &Integration,
     authority: &Authority,
     scope: &mut MethodScope<'_, '_>,
-) -> crate::origin::OriginIndex {
+) -> OriginIndex {
     if let Connection::VpcLink { id, pointer } = &proxy.connection {
         let id = stage_text(id, scope.stage_variables);
         if let Some(index) = scope.origins.find_link(&id) {
@@ -389,6 +392,14 @@ pub(super) fn origin(
         );
     }
     index
+}
+
+/// As whom the stage asks `origin`.
+pub(super) fn face(origin: OriginIndex, scope: &mut MethodScope<'_, '_>) -> Face {
+    match scope.client_identity {
+        Some(identity) => scope.origins.face(origin, identity),
+        None => Face::OWN,
+    }
 }
 
 /// `text` with stage variables put in.

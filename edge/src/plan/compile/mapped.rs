@@ -294,8 +294,10 @@ fn endpoint(described: &Integration, scope: &mut MethodScope<'_, '_>) -> Option<
         }
     };
     let path = if path.is_empty() { "/" } else { path };
+    let origin = http_proxy::origin(described, &authority, scope);
     Some(HttpPlan {
-        origin: http_proxy::origin(described, &authority, scope),
+        origin,
+        face: http_proxy::face(origin, scope),
         method: match described.http_method.map(verb_key) {
             Some(VerbKey::One(verb)) => verb.as_str().map(Into::into),
             Some(VerbKey::Any) | None => None,
