@@ -4,13 +4,39 @@
 //! section 7 and `StringEscapeUtils.escapeJavaScript` for what ends a run; Hacker's Delight, "Find
 //! First 0-Byte".
 
+use super::value::small;
+
 /// How many bytes at the start of `bytes` a JSON string holds as they are: all but quotes,
 /// backslashes and control characters.
-#[inline]
 pub(super) fn json_run(bytes: &[u8]) -> usize {
-    run(bytes, |word| {
-        below(word, SPACES) | equal(word, b'"') | equal(word, b'\\')
-    })
+    run(bytes, json_marks)
+}
+
+/// Where the run ends that begins at `from`.
+#[inline(always)]
+pub(super) fn json_end(bytes: &[u8], from: u32) -> u32 {
+    let mut at = from;
+    while let Some(word) = word(bytes, at) {
+        let marks = json_marks(word) & HIGH_BITS;
+        if marks != 0 {
+            return at.wrapping_add(marks.trailing_zeros() / 8);
+        }
+        at = at.wrapping_add(u64::BITS / 8);
+    }
+    let rest = bytes.get(at as usize..).unwrap_or(&[]);
+    at.wrapping_add(small(json_run(rest)))
+}
+
+/// Eight bytes from `at`, if there are so many.
+#[inline(always)]
+pub(super) fn word(bytes: &[u8], at: u32) -> Option<u64> {
+    let word = bytes.get(at as usize..)?.first_chunk()?;
+    Some(u64::from_le_bytes(*word))
+}
+
+#[inline(always)]
+fn json_marks(word: u64) -> u64 {
+    below(word, SPACES) | equal(word, b'"') | equal(word, b'\\')
 }
 
 /// The same for `escapeJavaScript`, which escapes apostrophes and slashes, too.
@@ -40,6 +66,12 @@ fn run(bytes: &[u8], marks: impl Fn(u64) -> u64) -> usize {
         .fold(FILLER, |word, byte| word << 8 | u64::from(*byte));
     let within = first(word).min(rest.len());
     bytes.len().wrapping_sub(rest.len()).wrapping_add(within)
+}
+
+/// How many bytes at the start of a word are spaces.
+#[inline(always)]
+pub(super) fn spaces(word: u64) -> u32 {
+    (word ^ SPACES).trailing_zeros() / 8
 }
 
 /// Marks the first byte that is `byte`, and perhaps bytes behind it: a borrow goes upwards only.
@@ -80,6 +112,11 @@ mod tests {
                     // What stands behind the first mark changes nothing.
                     for _ in 0..2 {
                         assert_eq!(json_run(&bytes), expected(json(byte)), "{shown}");
+                        assert_eq!(
+                            json_end(&bytes, 0) as usize,
+                            expected(json(byte)),
+                            "{shown}"
+                        );
                         assert_eq!(
                             java_script_run(&bytes),
                             expected(java_script(byte)),

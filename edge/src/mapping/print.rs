@@ -35,6 +35,25 @@ impl<'p> Printer<'p> {
         }
     }
 
+    /// The same as bytes, where characters do not matter.
+    #[inline]
+    pub(super) fn bytes(&self, text: Text) -> &'p [u8] {
+        text.bytes_of(match text.pool {
+            Pool::Program => self.program,
+            Pool::Body => self.body,
+            Pool::Heap => &self.heap.text,
+        })
+    }
+
+    /// Whether a key is this text.
+    #[inline]
+    pub(super) fn is_named(&self, key: Value, name: &[u8]) -> bool {
+        match key {
+            Value::Text(text) => text.bytes as usize == name.len() && self.bytes(text) == name,
+            _ => false,
+        }
+    }
+
     /// Appends `value` as Java's `toString` has it.
     pub(super) fn java(&self, out: &mut String, value: Value, depth: usize) -> Result<(), Fault> {
         self.check(out, depth)?;
@@ -60,7 +79,7 @@ impl<'p> Printer<'p> {
             Value::Map(id) if self.heap.map_kind(id) != MapKind::Plain => {}
             Value::Map(id) => {
                 out.push('{');
-                for (position, (key, item)) in self.heap.members(id).iter().enumerate() {
+                for (position, [key, item]) in self.heap.members(id).iter().enumerate() {
                     if position > 0 {
                         out.push_str(", ");
                     }
@@ -69,7 +88,7 @@ impl<'p> Printer<'p> {
                 out.push('}');
             }
             Value::Entry(id, position) => {
-                if let Some((key, item)) = self.heap.members(id).get(position as usize) {
+                if let Some([key, item]) = self.heap.members(id).get(position as usize) {
                     self.pair(out, *key, *item, depth)?;
                 }
             }
@@ -89,6 +108,13 @@ impl<'p> Printer<'p> {
     /// Appends `value` as JSON.
     pub(super) fn json(&self, out: &mut String, value: Value, depth: usize) -> Result<(), Fault> {
         self.check(out, depth)?;
+        // What was read nests no deeper than what is printed may, if it is not nested itself.
+        if depth == 0
+            && let Some(written) = self.heap.written(value)
+        {
+            out.push_str(self.text(written));
+            return self.check(out, depth);
+        }
         match value {
             Value::Text(text) => quoted(out, self.text(text)),
             Value::List(id) => {
@@ -103,7 +129,7 @@ impl<'p> Printer<'p> {
             }
             Value::Map(id) => {
                 out.push('{');
-                for (position, (key, item)) in self.heap.members(id).iter().enumerate() {
+                for (position, [key, item]) in self.heap.members(id).iter().enumerate() {
                     if position > 0 {
                         out.push(',');
                     }

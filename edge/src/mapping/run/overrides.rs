@@ -32,7 +32,7 @@ impl Run<'_> {
                 let Some(extra) = self.extra else {
                     return Ok(None);
                 };
-                let value = self.member(extra, name)?;
+                let value = self.member(extra, name.as_bytes())?;
                 return Ok(Some(value).filter(|value| *value != Value::Null));
             }
         };
@@ -113,14 +113,14 @@ impl Run<'_> {
                 &mut taken.request_header,
             ];
             for (name, list) in PARTS.into_iter().zip(lists) {
-                let map = self.member(request, name)?;
+                let map = self.member(request, name.as_bytes())?;
                 *list = self.pairs(map)?;
             }
         }
         if let Some(response) = self.response_override {
-            let map = self.member(response, "header")?;
+            let map = self.member(response, b"header")?;
             taken.response_header = self.pairs(map)?;
-            let status = self.member(response, "status")?;
+            let status = self.member(response, b"status")?;
             taken.status = self.status(status);
         }
         Ok(taken)
@@ -132,7 +132,7 @@ impl Run<'_> {
         };
         let mut pairs = Vec::with_capacity(self.heap.members(id).len());
         for position in 0..self.heap.members(id).len() {
-            let Some((key, value)) = self.heap.members(id).get(position).copied() else {
+            let Some([key, value]) = self.heap.members(id).get(position).copied() else {
                 continue;
             };
             let (mut name, mut text) = (String::new(), String::new());
