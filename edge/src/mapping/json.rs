@@ -30,14 +30,15 @@ pub(super) fn parse(
     }
     let mut reader = Reader {
         stack: heap.take_stack(),
+        around: heap.take_around(),
         heap,
         source,
         pool,
         base,
     };
     let value = reader.document();
-    let stack = std::mem::take(&mut reader.stack);
-    heap.give_stack(stack);
+    let (stack, around) = (reader.stack, reader.around);
+    heap.give_stack(stack, around);
     match value {
         Ok(value) => Ok(Some(value)),
         Err(Stop::Syntax) => Ok(None),
@@ -66,6 +67,8 @@ struct Reader<'r> {
     base: u32,
     /// Items, and keys with values, of the containers being read, innermost last.
     stack: Vec<Value>,
+    /// The containers around the innermost one.
+    around: Vec<Open>,
 }
 
 /// Where reading stands; kept out of [`Reader`], so that it stays in registers.
@@ -77,8 +80,8 @@ struct Cursor<'s> {
 }
 
 /// A container that is being read.
-#[derive(Clone, Copy, Default)]
-struct Open {
+#[derive(Clone, Copy, Default, Debug)]
+pub(super) struct Open {
     /// Its offset.
     at: u32,
     /// What it holds is on the stack from here.
@@ -157,16 +160,15 @@ impl Reader<'_> {
             at: 0,
             loose_at: 0,
         };
-        // The containers around the innermost one.
-        let mut around = [Open::default(); DATA_DEPTH_MAX];
-        let mut depth: usize = 0;
         let mut open = Open::default();
         loop {
             if open.is_map {
                 self.key(&mut open, &mut cursor)?;
             }
             let first = cursor.solid();
-            let place = around.get_mut(depth).ok_or(Stop::Syntax)?;
+            if self.around.len() >= DATA_DEPTH_MAX {
+                return Err(Stop::Syntax);
+            }
             match first {
                 b'"' => drop(self.string(&mut cursor)?),
                 b'{' | b'[' => {
@@ -178,9 +180,7 @@ impl Reader<'_> {
                     };
                     cursor.pass();
                     if cursor.solid() != inner.end() {
-                        *place = open;
-                        open = inner;
-                        depth = depth.wrapping_add(1);
+                        self.around.push(std::mem::replace(&mut open, inner));
                         continue;
                     }
                     self.close(&inner, &mut cursor)?;
@@ -191,11 +191,11 @@ impl Reader<'_> {
             // Whatever ends with this value.
             loop {
                 let next = cursor.solid();
-                let Some(outer) = depth.checked_sub(1) else {
+                if self.around.is_empty() {
                     let is_whole = cursor.at as usize == source.len();
                     let value = self.stack.pop().filter(|_| is_whole);
                     return value.ok_or(Stop::Syntax);
-                };
+                }
                 if next == b',' {
                     cursor.pass();
                     break;
@@ -204,8 +204,7 @@ impl Reader<'_> {
                     return Err(Stop::Syntax);
                 }
                 self.close(&open, &mut cursor)?;
-                open = around.get(outer).copied().unwrap_or_default();
-                depth = outer;
+                open = self.around.pop().unwrap_or_default();
             }
         }
     }

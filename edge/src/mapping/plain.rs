@@ -27,6 +27,24 @@ pub(super) fn json_end(bytes: &[u8], from: u32) -> u32 {
     at.wrapping_add(small(json_run(rest)))
 }
 
+/// Whether two short texts are the same, without a call for those of up to sixteen bytes.
+#[inline]
+pub(super) fn are_same(a: &[u8], b: &[u8]) -> bool {
+    if a.len() != b.len() {
+        return false;
+    }
+    // Both ends of either cover it whole; they may overlap.
+    if a.len() < 4 {
+        a.iter().eq(b)
+    } else if a.len() < 8 {
+        a.first_chunk::<4>() == b.first_chunk::<4>() && a.last_chunk::<4>() == b.last_chunk::<4>()
+    } else if a.len() <= 16 {
+        a.first_chunk::<8>() == b.first_chunk::<8>() && a.last_chunk::<8>() == b.last_chunk::<8>()
+    } else {
+        a == b
+    }
+}
+
 /// Eight bytes from `at`, if there are so many.
 #[inline(always)]
 pub(super) fn word(bytes: &[u8], at: u32) -> Option<u64> {
@@ -97,6 +115,20 @@ const FILLER: u64 = ONES * b'a' as u64;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn texts_that_differ_anywhere_are_not_the_same() {
+        for length in 0..40 {
+            let text: Vec<u8> = (b'0'..).take(length).collect();
+            assert!(are_same(&text, &text.clone()), "{length}");
+            assert!(!are_same(&text, &[&text[..], b"x"].concat()), "{length}");
+            for at in 0..length {
+                let mut other = text.clone();
+                other[at] ^= 0x80;
+                assert!(!are_same(&text, &other), "{at} of {length}");
+            }
+        }
+    }
 
     #[test]
     fn every_byte_at_every_place_ends_a_run_or_does_not() {

@@ -28,28 +28,32 @@ pub(super) struct Printer<'p> {
 impl<'p> Printer<'p> {
     /// What a text says.
     pub(super) fn text(&self, text: Text) -> &'p str {
+        text.of(self.pool(text))
+    }
+
+    /// What a text is a range of.
+    #[inline]
+    fn pool(&self, text: Text) -> &'p str {
         match text.pool {
-            Pool::Program => text.of(self.program),
-            Pool::Body => text.of(self.body),
-            Pool::Heap => text.of(&self.heap.text),
+            Pool::Program => self.program,
+            Pool::Body => self.body,
+            Pool::Heap => &self.heap.text,
         }
     }
 
     /// The same as bytes, where characters do not matter.
     #[inline]
     pub(super) fn bytes(&self, text: Text) -> &'p [u8] {
-        text.bytes_of(match text.pool {
-            Pool::Program => self.program,
-            Pool::Body => self.body,
-            Pool::Heap => &self.heap.text,
-        })
+        text.bytes_of(self.pool(text))
     }
 
     /// Whether a key is this text.
     #[inline]
     pub(super) fn is_named(&self, key: Value, name: &[u8]) -> bool {
         match key {
-            Value::Text(text) => text.bytes as usize == name.len() && self.bytes(text) == name,
+            Value::Text(text) => {
+                text.bytes as usize == name.len() && plain::are_same(self.bytes(text), name)
+            }
             _ => false,
         }
     }
@@ -116,7 +120,7 @@ impl<'p> Printer<'p> {
             return self.check(out, depth);
         }
         match value {
-            Value::Text(text) => quoted(out, self.text(text)),
+            Value::Text(text) => self.quoted(out, text),
             Value::List(id) => {
                 out.push('[');
                 for (position, item) in self.heap.items(id).iter().enumerate() {
@@ -134,7 +138,7 @@ impl<'p> Printer<'p> {
                         out.push(',');
                     }
                     match key {
-                        Value::Text(text) => quoted(out, self.text(*text)),
+                        Value::Text(text) => self.quoted(out, *text),
                         other => {
                             out.push('"');
                             self.java(out, *other, depth.saturating_add(1))?;
@@ -151,6 +155,27 @@ impl<'p> Printer<'p> {
         Ok(())
     }
 
+    /// Appends a JSON string.
+    fn quoted(&self, out: &mut String, text: Text) {
+        let pool = self.pool(text);
+        let end = text.at.saturating_add(text.bytes);
+        if plain::json_end(pool.as_bytes(), text.at) < end {
+            return escaped(out, text.of(pool));
+        }
+        // In a document it stands between quotes already.
+        let around = text.at.saturating_sub(1) as usize..end.saturating_add(1) as usize;
+        match pool.get(around) {
+            Some(quoted) if quoted.starts_with('"') && quoted.ends_with('"') && text.at > 0 => {
+                out.push_str(quoted);
+            }
+            _ => {
+                out.push('"');
+                out.push_str(text.of(pool));
+                out.push('"');
+            }
+        }
+    }
+
     fn check(&self, out: &str, depth: usize) -> Result<(), Fault> {
         if depth > DATA_DEPTH_MAX {
             let max = DATA_DEPTH_MAX;
@@ -164,8 +189,8 @@ impl<'p> Printer<'p> {
     }
 }
 
-/// Appends a JSON string.
-fn quoted(out: &mut String, text: &str) {
+/// Appends a JSON string of a text that needs escapes.
+fn escaped(out: &mut String, text: &str) {
     out.push('"');
     let mut rest = text;
     loop {

@@ -6,7 +6,7 @@
 //! template changes it. Units: bytes, ids. Errors: [`Fault::Memory`] past [`HEAP_BYTES_MAX`]. The
 //! heap is kept between renders and only forgets what it held.
 
-use super::error::Fault;
+use super::{error::Fault, json::Open};
 
 /// Most bytes of text and values that one render may make.
 pub(super) const HEAP_BYTES_MAX: usize = 48 << 20;
@@ -179,6 +179,7 @@ pub(super) struct Heap {
     is_changed: bool,
     /// Room of whoever reads.
     stack: Vec<Value>,
+    around: Vec<Open>,
     /// Room of whoever makes a text.
     room: String,
     values: usize,
@@ -204,6 +205,7 @@ impl Heap {
     }
 
     /// Counts `values` made and checks the bound.
+    #[inline]
     pub(super) fn charge(&mut self, values: usize) -> Result<(), Fault> {
         self.values = self.values.saturating_add(values);
         let bytes = self.values.saturating_mul(size_of::<Member>());
@@ -214,6 +216,7 @@ impl Heap {
     }
 
     /// Keeps a copy of `text`.
+    #[inline]
     pub(super) fn keep(&mut self, text: &str) -> Result<Text, Fault> {
         let at = self.text.len();
         if at.saturating_add(text.len()) > HEAP_BYTES_MAX {
@@ -224,6 +227,7 @@ impl Heap {
     }
 
     /// The text pushed onto the heap since `at`.
+    #[inline]
     pub(super) fn made_since(&mut self, at: usize) -> Result<Text, Fault> {
         self.charge(1)?;
         Ok(Text {
@@ -328,9 +332,15 @@ impl Heap {
         std::mem::take(&mut self.stack)
     }
 
-    pub(super) fn give_stack(&mut self, stack: Vec<Value>) {
-        self.stack = stack;
+    /// Empty room for containers, to be given back likewise.
+    pub(super) fn take_around(&mut self) -> Vec<Open> {
+        std::mem::take(&mut self.around)
+    }
+
+    pub(super) fn give_stack(&mut self, stack: Vec<Value>, around: Vec<Open>) {
+        (self.stack, self.around) = (stack, around);
         forget(&mut self.stack);
+        self.around.clear();
     }
 
     /// Empty room for a text, to be given back by [`Heap::give_room`].

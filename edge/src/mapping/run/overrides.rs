@@ -23,22 +23,6 @@ static NONE: Overrides = Overrides {
 const PARTS: [&str; 3] = ["path", "querystring", "header"];
 
 impl Run<'_> {
-    /// A member of `$context` that the template can write.
-    pub(super) fn own_context_member(&mut self, name: &str) -> Result<Option<Value>, Fault> {
-        let map = match name {
-            "requestOverride" => self.request_override()?,
-            "responseOverride" => self.response_override()?,
-            _ => {
-                let Some(extra) = self.extra else {
-                    return Ok(None);
-                };
-                let value = self.member(extra, name.as_bytes())?;
-                return Ok(Some(value).filter(|value| *value != Value::Null));
-            }
-        };
-        Ok(Some(Value::Map(map)))
-    }
-
     /// `#set($context.name = value)`: a member that only this render sees.
     pub(super) fn put_context(&mut self, name: &str, key: Text, value: Value) -> Result<(), Fault> {
         if matches!(name, "requestOverride" | "responseOverride") {
@@ -53,8 +37,8 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// `requestOverride`, made with what the request template has left.
-    fn request_override(&mut self) -> Result<u32, Fault> {
+    /// `$context.requestOverride`, made with what the request template has left.
+    pub(super) fn request_override(&mut self) -> Result<u32, Fault> {
         if let Some(request) = self.request_override {
             return Ok(request);
         }
@@ -74,8 +58,8 @@ impl Run<'_> {
         Ok(request)
     }
 
-    /// `responseOverride`, likewise.
-    fn response_override(&mut self) -> Result<u32, Fault> {
+    /// `$context.responseOverride`, likewise.
+    pub(super) fn response_override(&mut self) -> Result<u32, Fault> {
         if let Some(response) = self.response_override {
             return Ok(response);
         }

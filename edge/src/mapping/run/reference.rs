@@ -107,10 +107,10 @@ impl<'r> Run<'r> {
     /// `.name`.
     fn property(&mut self, value: Value, name: &'r str) -> Result<Value, Fault> {
         Ok(match value {
-            Value::Map(id) => self.member(id, name.as_bytes())?,
+            Value::Map(id) => return self.member(id, name.as_bytes()),
+            Value::Context(id) => return self.context_member(id, name),
             Value::Entry(id, position) => self.entry_member(id, position, name),
             Value::Loop(depth) => self.round_member(depth, name),
-            Value::Context(id) => self.context_member(id, name)?,
             Value::Input if name == "body" => self.body_text(),
             Value::List(id) if name == "empty" => Value::Bool(self.heap.items(id).is_empty()),
             Value::Text(text) if name == "empty" => Value::Bool(text.bytes == 0),
@@ -270,7 +270,7 @@ impl<'r> Run<'r> {
         if let Value::Block(_) = value {
             // What the block prints goes to `made` instead of the output.
             std::mem::swap(made, &mut self.out);
-            let printed = self.print(value);
+            let printed = self.print(&value);
             std::mem::swap(made, &mut self.out);
             return printed;
         }
@@ -279,6 +279,7 @@ impl<'r> Run<'r> {
     }
 
     /// A new map or list counts against memory; this one is for names made from texts.
+    #[inline]
     pub(super) fn kept(&mut self, text: &str) -> Result<Value, Fault> {
         Ok(Value::Text(self.heap.keep(text)?))
     }
