@@ -17,28 +17,54 @@ pub(super) enum Number {
     Long,
 }
 
-/// The number at the start of `text`, and its length in bytes.
-pub(super) fn read(text: &[u8]) -> Option<(Number, usize)> {
+/// A number at the start of a text.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(super) struct Read {
+    pub(super) number: Number,
+    pub(super) bytes: usize,
+    /// It is known to be written as it prints.
+    pub(super) is_as_written: bool,
+}
+
+/// The number at the start of `text`.
+pub(super) fn read(text: &[u8]) -> Option<Read> {
     let (is_negative, unsigned) = match text {
         [b'-', rest @ ..] => (true, rest),
         _ => (false, text),
     };
     let mut digits = Digits::default();
-    let mut rest = match unsigned {
+    let rest = match unsigned {
         [b'0', rest @ ..] => rest,
         _ => digits.take(unsigned)?,
     };
-    let mut is_decimal = false;
-    let mut fraction: usize = 0;
-    if let [b'.', after @ ..] = rest {
-        is_decimal = true;
-        let before = digits.count;
-        rest = digits.take(after)?;
-        fraction = digits.count.wrapping_sub(before);
+    if let [b'.' | b'e' | b'E', ..] = rest {
+        return read_decimal(text, is_negative, digits, rest);
     }
+    let bytes = text.len().saturating_sub(rest.len());
+    let number = if digits.count <= INT_DIGITS_MAX {
+        Number::Int(signed(is_negative, digits.value))
+    } else {
+        said(text, bytes)
+            .and_then(|said| said.parse().ok())
+            .map_or(Number::Long, Number::Int)
+    };
+    Some(Read {
+        number,
+        bytes,
+        is_as_written: !is_negative || digits.value != 0,
+    })
+}
+
+/// The number at the start of `text`, whose digits before `rest` were read.
+fn read_decimal(text: &[u8], is_negative: bool, before: Digits, rest: &[u8]) -> Option<Read> {
+    let mut digits = before;
+    let mut rest = rest;
+    if let [b'.', after @ ..] = rest {
+        rest = digits.take(after)?;
+    }
+    let fraction = digits.count.wrapping_sub(before.count);
     let mut is_scaled = false;
     if let [b'e' | b'E', after @ ..] = rest {
-        is_decimal = true;
         is_scaled = true;
         let unsigned = match after {
             [b'+' | b'-', after @ ..] => after,
@@ -47,24 +73,41 @@ pub(super) fn read(text: &[u8]) -> Option<(Number, usize)> {
         rest = Digits::default().take(unsigned)?;
     }
     let bytes = text.len().saturating_sub(rest.len());
-    let said = || text.get(..bytes).and_then(|text| str::from_utf8(text).ok());
-    let number = match is_decimal {
-        false if digits.count <= INT_DIGITS_MAX => Number::Int(signed(is_negative, digits.value)),
-        false => said()
-            .and_then(|text| text.parse().ok())
-            .map_or(Number::Long, Number::Int),
-        true if bytes > DOUBLE_BYTES_MAX => Number::Long,
-        true => {
-            let short = (!is_scaled && digits.count <= EXACT_DIGITS_MAX)
-                .then(|| POWERS_OF_TEN.get(fraction))
-                .flatten()
-                .map(|power| exact(digits.value) / power)
-                .map(|value| if is_negative { -value } else { value });
-            let read = short.or_else(|| said().and_then(|text| text.parse().ok()));
-            read.map_or(Number::Long, Number::Double)
-        }
+    let long = Read {
+        number: Number::Long,
+        bytes,
+        is_as_written: true,
     };
-    Some((number, bytes))
+    if bytes > DOUBLE_BYTES_MAX {
+        return Some(long);
+    }
+    if let Some(power) = POWERS_OF_TEN.get(fraction)
+        && digits.count <= EXACT_DIGITS_MAX
+        && !is_scaled
+    {
+        let size = exact(digits.value) / power;
+        let is_short = fraction == 1 || digits.value % 10 != 0;
+        return Some(Read {
+            number: Number::Double(if is_negative { -size } else { size }),
+            bytes,
+            is_as_written: is_short && is_plain(size),
+        });
+    }
+    let number = said(text, bytes).and_then(|said| said.parse().ok());
+    Some(number.map_or(long, |number| Read {
+        number: Number::Double(number),
+        bytes,
+        is_as_written: false,
+    }))
+}
+
+fn said(text: &[u8], bytes: usize) -> Option<&str> {
+    str::from_utf8(text.get(..bytes)?).ok()
+}
+
+/// Whether Java prints a double without an exponent.
+fn is_plain(value: f64) -> bool {
+    value == 0.0 || (1e-3..1e7).contains(&value.abs())
 }
 
 /// Digits as they are read.
@@ -113,24 +156,26 @@ pub(super) fn integer(out: &mut String, value: i64) {
 }
 
 fn unsigned(out: &mut String, value: u64) {
-    let mut room = [b'0'; U64_DIGITS];
+    let mut room = [0; U64_DIGITS];
     let mut rest = value;
-    let mut first = U64_DIGITS;
-    for (at, place) in room.iter_mut().enumerate().rev() {
+    let mut count: usize = 0;
+    for place in room.iter_mut().rev() {
         *place = digit(rest);
-        first = at;
+        count = count.wrapping_add(1);
         rest /= 10;
         if rest == 0 {
             break;
         }
     }
-    let digits = room.get(first..).unwrap_or(&[]);
-    out.push_str(str::from_utf8(digits).unwrap_or(""));
+    for digit in room.iter().skip(U64_DIGITS.wrapping_sub(count)) {
+        out.push(char::from(*digit));
+    }
 }
 
 /// The last digit of a number, as text.
+#[inline(always)]
 fn digit(number: u64) -> u8 {
-    b'0'.wrapping_add(u8::try_from(number % 10).unwrap_or(0))
+    b'0'.wrapping_add((number % 10).to_le_bytes()[0])
 }
 
 /// Appends a double as `Double.toString` does: plain from 0.001 to 10,000,000.
@@ -139,7 +184,7 @@ pub(super) fn double(out: &mut String, value: f64) {
         out.push_str("NaN");
     } else if value.is_infinite() {
         out.push_str(if value > 0.0 { "Infinity" } else { "-Infinity" });
-    } else if value == 0.0 || (1e-3..1e7).contains(&value.abs()) {
+    } else if is_plain(value) {
         if !short(out, value) {
             let _ = write!(out, "{value:?}");
         }
@@ -165,24 +210,19 @@ fn short(out: &mut String, value: f64) -> bool {
     if exact(scaled) / SHORT_SCALE != size {
         return false;
     }
-    let (before, behind) = (scaled / SHORT_UNITS, scaled % SHORT_UNITS);
     if value.is_sign_negative() {
         out.push('-');
     }
-    unsigned(out, before);
+    unsigned(out, scaled / SHORT_UNITS);
     out.push('.');
-    let mut room = [b'0'; SHORT_DIGITS];
-    let mut rest = behind;
-    let mut count = 1;
-    for (at, place) in room.iter_mut().enumerate().rev() {
-        *place = digit(rest);
-        if rest % 10 != 0 && count == 1 {
-            count = at.wrapping_add(1);
+    let mut rest = scaled % SHORT_UNITS;
+    for unit in SHORT_PLACES {
+        out.push(char::from(digit(rest / unit)));
+        rest %= unit;
+        if rest == 0 {
+            break;
         }
-        rest /= 10;
     }
-    let digits = room.get(..count).unwrap_or(&[]);
-    out.push_str(str::from_utf8(digits).unwrap_or(""));
     true
 }
 
@@ -204,13 +244,13 @@ const U64_DIGITS: usize = 20;
 const POWERS_OF_TEN: [f64; 16] = [
     1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
 ];
-/// Digits behind the point that are written without looking for the shortest text.
-const SHORT_DIGITS: usize = 6;
+/// Places behind the point that are written without looking for the shortest text.
+const SHORT_PLACES: [u64; 6] = [100_000, 10_000, 1_000, 100, 10, 1];
 const SHORT_UNITS: u64 = 1_000_000;
 const SHORT_SCALE: f64 = 1e6;
 
 // Seven digits before the point and these behind it are exact.
-const _: () = assert!(7 + SHORT_DIGITS <= EXACT_DIGITS_MAX);
+const _: () = assert!(7 + SHORT_PLACES.len() <= EXACT_DIGITS_MAX);
 const _: () = assert!(EXACT_DIGITS_MAX < POWERS_OF_TEN.len());
 
 #[cfg(test)]
@@ -259,7 +299,12 @@ mod tests {
             ("-a", None),
         ];
         for (text, expected) in rows {
-            assert_eq!(read(text.as_bytes()), expected, "{text}");
+            let found = read(text.as_bytes());
+            assert_eq!(
+                found.map(|found| (found.number, found.bytes)),
+                expected,
+                "{text}"
+            );
         }
     }
 
@@ -267,6 +312,7 @@ mod tests {
     fn short_ways_say_what_long_ways_say() {
         // A generator of its own, so that every run reads the same numbers.
         let mut state: u64 = 0x9e37_79b9_7f4a_7c15;
+        let mut as_written = 0;
         for round in 0..200_000_u64 {
             state = state
                 .wrapping_mul(6_364_136_223_846_793_005)
@@ -279,12 +325,13 @@ mod tests {
             let value: f64 = text.parse().expect("a number");
             let text = format!("{value:.*}", places as usize);
             if text.contains('.') && text.len() <= DOUBLE_BYTES_MAX {
-                let expected = Number::Double(text.parse().expect("a number"));
-                assert_eq!(
-                    read(text.as_bytes()),
-                    Some((expected, text.len())),
-                    "{text}"
-                );
+                let expected: f64 = text.parse().expect("a number");
+                let found = read(text.as_bytes()).expect("a number");
+                assert_eq!(found.number, Number::Double(expected), "{text}");
+                let mut printed = String::new();
+                double(&mut printed, expected);
+                assert!(!found.is_as_written || printed == text, "{text}");
+                as_written += usize::from(found.is_as_written);
             }
             for value in [value, -value, f64::from_bits(value.to_bits() + 1)] {
                 if (1e-3..1e7).contains(&value.abs()) {
@@ -300,6 +347,10 @@ mod tests {
                 assert_eq!(made, number.to_string());
             }
         }
+        assert!(
+            as_written > 10_000,
+            "{as_written} are known to be written as they print"
+        );
     }
 
     #[test]

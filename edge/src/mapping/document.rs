@@ -213,7 +213,7 @@ impl<'d> Node<'d> {
             return None;
         };
         let members = self.heap.members(id).iter();
-        Some(members.map(move |(name, value)| {
+        Some(members.map(move |[name, value]| {
             let name = match name {
                 Value::Text(text) => self.text_of(*text),
                 _ => "",

@@ -10,7 +10,7 @@ use super::{
     error::Fault,
     plain,
     print::DATA_DEPTH_MAX,
-    value::{Heap, ListKind, MapKind, Member, Pool, Text, VALUES_MAX, Value, small},
+    value::{Heap, Member, Pool, Text, VALUES_MAX, Value, small},
 };
 use rapidhash::v3::rapidhash_v3;
 
@@ -21,22 +21,26 @@ pub(super) fn parse(
     pool: Pool,
     base: u32,
 ) -> Result<Option<Value>, Fault> {
+    // Places are counted in 32 bits.
+    if base
+        .checked_add(small(source.len()))
+        .is_none_or(|end| end == u32::MAX)
+    {
+        return Err(Fault::Memory);
+    }
     let mut reader = Reader {
         stack: heap.take_stack(),
+        around: heap.take_around(),
         heap,
         source,
-        rest: source.as_bytes(),
         pool,
         base,
     };
-    reader.space();
-    let value = reader.value(0);
-    reader.space();
-    let is_whole = reader.rest.is_empty();
-    let stack = std::mem::take(&mut reader.stack);
-    heap.give_stack(stack);
+    let value = reader.document();
+    let (stack, around) = (reader.stack, reader.around);
+    heap.give_stack(stack, around);
     match value {
-        Ok(value) => Ok(is_whole.then_some(value)),
+        Ok(value) => Ok(Some(value)),
         Err(Stop::Syntax) => Ok(None),
         Err(Stop::Memory) => Err(Fault::Memory),
     }
@@ -59,249 +63,398 @@ impl From<Fault> for Stop {
 struct Reader<'r> {
     heap: &'r mut Heap,
     source: &'r str,
-    /// What is left of it.
-    rest: &'r [u8],
     pool: Pool,
     base: u32,
     /// Items, and keys with values, of the containers being read, innermost last.
     stack: Vec<Value>,
+    /// The containers around the innermost one.
+    around: Vec<Open>,
 }
 
-impl<'r> Reader<'r> {
-    /// Offset of what is left.
-    fn at(&self) -> usize {
-        self.source.len().saturating_sub(self.rest.len())
-    }
+/// Where reading stands; kept out of [`Reader`], so that it stays in registers.
+struct Cursor<'s> {
+    bytes: &'s [u8],
+    at: u32,
+    /// Where the last thing was that prints in another way than it is written.
+    loose_at: u32,
+}
 
-    #[inline]
-    fn space(&mut self) {
-        while let [b' ' | b'\t' | b'\n' | b'\r', rest @ ..] = self.rest {
-            self.rest = rest;
+/// A container that is being read.
+#[derive(Clone, Copy, Default, Debug)]
+pub(super) struct Open {
+    /// Its offset.
+    at: u32,
+    /// What it holds is on the stack from here.
+    first: u32,
+    /// Bits that its keys have set; most names differ in theirs.
+    marks: u64,
+    is_map: bool,
+    /// Two of its keys are the same.
+    is_repeated: bool,
+    /// Two of its many keys may be the same.
+    is_doubtful: bool,
+}
+
+impl Open {
+    /// What ends it.
+    #[inline(always)]
+    fn end(&self) -> u8 {
+        if self.is_map { b'}' } else { b']' }
+    }
+}
+
+impl Cursor<'_> {
+    /// The next byte that is no blank, left where it is; 0, which begins nothing, at the end.
+    #[inline(always)]
+    fn solid(&mut self) -> u8 {
+        let byte = self.byte_at(self.at);
+        if byte > b' ' {
+            return byte;
         }
+        self.loose_at = self.at;
+        let next = self.at.wrapping_add(1);
+        let byte_after = self.byte_at(next);
+        if byte == b' ' && byte_after > b' ' {
+            self.at = next;
+            return byte_after;
+        }
+        self.at = past_blanks(self.bytes, self.at);
+        self.byte_at(self.at)
     }
 
-    #[inline]
-    fn eat(&mut self, byte: u8) -> bool {
-        match self.rest {
-            [first, rest @ ..] if *first == byte => {
-                self.rest = rest;
-                true
+    #[inline(always)]
+    fn byte_at(&self, at: u32) -> u8 {
+        self.bytes.get(at as usize).copied().unwrap_or(0)
+    }
+
+    /// Passes a byte that is there.
+    #[inline(always)]
+    fn pass(&mut self) {
+        self.at = self.at.wrapping_add(1);
+    }
+}
+
+/// Where the blanks end that begin at `at`, if there are any.
+fn past_blanks(bytes: &[u8], at: u32) -> u32 {
+    let mut at = at;
+    while let Some(b' ' | b'\n' | b'\r' | b'\t') = bytes.get(at as usize) {
+        at = at.wrapping_add(1);
+        // Lines begin with many of one kind.
+        while let Some(word) = plain::word(bytes, at) {
+            let spaces = plain::spaces(word);
+            at = at.wrapping_add(spaces);
+            if spaces < u64::BITS / 8 {
+                break;
             }
-            _ => false,
+        }
+    }
+    at
+}
+
+impl Reader<'_> {
+    /// The whole source.
+    fn document(&mut self) -> Result<Value, Stop> {
+        let source = self.source;
+        let mut cursor = Cursor {
+            bytes: source.as_bytes(),
+            at: 0,
+            loose_at: 0,
+        };
+        let mut open = Open::default();
+        loop {
+            if open.is_map {
+                self.key(&mut open, &mut cursor)?;
+            }
+            let first = cursor.solid();
+            if self.around.len() >= DATA_DEPTH_MAX {
+                return Err(Stop::Syntax);
+            }
+            match first {
+                b'"' => drop(self.string(&mut cursor)?),
+                b'{' | b'[' => {
+                    let inner = Open {
+                        at: cursor.at,
+                        first: small(self.stack.len()),
+                        is_map: first == b'{',
+                        ..Open::default()
+                    };
+                    cursor.pass();
+                    if cursor.solid() != inner.end() {
+                        self.around.push(std::mem::replace(&mut open, inner));
+                        continue;
+                    }
+                    self.close(&inner, &mut cursor)?;
+                }
+                b'-' | b'0'..=b'9' => self.number(&mut cursor)?,
+                _ => self.word(&mut cursor)?,
+            }
+            // Whatever ends with this value.
+            loop {
+                let next = cursor.solid();
+                if self.around.is_empty() {
+                    let is_whole = cursor.at as usize == source.len();
+                    let value = self.stack.pop().filter(|_| is_whole);
+                    return value.ok_or(Stop::Syntax);
+                }
+                if next == b',' {
+                    cursor.pass();
+                    break;
+                }
+                if next != open.end() {
+                    return Err(Stop::Syntax);
+                }
+                self.close(&open, &mut cursor)?;
+                open = self.around.pop().unwrap_or_default();
+            }
         }
     }
 
-    fn expect(&mut self, byte: u8) -> Result<(), Stop> {
-        if self.eat(byte) {
-            Ok(())
-        } else {
-            Err(Stop::Syntax)
-        }
-    }
-
-    fn value(&mut self, depth: usize) -> Result<Value, Stop> {
-        if depth >= DATA_DEPTH_MAX {
-            return Err(Stop::Syntax);
-        }
-        match self.rest {
-            [b'"', ..] => self.string(),
-            [b'{', ..] => self.object(depth),
-            [b'[', ..] => self.array(depth),
-            [b'-' | b'0'..=b'9', ..] => self.number(),
-            [b't', b'r', b'u', b'e', rest @ ..] => self.word(rest, Value::Bool(true)),
-            [b'f', b'a', b'l', b's', b'e', rest @ ..] => self.word(rest, Value::Bool(false)),
-            [b'n', b'u', b'l', b'l', rest @ ..] => self.word(rest, Value::Null),
-            _ => Err(Stop::Syntax),
-        }
-    }
-
-    /// A word that was passed.
-    fn word(&mut self, rest: &'r [u8], value: Value) -> Result<Value, Stop> {
-        self.rest = rest;
-        Ok(value)
-    }
-
+    #[inline(always)]
     fn push(&mut self, value: Value) -> Result<(), Stop> {
-        // As many could not be kept anyway.
-        if self.stack.len() >= VALUES_MAX {
-            return Err(Stop::Memory);
+        if self.stack.len() == self.stack.capacity() {
+            self.grow()?;
         }
         self.stack.push(value);
         Ok(())
     }
 
-    fn array(&mut self, depth: usize) -> Result<Value, Stop> {
-        let first = self.stack.len();
-        self.expect(b'[')?;
-        self.space();
-        if !self.eat(b']') {
-            loop {
-                self.space();
-                let value = self.value(depth.saturating_add(1))?;
-                self.push(value)?;
-                self.space();
-                if self.eat(b']') {
-                    break;
-                }
-                self.expect(b',')?;
-            }
+    #[cold]
+    fn grow(&mut self) -> Result<(), Stop> {
+        // More could not be kept anyway.
+        let room = VALUES_MAX.saturating_sub(self.stack.len());
+        if room == 0 {
+            return Err(Stop::Memory);
         }
-        let items = self.stack.get(first..).unwrap_or(&[]);
-        let id = self.heap.list_of(ListKind::Json, items)?;
-        self.stack.truncate(first);
-        Ok(Value::List(id))
+        let more = self.stack.len().max(STACK_VALUES_MIN).min(room);
+        self.stack.reserve_exact(more);
+        Ok(())
     }
 
-    fn object(&mut self, depth: usize) -> Result<Value, Stop> {
-        let first = self.stack.len();
-        self.expect(b'{')?;
-        self.space();
-        if !self.eat(b'}') {
-            loop {
-                self.space();
-                let key = self.string()?;
-                self.push(key)?;
-                self.space();
-                self.expect(b':')?;
-                self.space();
-                let value = self.value(depth.saturating_add(1))?;
-                self.push(value)?;
-                self.space();
-                if self.eat(b'}') {
-                    break;
-                }
-                self.expect(b',')?;
-            }
+    /// Passes the end of a container, and puts it onto the stack in place of what it holds.
+    #[inline(always)]
+    fn close(&mut self, open: &Open, cursor: &mut Cursor<'_>) -> Result<(), Stop> {
+        cursor.pass();
+        let is_as_written = cursor.loose_at <= open.at;
+        let bytes = cursor.at.wrapping_sub(open.at);
+        let written = self.text(open.at, if is_as_written { bytes } else { 0 });
+        if open.is_map && (open.is_repeated || open.is_doubtful) {
+            cursor.loose_at = cursor.at;
+            self.united_map(open.first)
+        } else if open.is_map {
+            self.map(open.first, written)
+        } else {
+            self.list(open.first, written)
         }
-        let id = self.map(first)?;
-        self.stack.truncate(first);
-        Ok(Value::Map(id))
     }
 
-    /// The keys and values on the stack as a map with one member a name: the place of the first,
-    /// the value of the last.
-    fn map(&mut self, first: usize) -> Result<u32, Stop> {
-        let (read, _) = self.stack.get(first..).unwrap_or(&[]).as_chunks::<2>();
-        let members = read.iter().map(|[key, value]| (*key, *value));
-        let names = Names {
-            source: self.source,
-            base: self.base,
-            made: &self.heap.text,
-        };
-        if !names.are_repeated(read) {
-            return Ok(self.heap.map_of(MapKind::Plain, members)?);
-        }
-        let mut members: Vec<Member> = members.collect();
-        names.unite(&mut members);
+    fn list(&mut self, first: u32, written: Text) -> Result<(), Stop> {
+        let items = self.stack.get(first as usize..).unwrap_or(&[]);
+        let id = self.heap.read_list(items, written)?;
+        self.stack.truncate(first as usize);
+        self.push(Value::List(id))
+    }
+
+    fn map(&mut self, first: u32, written: Text) -> Result<(), Stop> {
+        let members = self.stack.get(first as usize..).unwrap_or(&[]);
+        let id = self.heap.read_map(members.as_chunks().0, written)?;
+        self.stack.truncate(first as usize);
+        self.push(Value::Map(id))
+    }
+
+    /// A map with one member a name: the place of the first, the value of the last.
+    #[cold]
+    fn united_map(&mut self, first: u32) -> Result<(), Stop> {
+        let (read, _) = self.stack.get(first as usize..).unwrap_or(&[]).as_chunks();
+        let mut members = read.to_vec();
+        self.names().unite(&mut members);
         self.heap.charge(read.len().saturating_sub(members.len()))?;
-        Ok(self.heap.map_of(MapKind::Plain, members.into_iter())?)
+        let id = self.heap.read_map(&members, Text::EMPTY)?;
+        self.stack.truncate(first as usize);
+        self.push(Value::Map(id))
     }
 
-    fn string(&mut self) -> Result<Value, Stop> {
-        self.expect(b'"')?;
-        let start = self.at();
-        let run = plain::json_run(self.rest);
-        match self.rest.split_at_checked(run) {
-            Some((plain, [b'"', rest @ ..])) => {
-                self.rest = rest;
-                Ok(Value::Text(self.text(start, plain.len())))
+    /// A key and its colon.
+    #[inline(always)]
+    fn key(&mut self, open: &mut Open, cursor: &mut Cursor<'_>) -> Result<(), Stop> {
+        if cursor.solid() != b'"' {
+            return Err(Stop::Syntax);
+        }
+        let start = cursor.at.wrapping_add(1);
+        let is_plain = self.string(cursor)?;
+        match plain::word(cursor.bytes, start) {
+            Some(word) if is_plain => {
+                let bytes = cursor.at.wrapping_sub(start).wrapping_sub(1);
+                let mark = mark(word, bytes);
+                if open.marks & mark != 0 {
+                    self.look_back(open);
+                }
+                open.marks |= mark;
             }
-            Some((_, [b'\\', ..])) => self.escaped(),
-            _ => Err(Stop::Syntax),
+            _ => {
+                // It has no mark, so this key and all that follow are looked at.
+                self.look_back(open);
+                open.marks = u64::MAX;
+            }
+        }
+        if cursor.solid() != b':' {
+            return Err(Stop::Syntax);
+        }
+        cursor.pass();
+        Ok(())
+    }
+
+    /// Compares the last key with those before it, if they are few.
+    #[inline(never)]
+    fn look_back(&self, open: &mut Open) {
+        let read = self.stack.get(open.first as usize..).unwrap_or(&[]);
+        // The key has no value yet.
+        let (before, last) = read.as_chunks::<2>();
+        if before.len() > SCANNED_MAX {
+            open.is_doubtful = true;
+        } else if let [key] = last {
+            open.is_repeated |= self.names().has(before, *key);
         }
     }
 
-    /// A range of the source.
-    fn text(&self, at: usize, bytes: usize) -> Text {
+    fn names(&self) -> Names<'_> {
+        Names {
+            source: self.source.as_bytes(),
+            base: self.base,
+            made: self.heap.text.as_bytes(),
+        }
+    }
+
+    /// A string at its quote; tells whether it has no escapes.
+    #[inline(always)]
+    fn string(&mut self, cursor: &mut Cursor<'_>) -> Result<bool, Stop> {
+        let start = cursor.at.wrapping_add(1);
+        let end = plain::json_end(cursor.bytes, start);
+        if cursor.byte_at(end) == b'"' {
+            cursor.at = end.wrapping_add(1);
+            self.push(Value::Text(self.text(start, end.wrapping_sub(start))))?;
+            return Ok(true);
+        }
+        cursor.loose_at = start;
+        cursor.at = self.escaped(start)?;
+        Ok(false)
+    }
+
+    /// A range of the source, which was made sure to lie within 32 bits.
+    #[inline(always)]
+    fn text(&self, at: u32, bytes: u32) -> Text {
         Text {
             pool: self.pool,
-            at: self.base.saturating_add(small(at)),
-            bytes: small(bytes),
+            at: self.base.wrapping_add(at),
+            bytes,
         }
     }
 
-    /// A string with escapes, behind its quote, made on the heap.
-    fn escaped(&mut self) -> Result<Value, Stop> {
+    #[inline(always)]
+    fn number(&mut self, cursor: &mut Cursor<'_>) -> Result<(), Stop> {
+        let start = cursor.at;
+        let rest = cursor.bytes.get(start as usize..).unwrap_or(&[]);
+        let read = decimal::read(rest).ok_or(Stop::Syntax)?;
+        let bytes = small(read.bytes);
+        cursor.at = start.wrapping_add(bytes);
+        if !read.is_as_written {
+            cursor.loose_at = cursor.at;
+        }
+        match read.number {
+            Number::Int(number) => self.push(Value::Int(number)),
+            Number::Double(number) => self.push(Value::Double(number)),
+            Number::Long => self.push(Value::Number(self.text(start, bytes))),
+        }
+    }
+
+    #[inline(always)]
+    fn word(&mut self, cursor: &mut Cursor<'_>) -> Result<(), Stop> {
+        let (value, bytes) = match cursor.bytes.get(cursor.at as usize..) {
+            Some([b't', b'r', b'u', b'e', ..]) => (Value::Bool(true), 4),
+            Some([b'f', b'a', b'l', b's', b'e', ..]) => (Value::Bool(false), 5),
+            Some([b'n', b'u', b'l', b'l', ..]) => (Value::Null, 4),
+            _ => return Err(Stop::Syntax),
+        };
+        cursor.at = cursor.at.wrapping_add(bytes);
+        self.push(value)
+    }
+
+    /// A string with escapes, made on the heap; gives where it ends.
+    #[cold]
+    fn escaped(&mut self, start: u32) -> Result<u32, Stop> {
+        let source = self.source;
         let made = self.heap.text.len();
+        let mut at = start;
         loop {
-            let start = self.at();
-            let run = plain::json_run(self.rest);
-            let plain = self.source.get(start..start.saturating_add(run));
+            let end = plain::json_end(source.as_bytes(), at);
+            let plain = source.get(at as usize..end as usize);
             self.heap.text.push_str(plain.unwrap_or(""));
-            match self.rest.get(run..) {
-                Some([b'"', rest @ ..]) => {
-                    self.rest = rest;
-                    return Ok(Value::Text(self.heap.made_since(made)?));
+            let rest = source.as_bytes().get(end as usize..).unwrap_or(&[]);
+            let after = match rest {
+                [b'"', rest @ ..] => {
+                    let text = self.heap.made_since(made)?;
+                    self.push(Value::Text(text))?;
+                    return Ok(small(source.len().saturating_sub(rest.len())));
                 }
-                Some([b'\\', rest @ ..]) => {
-                    self.rest = rest;
-                    let character = self.escape()?;
+                [b'\\', escape @ ..] => {
+                    let (character, after) = unescaped(escape).ok_or(Stop::Syntax)?;
                     self.heap.text.push(character);
+                    after
                 }
                 _ => return Err(Stop::Syntax),
-            }
+            };
+            at = small(source.len().saturating_sub(after.len()));
         }
     }
+}
 
-    /// What stands behind a backslash.
-    fn escape(&mut self) -> Result<char, Stop> {
-        let (byte, rest) = self.rest.split_first().ok_or(Stop::Syntax)?;
-        self.rest = rest;
-        Ok(match byte {
-            b'"' | b'\\' | b'/' => char::from(*byte),
-            b'b' => '\u{8}',
-            b'f' => '\u{c}',
-            b'n' => '\n',
-            b'r' => '\r',
-            b't' => '\t',
-            b'u' => {
-                let high = self.unit()?;
-                if !(0xd800..0xdc00).contains(&high) {
-                    return Ok(char::from_u32(high).unwrap_or('?'));
-                }
-                let before = self.rest;
-                if self.eat(b'\\') && self.eat(b'u') {
-                    let low = self.unit()?;
-                    if (0xdc00..0xe000).contains(&low) {
-                        let both = ((high & 0x3ff) << 10 | low & 0x3ff).saturating_add(0x1_0000);
-                        return Ok(char::from_u32(both).unwrap_or('?'));
-                    }
-                }
-                // A half without its other prints as Java encodes it.
-                self.rest = before;
-                '?'
-            }
-            _ => return Err(Stop::Syntax),
-        })
-    }
+/// The character that stands behind a backslash, and what follows.
+fn unescaped(escape: &[u8]) -> Option<(char, &[u8])> {
+    let (byte, rest) = escape.split_first()?;
+    let character = match byte {
+        b'"' | b'\\' | b'/' => char::from(*byte),
+        b'b' => '\u{8}',
+        b'f' => '\u{c}',
+        b'n' => '\n',
+        b'r' => '\r',
+        b't' => '\t',
+        b'u' => return unescaped_unit(rest),
+        _ => return None,
+    };
+    Some((character, rest))
+}
 
-    fn unit(&mut self) -> Result<u32, Stop> {
-        let (digits, rest) = self.rest.split_first_chunk::<4>().ok_or(Stop::Syntax)?;
-        self.rest = rest;
-        digits.iter().try_fold(0, |unit, digit| {
-            let digit = char::from(*digit).to_digit(16).ok_or(Stop::Syntax)?;
-            Ok(unit << 4 | digit)
-        })
+fn unescaped_unit(digits: &[u8]) -> Option<(char, &[u8])> {
+    let (high, rest) = unit(digits)?;
+    if !(0xd800..0xdc00).contains(&high) {
+        return Some((char::from_u32(high).unwrap_or('?'), rest));
     }
+    if let [b'\\', b'u', digits @ ..] = rest {
+        let (low, rest) = unit(digits)?;
+        if (0xdc00..0xe000).contains(&low) {
+            let both = ((high & 0x3ff) << 10 | low & 0x3ff).saturating_add(0x1_0000);
+            return Some((char::from_u32(both).unwrap_or('?'), rest));
+        }
+    }
+    // A half without its other prints as Java encodes it.
+    Some(('?', rest))
+}
 
-    fn number(&mut self) -> Result<Value, Stop> {
-        let start = self.at();
-        let (number, bytes) = decimal::read(self.rest).ok_or(Stop::Syntax)?;
-        self.rest = self.rest.get(bytes..).unwrap_or(&[]);
-        Ok(match number {
-            Number::Int(number) => Value::Int(number),
-            Number::Double(number) => Value::Double(number),
-            Number::Long => Value::Number(self.text(start, bytes)),
-        })
-    }
+/// Four hexadecimal digits.
+fn unit(digits: &[u8]) -> Option<(u32, &[u8])> {
+    let (digits, rest) = digits.split_first_chunk::<4>()?;
+    let unit = digits.iter().try_fold(0, |unit, digit| {
+        let digit = char::from(*digit).to_digit(16)?;
+        Some(unit << 4 | digit)
+    });
+    Some((unit?, rest))
 }
 
 /// Names of one object, which lie in the source or on the heap.
 #[derive(Clone, Copy)]
 struct Names<'n> {
-    source: &'n str,
+    source: &'n [u8],
     base: u32,
-    made: &'n str,
+    made: &'n [u8],
 }
 
 impl<'n> Names<'n> {
@@ -315,39 +468,31 @@ impl<'n> Names<'n> {
             _ => (self.source, text.at.saturating_sub(self.base)),
         };
         let at = at as usize;
-        let bytes = all
-            .as_bytes()
-            .get(at..at.saturating_add(text.bytes as usize));
-        bytes.unwrap_or(b"")
+        let name = all.get(at..at.saturating_add(text.bytes as usize));
+        name.unwrap_or(b"")
     }
 
-    fn are_repeated(self, members: &[[Value; 2]]) -> bool {
-        if members.len() > SCANNED_MAX {
-            let hash = |[key, _]: &[Value; 2]| rapidhash_v3(self.of(*key));
-            let mut hashes: Vec<u64> = members.iter().map(hash).collect();
-            hashes.sort_unstable();
-            // Unlike names of one hash only cost the closer look.
-            return !hashes.is_sorted_by(|a, b| a < b);
-        }
-        let bytes = |key: &Value| match key {
+    fn has(self, members: &[Member], key: Value) -> bool {
+        let bytes = |key: Value| match key {
             Value::Text(text) => text.bytes,
             _ => 0,
         };
-        let mut before = members.iter();
-        while let Some([key, _]) = before.next_back() {
-            let mut same = before
-                .clone()
-                .filter(|[other, _]| bytes(other) == bytes(key));
-            if same.any(|[other, _]| self.of(*other) == self.of(*key)) {
-                return true;
-            }
-        }
-        false
+        let (name, wanted) = (self.of(key), bytes(key));
+        let mut same = members.iter().filter(|[other, _]| bytes(*other) == wanted);
+        same.any(|[other, _]| self.of(*other) == name)
     }
 
+    /// Leaves one member a name.
     fn unite(self, members: &mut Vec<Member>) {
+        let hash = |[key, _]: &Member| rapidhash_v3(self.of(*key));
+        let mut hashes: Vec<u64> = members.iter().map(hash).collect();
+        hashes.sort_unstable();
+        // Unlike names of one hash only cost the closer look.
+        if hashes.is_sorted_by(|a, b| a < b) {
+            return;
+        }
         let key = |members: &[Member], at: usize| {
-            members.get(at).map_or(&b""[..], |(key, _)| self.of(*key))
+            members.get(at).map_or(&b""[..], |[key, _]| self.of(*key))
         };
         let mut order: Vec<usize> = (0..members.len()).collect();
         order.sort_by(|a, b| key(members, *a).cmp(key(members, *b)).then(a.cmp(b)));
@@ -360,9 +505,9 @@ impl<'n> Names<'n> {
         }
         repeated.sort_unstable();
         for (at, head) in &repeated {
-            let value = members.get(*at).map(|(_, value)| *value);
-            if let (Some(value), Some(kept)) = (value, members.get_mut(*head)) {
-                kept.1 = value;
+            let value = members.get(*at).map(|[_, value]| *value);
+            if let (Some(value), Some([_, kept])) = (value, members.get_mut(*head)) {
+                *kept = value;
             }
         }
         let mut dropped = repeated.iter().map(|(at, _)| *at).peekable();
@@ -375,8 +520,20 @@ impl<'n> Names<'n> {
     }
 }
 
-/// Up to so many members are compared each with each.
+/// A bit for a name of so many bytes, which begins `word`.
+#[inline(always)]
+fn mark(word: u64, bytes: u32) -> u64 {
+    let others = u64::BITS.saturating_sub(bytes.wrapping_mul(8).min(u64::BITS));
+    let first = word.unbounded_shl(others).wrapping_add(u64::from(bytes));
+    1 << (first.wrapping_mul(MIXER) >> (u64::BITS - 6))
+}
+
+/// Room for values grows by at least so many.
+const STACK_VALUES_MIN: usize = 64;
+/// A key is compared with up to so many before it, more are looked at together.
 const SCANNED_MAX: usize = 24;
+/// Odd, with bits all over.
+const MIXER: u64 = 0x9e37_79b9_7f4a_7c15;
 
 #[cfg(test)]
 mod tests;

@@ -28,10 +28,33 @@ pub(super) struct Printer<'p> {
 impl<'p> Printer<'p> {
     /// What a text says.
     pub(super) fn text(&self, text: Text) -> &'p str {
+        text.of(self.pool(text))
+    }
+
+    /// What a text is a range of.
+    #[inline]
+    fn pool(&self, text: Text) -> &'p str {
         match text.pool {
-            Pool::Program => text.of(self.program),
-            Pool::Body => text.of(self.body),
-            Pool::Heap => text.of(&self.heap.text),
+            Pool::Program => self.program,
+            Pool::Body => self.body,
+            Pool::Heap => &self.heap.text,
+        }
+    }
+
+    /// The same as bytes, where characters do not matter.
+    #[inline]
+    pub(super) fn bytes(&self, text: Text) -> &'p [u8] {
+        text.bytes_of(self.pool(text))
+    }
+
+    /// Whether a key is this text.
+    #[inline]
+    pub(super) fn is_named(&self, key: Value, name: &[u8]) -> bool {
+        match key {
+            Value::Text(text) => {
+                text.bytes as usize == name.len() && plain::are_same(self.bytes(text), name)
+            }
+            _ => false,
         }
     }
 
@@ -60,7 +83,7 @@ impl<'p> Printer<'p> {
             Value::Map(id) if self.heap.map_kind(id) != MapKind::Plain => {}
             Value::Map(id) => {
                 out.push('{');
-                for (position, (key, item)) in self.heap.members(id).iter().enumerate() {
+                for (position, [key, item]) in self.heap.members(id).iter().enumerate() {
                     if position > 0 {
                         out.push_str(", ");
                     }
@@ -69,7 +92,7 @@ impl<'p> Printer<'p> {
                 out.push('}');
             }
             Value::Entry(id, position) => {
-                if let Some((key, item)) = self.heap.members(id).get(position as usize) {
+                if let Some([key, item]) = self.heap.members(id).get(position as usize) {
                     self.pair(out, *key, *item, depth)?;
                 }
             }
@@ -89,8 +112,15 @@ impl<'p> Printer<'p> {
     /// Appends `value` as JSON.
     pub(super) fn json(&self, out: &mut String, value: Value, depth: usize) -> Result<(), Fault> {
         self.check(out, depth)?;
+        // What was read nests no deeper than what is printed may, if it is not nested itself.
+        if depth == 0
+            && let Some(written) = self.heap.written(value)
+        {
+            out.push_str(self.text(written));
+            return self.check(out, depth);
+        }
         match value {
-            Value::Text(text) => quoted(out, self.text(text)),
+            Value::Text(text) => self.quoted(out, text),
             Value::List(id) => {
                 out.push('[');
                 for (position, item) in self.heap.items(id).iter().enumerate() {
@@ -103,12 +133,12 @@ impl<'p> Printer<'p> {
             }
             Value::Map(id) => {
                 out.push('{');
-                for (position, (key, item)) in self.heap.members(id).iter().enumerate() {
+                for (position, [key, item]) in self.heap.members(id).iter().enumerate() {
                     if position > 0 {
                         out.push(',');
                     }
                     match key {
-                        Value::Text(text) => quoted(out, self.text(*text)),
+                        Value::Text(text) => self.quoted(out, *text),
                         other => {
                             out.push('"');
                             self.java(out, *other, depth.saturating_add(1))?;
@@ -125,6 +155,27 @@ impl<'p> Printer<'p> {
         Ok(())
     }
 
+    /// Appends a JSON string.
+    fn quoted(&self, out: &mut String, text: Text) {
+        let pool = self.pool(text);
+        let end = text.at.saturating_add(text.bytes);
+        if plain::json_end(pool.as_bytes(), text.at) < end {
+            return escaped(out, text.of(pool));
+        }
+        // In a document it stands between quotes already.
+        let around = text.at.saturating_sub(1) as usize..end.saturating_add(1) as usize;
+        match pool.get(around) {
+            Some(quoted) if quoted.starts_with('"') && quoted.ends_with('"') && text.at > 0 => {
+                out.push_str(quoted);
+            }
+            _ => {
+                out.push('"');
+                out.push_str(text.of(pool));
+                out.push('"');
+            }
+        }
+    }
+
     fn check(&self, out: &str, depth: usize) -> Result<(), Fault> {
         if depth > DATA_DEPTH_MAX {
             let max = DATA_DEPTH_MAX;
@@ -138,8 +189,8 @@ impl<'p> Printer<'p> {
     }
 }
 
-/// Appends a JSON string.
-fn quoted(out: &mut String, text: &str) {
+/// Appends a JSON string of a text that needs escapes.
+fn escaped(out: &mut String, text: &str) {
     out.push('"');
     let mut rest = text;
     loop {

@@ -6,7 +6,7 @@
 //! template changes it. Units: bytes, ids. Errors: [`Fault::Memory`] past [`HEAP_BYTES_MAX`]. The
 //! heap is kept between renders and only forgets what it held.
 
-use super::error::Fault;
+use super::{error::Fault, json::Open};
 
 /// Most bytes of text and values that one render may make.
 pub(super) const HEAP_BYTES_MAX: usize = 48 << 20;
@@ -43,6 +43,14 @@ impl Text {
         source
             .get(at..at.saturating_add(self.bytes as usize))
             .unwrap_or("")
+    }
+
+    /// The same as bytes, where characters do not matter.
+    #[inline]
+    pub(super) fn bytes_of(self, source: &str) -> &[u8] {
+        let at = self.at as usize;
+        let range = at..at.saturating_add(self.bytes as usize);
+        source.as_bytes().get(range).unwrap_or(&[])
     }
 }
 
@@ -91,6 +99,8 @@ pub(super) enum ListKind {
 struct List {
     kind: ListKind,
     place: Place,
+    /// What a document says in place of this list, if it prints just so.
+    written: Text,
     own: Vec<Value>,
 }
 
@@ -111,11 +121,13 @@ pub(super) enum MapKind {
 struct Map {
     kind: MapKind,
     place: Place,
+    /// As of a list.
+    written: Text,
     own: Vec<Member>,
 }
 
 /// Key and value.
-pub(super) type Member = (Value, Value);
+pub(super) type Member = [Value; 2];
 
 /// Where the items of a list or the members of a map lie.
 #[derive(Clone, Copy, Debug)]
@@ -136,6 +148,10 @@ impl Place {
                     .unwrap_or(&[])
             }
         }
+    }
+
+    fn is_read(self) -> bool {
+        matches!(self, Place::Read { .. })
     }
 
     /// The same, to be changed, where adding and removing is possible.
@@ -161,8 +177,11 @@ pub(super) struct Heap {
     items: Vec<Value>,
     /// Members of all maps that were read.
     members: Vec<Member>,
+    /// Something that was read has been changed since.
+    is_changed: bool,
     /// Room of whoever reads.
     stack: Vec<Value>,
+    around: Vec<Open>,
     /// Room of whoever makes a text.
     room: String,
     values: usize,
@@ -174,6 +193,7 @@ impl Heap {
         self.lists_used = 0;
         self.maps_used = 0;
         self.values = 0;
+        self.is_changed = false;
         self.text.clear();
         if self.text.capacity() > KEPT_TEXT_BYTES_MAX {
             self.text = String::new();
@@ -187,9 +207,10 @@ impl Heap {
     }
 
     /// Counts `values` made and checks the bound.
+    #[inline]
     pub(super) fn charge(&mut self, values: usize) -> Result<(), Fault> {
         self.values = self.values.saturating_add(values);
-        let bytes = self.values.saturating_mul(size_of::<(Value, Value)>());
+        let bytes = self.values.saturating_mul(size_of::<Member>());
         if bytes.saturating_add(self.text.len()) > HEAP_BYTES_MAX {
             return Err(Fault::Memory);
         }
@@ -197,6 +218,7 @@ impl Heap {
     }
 
     /// Keeps a copy of `text`.
+    #[inline]
     pub(super) fn keep(&mut self, text: &str) -> Result<Text, Fault> {
         let at = self.text.len();
         if at.saturating_add(text.len()) > HEAP_BYTES_MAX {
@@ -207,6 +229,7 @@ impl Heap {
     }
 
     /// The text pushed onto the heap since `at`.
+    #[inline]
     pub(super) fn made_since(&mut self, at: usize) -> Result<Text, Fault> {
         self.charge(1)?;
         Ok(Text {
@@ -218,21 +241,23 @@ impl Heap {
 
     /// A new empty list.
     pub(super) fn new_list(&mut self, kind: ListKind) -> Result<u32, Fault> {
-        self.add_list(kind, Place::Own)
+        self.add_list(kind, Place::Own, Text::EMPTY)
     }
 
-    fn add_list(&mut self, kind: ListKind, place: Place) -> Result<u32, Fault> {
+    fn add_list(&mut self, kind: ListKind, place: Place, written: Text) -> Result<u32, Fault> {
         self.charge(1)?;
         let id = self.lists_used;
         match self.lists.get_mut(id) {
             Some(list) => {
                 list.kind = kind;
                 list.place = place;
+                list.written = written;
                 clear_own(&mut list.own);
             }
             None => self.lists.push(List {
                 kind,
                 place,
+                written,
                 own: Vec::new(),
             }),
         }
@@ -242,21 +267,23 @@ impl Heap {
 
     /// A new empty map.
     pub(super) fn new_map(&mut self, kind: MapKind) -> Result<u32, Fault> {
-        self.add_map(kind, Place::Own)
+        self.add_map(kind, Place::Own, Text::EMPTY)
     }
 
-    fn add_map(&mut self, kind: MapKind, place: Place) -> Result<u32, Fault> {
+    fn add_map(&mut self, kind: MapKind, place: Place, written: Text) -> Result<u32, Fault> {
         self.charge(1)?;
         let id = self.maps_used;
         match self.maps.get_mut(id) {
             Some(map) => {
                 map.kind = kind;
                 map.place = place;
+                map.written = written;
                 clear_own(&mut map.own);
             }
             None => self.maps.push(Map {
                 kind,
                 place,
+                written,
                 own: Vec::new(),
             }),
         }
@@ -266,24 +293,40 @@ impl Heap {
 
     /// A new list of these items.
     pub(super) fn list_of(&mut self, kind: ListKind, items: &[Value]) -> Result<u32, Fault> {
+        self.place_list(kind, items, Text::EMPTY)
+    }
+
+    /// A new list of a document; `written` is what stands there, if that is how it prints.
+    pub(super) fn read_list(&mut self, items: &[Value], written: Text) -> Result<u32, Fault> {
+        self.place_list(ListKind::Json, items, written)
+    }
+
+    fn place_list(&mut self, kind: ListKind, items: &[Value], written: Text) -> Result<u32, Fault> {
         let (at, count) = (small(self.items.len()), small(items.len()));
-        let id = self.add_list(kind, Place::Read { at, count })?;
+        let id = self.add_list(kind, Place::Read { at, count }, written)?;
         self.charge(items.len())?;
         self.items.extend_from_slice(items);
         Ok(id)
     }
 
-    /// A new map of these members, whose keys are unique.
-    pub(super) fn map_of(
-        &mut self,
-        kind: MapKind,
-        members: impl ExactSizeIterator<Item = Member>,
-    ) -> Result<u32, Fault> {
+    /// A new map of a document, whose keys are unique; `written` as for lists.
+    pub(super) fn read_map(&mut self, members: &[Member], written: Text) -> Result<u32, Fault> {
         let (at, count) = (small(self.members.len()), small(members.len()));
-        let id = self.add_map(kind, Place::Read { at, count })?;
+        let id = self.add_map(MapKind::Plain, Place::Read { at, count }, written)?;
         self.charge(members.len())?;
-        self.members.extend(members);
+        self.members.extend_from_slice(members);
         Ok(id)
+    }
+
+    /// The text of a document that says what `value` prints as JSON, if there is one.
+    pub(super) fn written(&self, value: Value) -> Option<Text> {
+        let written = match value {
+            Value::List(id) => self.lists.get(id as usize)?.written,
+            Value::Map(id) => self.maps.get(id as usize)?.written,
+            _ => return None,
+        };
+        // A change anywhere may be one below this value.
+        (written.bytes > 0 && !self.is_changed).then_some(written)
     }
 
     /// Empty room for values, to be given back by [`Heap::give_stack`].
@@ -291,9 +334,15 @@ impl Heap {
         std::mem::take(&mut self.stack)
     }
 
-    pub(super) fn give_stack(&mut self, stack: Vec<Value>) {
-        self.stack = stack;
+    /// Empty room for containers, to be given back likewise.
+    pub(super) fn take_around(&mut self) -> Vec<Open> {
+        std::mem::take(&mut self.around)
+    }
+
+    pub(super) fn give_stack(&mut self, stack: Vec<Value>, around: Vec<Open>) {
+        (self.stack, self.around) = (stack, around);
         forget(&mut self.stack);
+        self.around.clear();
     }
 
     /// Empty room for a text, to be given back by [`Heap::give_room`].
@@ -322,6 +371,7 @@ impl Heap {
     /// The items, to be changed; whoever adds has charged for it.
     pub(super) fn items_mut(&mut self, id: u32) -> Option<&mut Vec<Value>> {
         let list = self.lists.get_mut(id as usize)?;
+        self.is_changed |= list.place.is_read();
         Some(list.place.owned(&self.items, &mut list.own))
     }
 
@@ -347,6 +397,7 @@ impl Heap {
     /// The members, to be changed; keys stay unique.
     pub(super) fn members_mut(&mut self, id: u32) -> Option<&mut Vec<Member>> {
         let map = self.maps.get_mut(id as usize)?;
+        self.is_changed |= map.place.is_read();
         Some(map.place.owned(&self.members, &mut map.own))
     }
 
@@ -354,7 +405,7 @@ impl Heap {
     pub(super) fn push_member(&mut self, id: u32, key: Value, value: Value) -> Result<(), Fault> {
         self.charge(1)?;
         if let Some(members) = self.members_mut(id) {
-            members.push((key, value));
+            members.push([key, value]);
         }
         Ok(())
     }

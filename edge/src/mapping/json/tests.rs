@@ -159,15 +159,27 @@ fn damage(text: &str, choices: &mut Choices<'_>) -> String {
 /// What the reader makes of a text, printed as JSON.
 fn read(heap: &mut Heap, text: &str) -> Option<(Value, String)> {
     let value = parse(heap, text, Pool::Body, 0).expect("fits")?;
+    let copied = print(heap, text, value);
+    // Once something has changed, nothing is printed as it stands in its document.
+    let other = parse(heap, "[1]", Pool::Program, 0).expect("fits");
+    if let Some(Value::List(id)) = other {
+        heap.push(id, Value::Null).expect("fits");
+    }
+    assert_eq!(heap.written(value), None);
+    assert_eq!(copied, print(heap, text, value), "{text}");
+    Some((value, copied))
+}
+
+fn print(heap: &Heap, text: &str, value: Value) -> String {
     let printer = Printer {
-        program: "",
+        program: "[1]",
         body: text,
         heap,
         bytes_max: OUTPUT_BYTES_MAX,
     };
     let mut printed = String::new();
     printer.json(&mut printed, value, 0).expect("fits");
-    Some((value, printed))
+    printed
 }
 
 fn is_same(heap: &Heap, text: &str, value: Value, other: &Other) -> bool {
@@ -197,7 +209,7 @@ fn is_same(heap: &Heap, text: &str, value: Value, other: &Other) -> bool {
         (Value::Map(id), Other::Object(others)) => {
             let members = heap.members(id);
             members.len() == others.len()
-                && (members.iter().zip(others)).all(|((key, value), (name, other))| {
+                && (members.iter().zip(others)).all(|([key, value], (name, other))| {
                     matches!(key, Value::Text(key) if said(*key) == name)
                         && is_same(heap, text, *value, other)
                 })
@@ -226,6 +238,7 @@ proptest! {
         match (read(&mut heap, &text), serde_json::from_str::<Other>(&text)) {
             (Some((value, printed)), Ok(other)) => {
                 prop_assert!(is_same(&heap, &text, value, &other), "{text}\n{printed}");
+                heap.reset();
                 let value = parse(&mut heap, &printed, Pool::Body, 0).expect("fits");
                 let value = value.expect("its own text is read again");
                 prop_assert!(is_same(&heap, &printed, value, &other), "{text}\n{printed}");
@@ -282,6 +295,50 @@ fn where_others_differ_it_reads_as_java_does() {
         nested(128)
     );
     assert!(read(&mut heap, &nested(129).expect("text")).is_none());
+}
+
+#[test]
+fn what_is_written_as_it_prints_is_copied() {
+    let rows = [
+        (
+            r#"{"a":[1,-2,"x",true,null,1.5,0.001,10.0],"b":{},"c":[]}"#,
+            true,
+        ),
+        ("[9223372036854775808]", true),
+        (r#"{"a": 1}"#, false),
+        ("[1 ]", false),
+        ("[-0]", false),
+        ("[1.50]", false),
+        ("[1e1]", false),
+        ("[10000000.5]", false),
+        (r#"["\u0041"]"#, false),
+        (r#"{"a":1,"a":2}"#, false),
+    ];
+    let mut heap = Heap::default();
+    for (text, expected) in rows {
+        heap.reset();
+        let value = parse(&mut heap, text, Pool::Body, 0)
+            .expect("fits")
+            .expect("JSON");
+        let written = heap.written(value).map(|written| written.of(text));
+        assert_eq!(written, expected.then_some(text), "{text}");
+        // Around it are blanks, and it is as deep as may be.
+        heap.reset();
+        let around = format!(" [ {text} ]");
+        let value = parse(&mut heap, &around, Pool::Body, 0)
+            .expect("fits")
+            .expect("JSON");
+        assert_eq!(heap.written(value), None, "{around}");
+        let Value::List(id) = value else {
+            panic!("a list")
+        };
+        let inner = heap.items(id).first().and_then(|item| heap.written(*item));
+        assert_eq!(
+            inner.map(|inner| inner.of(&around)),
+            written.and(Some(text)),
+            "{around}"
+        );
+    }
 }
 
 #[test]

@@ -141,10 +141,18 @@ impl<'r> Run<'r> {
 
     /// A member of `$context` or of a map below it.
     pub(super) fn context_member(&mut self, id: u32, name: &str) -> Result<Value, Fault> {
-        if id == 0
-            && let Some(value) = self.own_context_member(name)?
-        {
-            return Ok(value);
+        if id == 0 {
+            match name {
+                "requestOverride" => return self.request_override().map(Value::Map),
+                "responseOverride" => return self.response_override().map(Value::Map),
+                _ => {}
+            }
+            if let Some(extra) = self.extra {
+                let value = self.member(extra, name.as_bytes())?;
+                if value != Value::Null {
+                    return Ok(value);
+                }
+            }
         }
         let members = self.context_members(id);
         self.meter.spend_looks(members.len())?;

@@ -165,7 +165,7 @@ impl Run<'_> {
     pub(super) fn turn(&self, value: Value, position: usize) -> Value {
         let found = match value {
             Value::List(id) => self.heap.items(id).get(position).copied(),
-            Value::Map(id) => self.heap.members(id).get(position).map(|(_, value)| *value),
+            Value::Map(id) => self.heap.members(id).get(position).map(|[_, value]| *value),
             _ => None,
         };
         found.unwrap_or(Value::Null)

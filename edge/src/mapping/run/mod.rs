@@ -16,7 +16,7 @@ mod text;
 mod util;
 
 use super::{
-    Inputs, OUTPUT_BYTES_MAX, Output, Overrides, ROUNDS_MAX,
+    Inputs, OUTPUT_BYTES_MAX, Output, Overrides, ROUNDS_MAX, decimal,
     error::{Fault, RenderError},
     inputs::ContextValue,
     meter::Meter,
@@ -226,8 +226,12 @@ impl<'r> Run<'r> {
                 self.check_output()?;
             }
             Node::Reference(reference) => {
-                let value = self.reference(reference)?;
-                self.print(value)?;
+                // Looked at where it lies: a copy would wait for its parts to be written.
+                let found = self.reference(reference);
+                if let Ok(value) = &found {
+                    self.print(value)?;
+                }
+                found?;
             }
             Node::Set(set) => {
                 self.spot = set.left.spot;
@@ -256,25 +260,27 @@ impl<'r> Run<'r> {
     }
 
     /// Appends a value to the output.
-    fn print(&mut self, value: Value) -> Result<(), Fault> {
-        if let Value::Text(text) = value {
-            let text = match text.pool {
-                Pool::Program => text.of(&self.program.text),
-                Pool::Body => text.of(self.body),
-                Pool::Heap => text.of(&self.heap.text),
-            };
-            self.out.push_str(text);
-            self.meter.spend_bytes(text.len())?;
-            return self.check_output();
-        }
-        if let Value::Block(id) = value {
-            return self.print_block(id);
-        }
+    fn print(&mut self, value: &Value) -> Result<(), Fault> {
         let before = self.out.len();
-        let mut out = std::mem::take(&mut self.out);
-        let printed = self.printer().java(&mut out, value, 0);
-        self.out = out;
-        printed?;
+        match value {
+            Value::Text(text) => {
+                let text = match text.pool {
+                    Pool::Program => text.of(&self.program.text),
+                    Pool::Body => text.of(self.body),
+                    Pool::Heap => text.of(&self.heap.text),
+                };
+                self.out.push_str(text);
+            }
+            Value::Int(number) => decimal::integer(&mut self.out, *number),
+            Value::Double(number) => decimal::double(&mut self.out, *number),
+            Value::Block(id) => return self.print_block(*id),
+            _ => {
+                let mut out = std::mem::take(&mut self.out);
+                let printed = self.printer().java(&mut out, *value, 0);
+                self.out = out;
+                printed?;
+            }
+        }
         self.meter
             .spend_bytes(self.out.len().saturating_sub(before))?;
         self.check_output()

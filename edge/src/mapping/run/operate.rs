@@ -258,13 +258,13 @@ impl<'r> Run<'r> {
         }
         self.enter()?;
         for position in 0..count {
-            let Some((key, value)) = self.heap.members(left).get(position).copied() else {
+            let Some([key, value]) = self.heap.members(left).get(position).copied() else {
                 return Ok(false);
             };
             let other = self.find_member(right, key)?;
             let other = other.and_then(|at| self.heap.members(right).get(at).copied());
             let is_same = match other {
-                Some((_, other)) => self.equals(value, other)?,
+                Some([_, other]) => self.equals(value, other)?,
                 None => false,
             };
             if !is_same {

@@ -23,22 +23,6 @@ static NONE: Overrides = Overrides {
 const PARTS: [&str; 3] = ["path", "querystring", "header"];
 
 impl Run<'_> {
-    /// A member of `$context` that the template can write.
-    pub(super) fn own_context_member(&mut self, name: &str) -> Result<Option<Value>, Fault> {
-        let map = match name {
-            "requestOverride" => self.request_override()?,
-            "responseOverride" => self.response_override()?,
-            _ => {
-                let Some(extra) = self.extra else {
-                    return Ok(None);
-                };
-                let value = self.member(extra, name)?;
-                return Ok(Some(value).filter(|value| *value != Value::Null));
-            }
-        };
-        Ok(Some(Value::Map(map)))
-    }
-
     /// `#set($context.name = value)`: a member that only this render sees.
     pub(super) fn put_context(&mut self, name: &str, key: Text, value: Value) -> Result<(), Fault> {
         if matches!(name, "requestOverride" | "responseOverride") {
@@ -53,8 +37,8 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// `requestOverride`, made with what the request template has left.
-    fn request_override(&mut self) -> Result<u32, Fault> {
+    /// `$context.requestOverride`, made with what the request template has left.
+    pub(super) fn request_override(&mut self) -> Result<u32, Fault> {
         if let Some(request) = self.request_override {
             return Ok(request);
         }
@@ -74,8 +58,8 @@ impl Run<'_> {
         Ok(request)
     }
 
-    /// `responseOverride`, likewise.
-    fn response_override(&mut self) -> Result<u32, Fault> {
+    /// `$context.responseOverride`, likewise.
+    pub(super) fn response_override(&mut self) -> Result<u32, Fault> {
         if let Some(response) = self.response_override {
             return Ok(response);
         }
@@ -113,14 +97,14 @@ impl Run<'_> {
                 &mut taken.request_header,
             ];
             for (name, list) in PARTS.into_iter().zip(lists) {
-                let map = self.member(request, name)?;
+                let map = self.member(request, name.as_bytes())?;
                 *list = self.pairs(map)?;
             }
         }
         if let Some(response) = self.response_override {
-            let map = self.member(response, "header")?;
+            let map = self.member(response, b"header")?;
             taken.response_header = self.pairs(map)?;
-            let status = self.member(response, "status")?;
+            let status = self.member(response, b"status")?;
             taken.status = self.status(status);
         }
         Ok(taken)
@@ -132,7 +116,7 @@ impl Run<'_> {
         };
         let mut pairs = Vec::with_capacity(self.heap.members(id).len());
         for position in 0..self.heap.members(id).len() {
-            let Some((key, value)) = self.heap.members(id).get(position).copied() else {
+            let Some([key, value]) = self.heap.members(id).get(position).copied() else {
                 continue;
             };
             let (mut name, mut text) = (String::new(), String::new());
