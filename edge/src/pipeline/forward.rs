@@ -116,7 +116,7 @@ pub(super) async fn forward(
     }
     loop {
         x.integration.attempts += 1;
-        let acquired = group.acquire(core, deadline, proxy.face, before);
+        let acquired = group.acquire(core, deadline, passage.face(), before);
         let acquired = unless_gone(call, conn, x, acquired);
         let mut lease = match acquired.await {
             Some(Ok(lease)) => lease,
