@@ -338,16 +338,21 @@ impl Exchange {
 fn write_uuid((high, low): (u64, u64), out: &mut [u8; REQUEST_ID_BYTES]) {
     let high = ((high & !0xf000) | 0x4000).to_be_bytes();
     let low = ((low & !(0b11 << 62)) | (0b10 << 62)).to_be_bytes();
-    let digits = |byte: u8| HEX_PAIRS[usize::from(byte)];
     for (byte, at) in high.into_iter().zip([0, 2, 4, 6, 9, 11, 14, 16]) {
-        out[at..at + 2].copy_from_slice(&digits(byte));
+        out[at..at + 2].copy_from_slice(&hex_pair(byte));
     }
     for (byte, at) in low.into_iter().zip([19, 21, 24, 26, 28, 30, 32, 34]) {
-        out[at..at + 2].copy_from_slice(&digits(byte));
+        out[at..at + 2].copy_from_slice(&hex_pair(byte));
     }
     for at in [8, 13, 18, 23] {
         out[at] = b'-';
     }
+}
+
+/// A byte as two hexadecimal digits.
+#[inline]
+pub(super) fn hex_pair(byte: u8) -> [u8; 2] {
+    HEX_PAIRS[usize::from(byte)]
 }
 
 /// Every byte as two hexadecimal digits.

@@ -88,14 +88,14 @@ impl Case {
         self.sections.iter().find(|section| section.name == name)
     }
 
-    /// The names of its sections.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.sections.iter().map(|section| &*section.name)
-    }
-
     /// Whether the case has a section called `name`.
     pub fn has(&self, name: &str) -> bool {
         self.section(name).is_some()
+    }
+
+    /// What its sections are called.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.sections.iter().map(|section| &*section.name)
     }
 
     /// The words behind the title of section `name`.

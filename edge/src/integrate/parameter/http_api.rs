@@ -106,6 +106,12 @@ impl HttpApiMapping {
         self.0.is_empty()
     }
 
+    /// Whether a row needs the payload.
+    #[must_use]
+    pub fn reads_body(&self) -> bool {
+        self.0.reads_body()
+    }
+
     /// The edits of one exchange, in document order.
     ///
     /// # Errors

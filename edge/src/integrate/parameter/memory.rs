@@ -8,7 +8,10 @@ use super::{
     fault::MappingFault,
     source::{Phase, Reading},
 };
-use crate::mapping::{Document, Variables};
+use crate::{
+    base::text::lossy,
+    mapping::{Document, Variables},
+};
 use std::{borrow::Cow, ops::Range};
 
 /// The rows of one direction.
@@ -26,6 +29,11 @@ impl<R> Rules<R> {
             reads_body: rules.iter().any(reads_body),
             rules: rules.into(),
         }
+    }
+
+    /// Whether one of them needs the payload.
+    pub(super) fn reads_body(&self) -> bool {
+        self.reads_body
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -134,5 +142,5 @@ fn payload_text(payload: &[u8]) -> Cow<'_, str> {
     if payload.is_empty() {
         return Cow::Borrowed("{}");
     }
-    String::from_utf8_lossy(payload)
+    lossy(payload)
 }

@@ -96,6 +96,12 @@ impl ParameterMapping {
         self.0.is_empty()
     }
 
+    /// Whether a row needs the payload.
+    #[must_use]
+    pub fn reads_body(&self) -> bool {
+        self.0.reads_body()
+    }
+
     /// The parameters of one exchange, in document order; those with several values in the query
     /// come once for each.
     ///

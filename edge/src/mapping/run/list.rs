@@ -136,13 +136,9 @@ impl Run<'_> {
         let end = in_range("subList", to, count.saturating_add(1))?;
         let start = in_range("subList", from, end.saturating_add(1))?;
         let kind = self.heap.list_kind(id);
-        let made = self.heap.new_list(kind)?;
-        self.heap.charge(end.saturating_sub(start))?;
-        self.meter.spend_looks(count)?;
         let items: Vec<Value> = self.heap.items(id).get(start..end).unwrap_or(&[]).to_vec();
-        if let Some(place) = self.heap.items_mut(made) {
-            *place = items;
-        }
+        let made = self.heap.list_of(kind, &items)?;
+        self.meter.spend_looks(count)?;
         Ok(Value::List(made))
     }
 
@@ -169,20 +165,15 @@ impl Run<'_> {
     pub(super) fn turn(&self, value: Value, position: usize) -> Value {
         let found = match value {
             Value::List(id) => self.heap.items(id).get(position).copied(),
-            Value::Map(id) => self.heap.members(id).get(position).map(|(_, value)| *value),
+            Value::Map(id) => self.heap.members(id).get(position).map(|[_, value]| *value),
             _ => None,
         };
         found.unwrap_or(Value::Null)
     }
 
     /// A list that nothing is added to, of this kind.
-    pub(super) fn fixed_list(&mut self, kind: ListKind, items: Vec<Value>) -> Result<Value, Fault> {
-        let id = self.heap.new_list(kind)?;
-        self.heap.charge(items.len())?;
-        if let Some(place) = self.heap.items_mut(id) {
-            *place = items;
-        }
-        Ok(Value::List(id))
+    pub(super) fn fixed_list(&mut self, kind: ListKind, items: &[Value]) -> Result<Value, Fault> {
+        Ok(Value::List(self.heap.list_of(kind, items)?))
     }
 }
 

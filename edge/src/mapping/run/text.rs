@@ -201,7 +201,7 @@ impl Run<'_> {
         });
         let pieces: Vec<Value> = pieces.collect();
         self.meter.spend_looks(pieces.len())?;
-        self.fixed_list(ListKind::Fixed, pieces)
+        self.fixed_list(ListKind::Fixed, &pieces)
     }
 
     /// The compiled expression: a constant, one that was used before, or a new one.

@@ -6,7 +6,7 @@
 //! requests and responses for HTTP APIs", "configure CORS for HTTP APIs".
 
 use super::super::{exchange::Exchange, fault::Fault, forward::Call, room::Room};
-use super::{Road, context, request::mapping_fault, target::Parameters};
+use super::{Road, context, request::mapping_fault};
 use crate::{
     integrate::{
         cors::is_cors_field,
@@ -22,8 +22,8 @@ pub(super) fn edit_request(
     x: &Exchange,
     (road, plan): (Road<'_>, &HttpApiPlan),
     room: &mut Room,
-    parameters: &mut Parameters,
 ) -> Result<(), Fault> {
+    let parameters = &mut room.parameters;
     if plan.request.is_empty() {
         return Ok(());
     }
