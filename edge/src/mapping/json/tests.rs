@@ -297,6 +297,12 @@ fn where_others_differ_it_reads_as_java_does() {
     assert!(read(&mut heap, &nested(129).expect("text")).is_none());
 }
 
+/// An object of so many members.
+fn keys(count: usize) -> String {
+    let members: Vec<String> = (0..count).map(|at| format!("\"key {at}\":{at}")).collect();
+    format!("{{{}}}", members.join(","))
+}
+
 #[test]
 fn what_is_written_as_it_prints_is_copied() {
     let rows = [
@@ -313,6 +319,9 @@ fn what_is_written_as_it_prints_is_copied() {
         ("[10000000.5]", false),
         (r#"["\u0041"]"#, false),
         (r#"{"a":1,"a":2}"#, false),
+        (r#"{"":1,"":2}"#, false),
+        (&keys(60), true),
+        (&keys(61).replace("60", "7"), false),
     ];
     let mut heap = Heap::default();
     for (text, expected) in rows {
