@@ -474,6 +474,9 @@ impl State {
     /// Gives up a socket: cancels what flies; it is closed when all has landed.
     pub(super) fn begin_close(&mut self, index: u32) {
         let socket = &mut self.sockets[index as usize];
+        // All has left but the goodbye, which the close says as well.
+        let is_said = socket.shutdown_due && socket.outbox.is_empty() && socket.sending.is_none();
+        socket.half_said &= !is_said || socket.send_error.is_some();
         socket.closing = true;
         socket.outbox.clear();
         if socket.half_said {

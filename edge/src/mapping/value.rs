@@ -92,8 +92,10 @@ pub(super) enum ListKind {
     Java,
     /// From a JSON document: `[1,"two"]`.
     Json,
-    /// An array or a view: as `Java`, but nothing is added.
+    /// An array: as `Java`, but nothing is added.
     Fixed,
+    /// Keys, values or entries of a map: as `Fixed`, and without positions.
+    View,
 }
 
 #[derive(Debug)]

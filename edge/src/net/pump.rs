@@ -274,6 +274,15 @@ impl Pump {
         self.moved_bytes
     }
 
+    /// Of these, those that have a sink.
+    #[must_use]
+    pub fn sent_bytes(&self) -> u64 {
+        match self.out {
+            OutFraming::Nowhere => 0,
+            OutFraming::Raw | OutFraming::Chunked => self.moved_bytes,
+        }
+    }
+
     /// What was received behind the body's end.
     pub fn take_carry(&mut self) -> Option<Buf> {
         self.carry.take()

@@ -1,9 +1,10 @@
 //! The half of the way that awaits an origin.
 //!
-//! What it is: sends the rebuilt request to an endpoint, waits for its answer's head, rebuilds
-//! that, and moves both bodies at the same time. Shape: `forward` is the order of events; the
-//! bodies are two [`Pump`]s polled by one task. Units: bytes, [`Mono`]. Errors: before the answer's
-//! head they become a [`Fault`]; afterwards the client's connection is cut visibly.
+//! What it is: sends the rebuilt request to an endpoint, its body while it comes, and waits for the
+//! answer's head; what is behind that passes in `relay`. Shape: `forward` is the order of events;
+//! a `Passage` says who is asked and makes both heads, so that requests which are mapped have no
+//! exchange of their own. Units: bytes, [`Mono`]. Errors: before the answer's head they become a
+//! [`Fault`]; afterwards the client's connection is cut visibly.
 //! Source: RELIABILITY sections 1 and 4; RFC 9110 section 7.6; RFC 9112 section 6.
 
 use std::{rc::Rc, task::Poll};
@@ -15,18 +16,19 @@ use super::{
     },
     exchange::{Exchange, Peer},
     fault::Fault,
-    finish::{finish_early, finish_given, keeps_alive_early, linger, wants_keep_alive},
+    finish::{finish_early, finish_given, keeps_alive_early, linger},
     journal,
     local::{Local, Serving},
+    passage::Passage,
+    relay::{self, Begun},
     request::Next,
-    respond::{self, At, Common},
+    respond::{self, At},
     rewrite,
 };
 use crate::{
     base::time::Mono,
-    cache::{Hit, collapse::Leader},
+    cache::Hit,
     exec::RecvEnd,
-    integrate::HttpProxyPlan,
     net::{
         conn::Conn,
         pump::{OutFraming, Pump, PumpEnd},
@@ -39,7 +41,6 @@ use crate::{
         fault::HeadFault,
         finder::HeadFinder,
         framing::Framing,
-        limits::BodyLimits,
         method::Method,
         response::{ResponseTo, parse_response},
         write::CONTINUE,
@@ -79,6 +80,8 @@ pub(super) struct RouteStore<'a> {
 enum NoAnswer {
     /// The client is gone or broke a rule.
     Client(PumpEnd),
+    /// No request can be made of what it asked.
+    Request(Fault),
     /// The origin failed; nothing of its answer was seen.
     Origin(Fault),
 }
@@ -86,7 +89,7 @@ enum NoAnswer {
 /// Forwards the request and its answer.
 pub(super) async fn forward(
     call: &Call<'_>,
-    proxy: &HttpProxyPlan,
+    passage: Passage<'_>,
     conn: &mut Conn,
     x: &mut Exchange,
     body: BodyReader,
@@ -94,10 +97,11 @@ pub(super) async fn forward(
 ) -> Next {
     let Call { local, serving, .. } = *call;
     let core = &local.core;
-    let Some(group) = serving.group(proxy.origin) else {
+    let Some(group) = serving.group(passage.origin()) else {
         return early(call, conn, x, Fault::Configuration, body, carry).await;
     };
-    let deadline = core.now().plus_ms(u64::from(proxy.timeout_ms));
+    let deadline = core.now().plus_ms(u64::from(passage.timeout_ms()));
+    let method = passage.method(x);
     let out = if x.head.framing == Framing::Chunked {
         OutFraming::Chunked
     } else {
@@ -106,13 +110,14 @@ pub(super) async fn forward(
     let started = core.now();
     let mut before = None;
     let mut upload = Pump::new(body, out, carry).with_source_pace(serving.pace);
-    if x.head.method.is_idempotent() && !upload.is_done() {
+    if method.is_idempotent() && !upload.is_done() {
         let bytes_max = serving.plan.limits.retry_body_bytes_max as usize;
         upload = upload.with_hold(std::mem::take(&mut x.held), bytes_max);
     }
     loop {
         x.integration.attempts += 1;
-        let acquired = unless_gone(call, conn, x, group.acquire(core, deadline, before));
+        let acquired = group.acquire(core, deadline, passage.face(), before);
+        let acquired = unless_gone(call, conn, x, acquired);
         let mut lease = match acquired.await {
             Some(Ok(lease)) => lease,
             Some(Err(fault)) => {
@@ -122,47 +127,32 @@ pub(super) async fn forward(
             None => return Next::Close,
         };
         x.integration.endpoint = Some(lease.endpoint());
-        let fault = match rewrite::request(call, proxy, x, core.pool()) {
-            Ok(head) => {
-                x.cache.asked_at = core.wall();
-                journal::asks(call, x, proxy.origin, &head, None);
-                lease.conn().send(head);
-                upload.replay(lease.conn());
-                continue_upload(call, conn, x, &upload);
-                match await_answer(call, conn, lease.conn(), x, &mut upload, deadline).await {
-                    Ok(carry) => {
-                        x.integration.status = x.answer.status;
-                        x.integration.latency_ns = core.now().since_ns(started);
-                        journal::answered(x, None);
-                        note_status(group, lease.endpoint(), x.answer.status, core.now());
-                        return match keep::answer_came(call, x) {
-                            Came::Pass => {
-                                let silence_ms = u64::from(proxy.timeout_ms);
-                                relay(call, conn, lease, x, upload, carry, silence_ms).await
-                            }
-                            Came::Held { hit, age_s } => {
-                                let bare = x.answer.framing == Framing::None && carry.is_none();
-                                if bare && x.answer.keep_alive && upload.is_done() {
-                                    lease.keep();
-                                }
-                                give_held(call, conn, x, (hit, age_s), upload).await
-                            }
-                        };
+        let fault = match ask(call, conn, x, passage, &mut lease, &mut upload, deadline).await {
+            Ok(carry) => {
+                x.integration.latency_ns = core.now().since_ns(started);
+                journal::answered(x, None);
+                note_status(group, lease.endpoint(), x.answer.status, core.now());
+                return match answered(call, conn, x, passage, upload.is_done(), carry) {
+                    Answered::Begun(mut begun) => {
+                        relay::pass(call, conn, x, lease, &mut upload, &mut begun).await
                     }
-                    Err(NoAnswer::Client(end)) => {
-                        return client_failed(call, conn, x, end).await;
-                    }
-                    Err(NoAnswer::Origin(fault)) => {
-                        if !lease.reused {
-                            group.record_failure(lease.endpoint(), core.now());
+                    Answered::Held(hit, age_s, is_bare) => {
+                        if is_bare && upload.is_done() {
+                            lease.keep();
                         }
-                        fault
+                        give_held(call, conn, x, (hit, age_s), upload).await
                     }
-                }
+                    Answered::Fault(fault) => give_up(call, conn, x, fault, upload).await,
+                };
             }
-            Err(fault) => return give_up(call, conn, x, fault, upload).await,
+            Err(NoAnswer::Client(end)) => return client_failed(call, conn, x, end).await,
+            Err(NoAnswer::Request(fault)) => return give_up(call, conn, x, fault, upload).await,
+            Err(NoAnswer::Origin(fault)) => fault,
         };
-        if !may_retry(group, x, &upload, fault) {
+        if !lease.reused {
+            group.record_failure(lease.endpoint(), core.now());
+        }
+        if !may_retry(group, x, method, &upload, fault) {
             x.integration.latency_ns = core.now().since_ns(started);
             return origin_failed(call, conn, x, fault, upload).await;
         }
@@ -170,10 +160,62 @@ pub(super) async fn forward(
     }
 }
 
+/// Asks one endpoint; gives what came behind the answer's head.
+async fn ask(
+    call: &Call<'_>,
+    conn: &mut Conn,
+    x: &mut Exchange,
+    passage: Passage<'_>,
+    lease: &mut Lease,
+    upload: &mut Pump,
+    deadline: Mono,
+) -> Result<Option<Buf>, NoAnswer> {
+    let head = passage.request(call, x).map_err(NoAnswer::Request)?;
+    x.cache.asked_at = call.local.core.wall();
+    journal::asks(call, x, passage.origin(), &head, None);
+    lease.conn().send(head);
+    upload.replay(lease.conn());
+    continue_upload(call, conn, x, upload);
+    let carry = await_answer(call, conn, (lease.conn(), passage), x, upload, deadline).await?;
+    x.integration.status = x.answer.status;
+    Ok(carry)
+}
+
+/// What becomes of an answer whose head has come.
+enum Answered {
+    /// It passes.
+    Begun(Begun),
+    /// What is held stands in for it, so old; whether the connection it came on is free again.
+    Held(Hit, Option<u64>, bool),
+    /// It cannot be passed.
+    Fault(Fault),
+}
+
+/// Judges the answer whose head is in `x`.
+fn answered(
+    call: &Call<'_>,
+    conn: &mut Conn,
+    x: &mut Exchange,
+    passage: Passage<'_>,
+    is_uploaded: bool,
+    carry: Option<Buf>,
+) -> Answered {
+    match keep::answer_came(call, x) {
+        Came::Pass => match relay::begin(call, conn, x, passage, is_uploaded, carry) {
+            Ok(begun) => Answered::Begun(begun),
+            Err(fault) => Answered::Fault(fault),
+        },
+        Came::Held { hit, age_s } => {
+            let is_bare = x.answer.framing == Framing::None && carry.is_none();
+            Answered::Held(hit, age_s, is_bare && x.answer.keep_alive)
+        }
+    }
+}
+
 /// One more try is allowed, and only one: no byte of an answer was seen, the method can be
 /// repeated, what was sent of the body is still held, and the budget of retries lasts.
-fn may_retry(group: &Group, x: &Exchange, upload: &Pump, fault: Fault) -> bool {
-    let repeatable = x.head.method.is_idempotent() && upload.can_replay();
+fn may_retry(group: &Group, x: &Exchange, method: Method, upload: &Pump, fault: Fault) -> bool {
+    let repeatable = method.is_idempotent() && upload.can_replay();
     may_repeat(group, x, repeatable, fault)
 }
 
@@ -241,7 +283,7 @@ fn continue_upload(call: &Call<'_>, conn: &mut Conn, x: &mut Exchange, upload: &
 async fn await_answer(
     call: &Call<'_>,
     conn: &mut Conn,
-    origin: &mut Conn,
+    (origin, passage): (&mut Conn, Passage<'_>),
     x: &mut Exchange,
     upload: &mut Pump,
     deadline: Mono,
@@ -277,7 +319,7 @@ async fn await_answer(
         if !std::mem::replace(&mut x.integration.answer_seen, true) {
             upload.let_go(&mut x.held);
         }
-        let to_head = x.head.method == Method::Head;
+        let to_head = x.head.method == Method::Head || passage.method(x) == Method::Head;
         let taken = take_head(call, x, &mut finder, buf, to_head).map_err(NoAnswer::Origin)?;
         let Some(carry) = taken else {
             continue;
@@ -289,7 +331,9 @@ async fn await_answer(
         if interims > call.serving.plan.limits.interim_responses_max {
             return Err(NoAnswer::Origin(Fault::OriginAnswer(HeadFault::StatusCode)));
         }
-        pass_interim(call, conn, x).map_err(NoAnswer::Origin)?;
+        if passage.passes_interim() {
+            pass_interim(call, conn, x).map_err(NoAnswer::Origin)?;
+        }
         finder = HeadFinder::response();
         x.answer_bytes.clear();
         held = (!carry.is_empty()).then_some(carry);
@@ -346,146 +390,6 @@ pub(super) fn take_head(
     parse_response(x.answer_bytes.bytes(), limits, to, &mut x.answer)
         .map_err(Fault::OriginAnswer)?;
     Ok(Some(buf))
-}
-
-/// Sends the answer's head on, moves what is left of both bodies, and says how both connections
-/// go on.
-async fn relay(
-    call: &Call<'_>,
-    conn: &mut Conn,
-    mut lease: Lease,
-    x: &mut Exchange,
-    mut upload: Pump,
-    carry: Option<Buf>,
-    silence_ms: u64,
-) -> Next {
-    let Call { local, serving, .. } = *call;
-    let framed = framed(x.answer.framing);
-    // An HTTP/1.0 client cannot read chunks: its answer ends with the connection.
-    let by_close = x.head.minor == 0 && matches!(x.answer.framing, Framing::Chunked) || !framed;
-    let out = match by_close || x.answer.framing == Framing::Chunked {
-        true if x.head.minor > 0 => OutFraming::Chunked,
-        _ => OutFraming::Raw,
-    };
-    let ends = by_close && out == OutFraming::Raw;
-    let keep_alive = wants_keep_alive(local, x) && !ends && upload.is_done();
-    let Ok(reader) = BodyReader::new(x.answer.framing, UNLIMITED) else {
-        return Next::Reset;
-    };
-    let mut download = Pump::new(reader, out, carry).with_sink_pace(serving.pace);
-    if x.cache.fill.is_some() {
-        download.begin_copy(std::mem::take(&mut x.cache.room));
-    }
-    match send_head(call, conn, x, &mut download, out, keep_alive) {
-        Ok(()) => {}
-        Err(fault) => return give_up(call, conn, x, fault, upload).await,
-    }
-    if ends {
-        conn.begin_saying();
-    }
-    let copy_bytes_max = x.cache.fill.as_ref().map_or(0, keep::Fill::body_bytes_max);
-    let ways = (&mut upload, &mut download);
-    let kept = (x.cache.lead.as_ref(), copy_bytes_max);
-    let moved = move_bodies(call, conn, lease.conn(), ways, kept, silence_ms).await;
-    x.request_bytes = upload.moved_bytes();
-    x.response_bytes = download.moved_bytes();
-    if moved.is_err() {
-        return Next::Reset;
-    }
-    if let Some(body) = download.copied().take() {
-        keep::finish(call, x, &body);
-        x.cache.room = body;
-    }
-    let surplus = download.take_carry().is_some();
-    if upload.is_done() && x.answer.keep_alive && framed && !surplus {
-        lease.keep();
-    }
-    if keep_alive {
-        return Next::Request(upload.take_carry());
-    }
-    if !upload.is_done() || x.head.keep_alive {
-        linger(local, conn).await;
-    }
-    Next::Close
-}
-
-/// Bodies of answers have no bound: they pass in constant memory.
-pub(super) const UNLIMITED: BodyLimits = BodyLimits {
-    body_bytes_max: u64::MAX,
-    extension_bytes_max: 4_096,
-    trailer_bytes_max: 10_240,
-    trailers_max: 100,
-};
-
-/// Sends the rebuilt head, together with a small body that is here already.
-fn send_head(
-    call: &Call<'_>,
-    conn: &mut Conn,
-    x: &mut Exchange,
-    download: &mut Pump,
-    out: OutFraming,
-    keep_alive: bool,
-) -> Result<(), Fault> {
-    let Call { local, serving, .. } = *call;
-    let mut dates = local.dates.borrow_mut();
-    let common = Common {
-        date: dates.at(local.core.wall()),
-        request_id: &x.request_id,
-        limits: &x.limits.lines,
-        keep_alive,
-    };
-    let mut head = local.core.pool().take().ok_or(Fault::Overload)?;
-    rewrite::answer(serving, x, common, out, &mut head)
-        .map_err(|_| Fault::OriginAnswer(HeadFault::HeadTooLarge))?;
-    x.status = x.answer.status;
-    journal::relays(x);
-    download.prefill(&mut head);
-    conn.send(head.freeze());
-    Ok(())
-}
-
-/// Moves both bodies at the same time until the answer's is over. An origin that falls silent for
-/// as long as it may take to answer is given up.
-async fn move_bodies(
-    call: &Call<'_>,
-    conn: &mut Conn,
-    origin: &mut Conn,
-    (upload, download): (&mut Pump, &mut Pump),
-    (lead, copy_bytes_max): (Option<&Leader>, usize),
-    silence_ms: u64,
-) -> Result<(), PumpEnd> {
-    let core = &call.local.core;
-    let mut moved_bytes = download.moved_bytes();
-    let mut deadline = core.now().plus_ms(silence_ms);
-    std::future::poll_fn(|_| {
-        if !upload.is_done()
-            && let Poll::Ready(Err(end)) = upload.poll(conn, origin, Mono::FAR)
-            && !matches!(end, PumpEnd::Sink)
-        {
-            return Poll::Ready(Err(end));
-        }
-        let polled = download.poll(origin, conn, deadline);
-        if !keep::pass_on(lead, download.copied(), copy_bytes_max) {
-            *download.copied() = None; // too long to be kept
-        }
-        if polled.is_pending()
-            && upload.is_done()
-            && matches!(conn.poll_end(), Poll::Ready(RecvEnd::Failed(_)))
-        {
-            return Poll::Ready(Err(PumpEnd::Sink));
-        }
-        if polled.is_pending() && download.moved_bytes() != moved_bytes {
-            moved_bytes = download.moved_bytes();
-            deadline = core.now().plus_ms(silence_ms);
-            core.wake_at(deadline);
-        }
-        polled
-    })
-    .await
-}
-
-fn framed(framing: Framing) -> bool {
-    framing != Framing::UntilClose
 }
 
 /// No answer came from the origin: what is held may stand in for it.

@@ -2,7 +2,8 @@
 //!
 //! What it is: [`request`] is the page to read first; [`exchange`] is all state of one request,
 //! [`fault`] what can go wrong and [`respond`] the only place that turns it into an answer;
-//! [`forward`] is the half that awaits an origin, [`hops`] finds the client behind listed proxies,
+//! [`forward`] is the half that awaits an origin, `passage` whose heads it sends, `relay` how the
+//! answer's payload gets to the client, [`hops`] finds the client behind listed proxies,
 //! [`pressure`] is what an overloaded core grants, [`journal`] what is noted for execution logs. Errors: [`fault::Fault`].
 
 mod ask;
@@ -19,8 +20,10 @@ pub mod journal;
 mod limit;
 pub mod local;
 mod mapped;
+mod passage;
 pub mod pressure;
 mod record;
+mod relay;
 pub mod request;
 pub mod respond;
 mod rewrite;

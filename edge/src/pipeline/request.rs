@@ -31,6 +31,7 @@ use super::{
     limit::{LEASE_LOOK_MS, LEASE_WAIT_MS, limit},
     local::{Local, Serving},
     mapped::{self, Mapped, Road},
+    passage::Passage,
     respond::{self, At},
     told::{api_id, take_override},
     validate,
@@ -42,7 +43,7 @@ use crate::{
     net::conn::Conn,
     plan::{Access, Backend, IntegrationPlan, Resolution, RoutePlan},
     ring::Buf,
-    route::{Asked, StageIndex, Verb},
+    route::{Asked, Headers, StageIndex, Verb},
     wire::{
         body::BodyReader, fields::Fields, finder::HeadFinder, head::parse_request, known::Known,
         method::Method,
@@ -253,7 +254,11 @@ fn go_on(
         Err(fault) => return fault_way(at, conn, x, fault, keep_alive, rest),
     };
     if let IntegrationPlan::Mock(plan) = &route.integration {
-        let sent = mock(at, conn, x, plan, keep_alive);
+        let outcome = mock_outcome(x, plan);
+        if matches!(outcome, MockOutcome::Passes) && !rest.0.is_done() {
+            return Way::Maps { rest, looked: true };
+        }
+        let sent = mock(at, conn, x, outcome, keep_alive);
         return sent_way(sent, keep_alive, rest);
     }
     let call = call(local, serving, peer, x);
@@ -272,6 +277,7 @@ fn go_on(
         looked => return answered(&call, conn, x, looked, keep_alive, rest),
     }
     match &route.integration {
+        IntegrationPlan::Mapped(plan) if plan.streams => Way::Asks(rest),
         IntegrationPlan::Mapped(plan) => {
             let is_local = matches!(plan.backend, Backend::Mock) && call.cache.is_none();
             match road(serving, x).filter(|_| is_local && rest.0.is_done()) {
@@ -306,7 +312,10 @@ async fn lease(
     let passed = match (limited, route) {
         (Ok(()), Some(route)) => Ok(route),
         (Ok(()), None) => Err(Fault::NoRoute), // it was one when it was resolved
-        (Err(Fault::AwaitsLease), _) => Err(Fault::QuotaExceeded),
+        (Err(Fault::AwaitsLease), _) => {
+            journal::no_lease(x);
+            Err(Fault::QuotaExceeded)
+        }
         (Err(fault), _) => Err(fault),
     };
     go_on(local, serving, conn, peer, x, passed, rest)
@@ -321,9 +330,8 @@ async fn fetch(
     x: &mut Exchange,
     rest: Rest,
 ) -> Way {
-    let route = x.route.and_then(|route| serving.plan.route(route));
-    let Some(IntegrationPlan::HttpProxy(proxy)) = route.map(|route| &route.integration) else {
-        return Way::Over(Next::Close); // it was one when it was resolved
+    let Some(passage) = Passage::of(serving, x) else {
+        return Way::Over(Next::Close); // it had one when it was resolved
     };
     let call = call(local, serving, peer, x);
     if call.cache.is_some() {
@@ -334,7 +342,7 @@ async fn fetch(
         }
     }
     let (body, carry) = rest;
-    Way::Over(forward::forward(&call, proxy, conn, x, body, carry).await)
+    Way::Over(forward::forward(&call, passage, conn, x, body, carry).await)
 }
 
 /// The stages that need the payload whole.
@@ -360,14 +368,15 @@ async fn map(
 fn road<'s>(serving: &'s Serving, x: &Exchange) -> Option<Road<'s>> {
     let route = serving.plan.route(x.route?)?;
     let stage = serving.plan.stage(x.stage?)?;
-    match &route.integration {
-        IntegrationPlan::Mapped(plan) => Some(Road {
-            api: &stage.api,
-            plan,
-            route,
-        }),
-        IntegrationPlan::HttpProxy(_) | IntegrationPlan::Mock(_) => None,
-    }
+    let plan = match &route.integration {
+        IntegrationPlan::Mapped(plan) => plan,
+        IntegrationPlan::HttpProxy(_) | IntegrationPlan::Mock(_) => route.passing.as_ref()?,
+    };
+    Some(Road {
+        api: &stage.api,
+        plan,
+        route,
+    })
 }
 
 /// The way of a request that was mapped.
@@ -549,6 +558,7 @@ fn resolve<'s>(
         host,
         path: x.head.path(bytes),
         api_id: api_id(&x.head, bytes, peer.door),
+        headers: Headers::of(&x.head.fields, bytes),
     };
     let draw = || local.core.random();
     let plan = &serving.plan;
@@ -560,6 +570,7 @@ fn resolve<'s>(
             path_from,
             base_to,
             resource_from,
+            ..
         } => {
             x.stage = Some(stage);
             x.route = Some(route);
@@ -574,6 +585,7 @@ fn resolve<'s>(
             path_from,
             base_to,
             resource_from,
+            ..
         } => {
             x.stage = Some(stage);
             x.canary = canary;
@@ -652,17 +664,30 @@ fn admit(serving: &Serving, x: &Exchange) -> Result<BodyReader, Fault> {
     BodyReader::new(x.head.framing, limits).map_err(Fault::Body)
 }
 
-/// Answers from the plan alone.
-fn mock(at: At<'_>, conn: &mut Conn, x: &mut Exchange, plan: &MockPlan, keep_alive: bool) -> bool {
+/// What the plan alone says to the request.
+fn mock_outcome<'p>(x: &Exchange, plan: &'p MockPlan) -> MockOutcome<'p> {
     let bytes = x.head_bytes.bytes();
     let last = |fields: &Fields, known| fields.all(known).last().map(|field| field.value);
     let content_type = last(&x.head.fields, Known::ContentType).map(|span| span.of(bytes));
     let accept = last(&x.head.fields, Known::Accept).map(|span| span.of(bytes));
-    match plan.answer(content_type, accept) {
+    plan.answer(content_type, accept)
+}
+
+/// Answers from the plan alone.
+fn mock(
+    at: At<'_>,
+    conn: &mut Conn,
+    x: &mut Exchange,
+    outcome: MockOutcome<'_>,
+    keep_alive: bool,
+) -> bool {
+    match outcome {
         MockOutcome::Answer { answer, body } => {
             respond::mock(at.local, x, conn, answer, body, keep_alive)
         }
-        MockOutcome::Misconfigured => respond::fault(at, x, conn, Fault::Configuration, keep_alive),
+        MockOutcome::Misconfigured | MockOutcome::Passes => {
+            respond::fault(at, x, conn, Fault::Configuration, keep_alive)
+        }
         MockOutcome::UnsupportedMediaType => {
             respond::fault(at, x, conn, Fault::UnsupportedMediaType, keep_alive)
         }

@@ -22,6 +22,7 @@ use crate::{
     mapping::gateway_response::{GatewayResponses, ResponseType, quote},
     model::api::ApiKind,
     net::conn::Conn,
+    ring::BufMut,
     wire::{known::Known, method::Method, write::HeadWriter},
 };
 
@@ -320,24 +321,14 @@ pub(super) fn mapped(
     let Some(mut out) = local.core.pool().take() else {
         return Ok(None);
     };
-    let mut dates = local.dates.borrow_mut();
-    let common = Common {
-        date: dates.at(local.core.wall()),
-        request_id: &x.request_id,
-        limits: &x.limits.lines,
-        keep_alive,
-    };
-    let mut head = HeadWriter::new(out.spare());
-    head.status_line(status);
-    write_ids(x, common, &mut head);
-    made.fields.write(&mut head);
     let has_body = status >= 200 && status != 204 && status != 304;
-    if has_body {
-        let length = made.left_out_bytes.unwrap_or(body.len() as u64);
-        head.field_decimal(b"Content-Length", length);
-    }
-    let head_bytes = head.end().map_err(head_fault)?;
-    out.commit(head_bytes);
+    let ends = |head: &mut HeadWriter<'_>| {
+        if has_body {
+            let length = made.left_out_bytes.unwrap_or(body.len() as u64);
+            head.field_decimal(b"Content-Length", length);
+        }
+    };
+    made_head(local, x, (status, made.fields, keep_alive), ends, &mut out)?;
     x.status = status;
     if !has_body || x.head.method == Method::Head {
         conn.send(out.freeze());
@@ -353,6 +344,31 @@ pub(super) fn mapped(
     } else {
         give::made(std::mem::take(body), copied)
     }))
+}
+
+/// Writes the head of an answer that a mapping has made; `ends` says where its payload does.
+pub(super) fn made_head(
+    local: &Local,
+    x: &Exchange,
+    (status, fields, keep_alive): (u16, &FieldList, bool),
+    ends: impl FnOnce(&mut HeadWriter<'_>),
+    out: &mut BufMut,
+) -> Result<(), Fault> {
+    let mut dates = local.dates.borrow_mut();
+    let common = Common {
+        date: dates.at(local.core.wall()),
+        request_id: &x.request_id,
+        limits: &x.limits.lines,
+        keep_alive,
+    };
+    let mut head = HeadWriter::new(out.spare());
+    head.status_line(status);
+    write_ids(x, common, &mut head);
+    fields.write(&mut head);
+    ends(&mut head);
+    let head_bytes = head.end().map_err(head_fault)?;
+    out.commit(head_bytes);
+    Ok(())
 }
 
 /// A whole answer with a body that we have.

@@ -14,11 +14,11 @@ use super::{
     forward::Call,
     hops::Told,
     local::Serving,
+    passage::Shown,
     respond::Common,
 };
 use crate::{
     integrate::{HttpProxyPlan, RequestParts, TargetFault, encode::Cursor},
-    net::pump::OutFraming,
     ring::{Buf, BufMut, Pool},
     wire::{
         fault::{HeadFault, WriteFault},
@@ -145,21 +145,29 @@ fn passes_to_origin(field: &Field, call: &Call<'_>) -> bool {
     }
     match field.known {
         Known::Host | Known::ContentLength | Known::TransferEncoding | Known::Expect => false,
-        // Ours are written below; a client's own word never passes unless its proxy is trusted.
-        Known::Forwarded
-        | Known::XForwardedFor
-        | Known::XForwardedProto
-        | Known::XForwardedHost
-        | Known::XForwardedPort
-        | Known::XForwardedPrefix
-        | Known::XForwardedServer
-        | Known::XRealIp
-        | Known::XAmznRequestId
-        | Known::XAmznApigatewayApiId => false,
+        known if tells_the_way(known) => false,
         Known::Via => call.serving.plan.forwarding.via.is_none(),
         Known::XRequestId => call.serving.plan.forwarding.request_id_header.is_none(),
         _ => true,
     }
+}
+
+/// Fields that say how a request came. Ours are written by [`write_forwarding`]; a client's own
+/// word never passes unless its proxy is trusted.
+pub(super) fn tells_the_way(known: Known) -> bool {
+    matches!(
+        known,
+        Known::Forwarded
+            | Known::XForwardedFor
+            | Known::XForwardedProto
+            | Known::XForwardedHost
+            | Known::XForwardedPort
+            | Known::XForwardedPrefix
+            | Known::XForwardedServer
+            | Known::XRealIp
+            | Known::XAmznRequestId
+            | Known::XAmznApigatewayApiId
+    )
 }
 
 fn is_mapped(proxy: &HttpProxyPlan, name: &[u8]) -> bool {
@@ -315,7 +323,7 @@ pub(super) fn answer(
     serving: &Serving,
     x: &Exchange,
     common: Common<'_>,
-    framing: OutFraming,
+    shown: Shown,
     out: &mut BufMut,
 ) -> Result<(), WriteFault> {
     let mut head = HeadWriter::new(out.spare());
@@ -330,21 +338,7 @@ pub(super) fn answer(
         common.write(&mut head);
     }
     give::write_report(serving, x.cache.outcome, x.answer.status, &mut head);
-    match (x.answer.framing, framing) {
-        (Framing::Length(length), _) => {
-            head.field_decimal(b"Content-Length", length);
-        }
-        (Framing::None, _) => {
-            // HEAD and 304 say how long the body would be.
-            if let Some(length) = x.answer.content_length {
-                head.field_decimal(b"Content-Length", length);
-            }
-        }
-        (_, OutFraming::Chunked) => {
-            head.lines(b"Transfer-Encoding: chunked\r\n");
-        }
-        (_, OutFraming::Raw | OutFraming::Nowhere) => {}
-    }
+    shown.write(&mut head);
     let head_bytes = head.end()?;
     out.commit(head_bytes);
     Ok(())

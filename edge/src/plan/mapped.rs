@@ -1,7 +1,7 @@
-//! Integrations whose request and answer are read whole and mapped.
+//! Integrations whose request and answer are mapped.
 //!
 //! Shape: a [`MappedPlan`] is a method's road: how the request is made, who is asked, how the
-//! answer is made of theirs. Templates are compiled, names resolved. Units: milliseconds, status
+//! answer is made of theirs, and whether payloads are read whole for that. Templates are compiled, names resolved. Units: milliseconds, status
 //! numbers. Ranges: as the compiler checks them. Errors: none here. Source: Amazon API Gateway
 //! developer guide, "integration settings", "mapping template reference", "passthrough behaviors".
 
@@ -12,10 +12,11 @@ use crate::{
         parameter::{HttpApiMapping, ParameterMapping},
         selection::Selection,
     },
-    mapping::Template,
     model::api::PayloadFormat,
-    origin::OriginIndex,
+    origin::{Face, OriginIndex},
 };
+
+use super::template::TemplatePlan;
 
 /// An integration that maps.
 #[derive(Debug)]
@@ -30,6 +31,8 @@ pub struct MappedPlan {
     pub answers: Box<[AnswerPlan]>,
     /// What an HTTP API edits.
     pub http_api: Option<Box<HttpApiPlan>>,
+    /// Payloads pass while they come: nothing that is mapped reads them.
+    pub streams: bool,
 }
 
 /// What an HTTP API does to requests and answers.
@@ -72,6 +75,8 @@ pub struct FunctionPlan {
 #[derive(Debug)]
 pub struct HttpPlan {
     pub origin: OriginIndex,
+    /// Which client certificate is shown.
+    pub face: Face,
     /// Upper case; `None` passes the client's.
     pub method: Option<Box<str>>,
     /// What `Host` says unless it is mapped.
@@ -115,33 +120,27 @@ pub struct AnswerPlan {
     pub handling: ContentHandling,
 }
 
-/// One template, and which variables it names.
-#[derive(Debug)]
-pub struct TemplatePlan {
-    pub template: Template,
-    /// It may read `$input.params`.
-    pub reads_params: bool,
-    /// It may read `$context`.
-    pub reads_context: bool,
-    /// It may read `$stageVariables`.
-    pub reads_stage_variables: bool,
-}
-
-impl TemplatePlan {
-    /// A compiled template; `source` is its text.
+impl MappedPlan {
+    /// The endpoint of a road on which payloads pass while they come.
     #[must_use]
-    pub fn new(template: Template, source: &str) -> TemplatePlan {
-        // A reference has to spell its name: nothing in the language makes one of a text.
-        TemplatePlan {
-            template,
-            reads_params: source.contains("params"),
-            reads_context: source.contains("context"),
-            reads_stage_variables: source.contains("stageVariables"),
+    pub fn streamed(&self) -> Option<&HttpPlan> {
+        match &self.backend {
+            Backend::Http(http) if self.streams => Some(http),
+            Backend::Mock | Backend::Http(_) | Backend::Function(_) => None,
         }
     }
-}
 
-impl MappedPlan {
+    /// Whether making the request or the answer needs a payload.
+    #[must_use]
+    pub fn reads_payloads(&self) -> bool {
+        let request = &self.request;
+        let edits = self.http_api.as_deref().is_some_and(|plan| {
+            let mut answers = plan.answers.iter();
+            plan.request.reads_body() || answers.any(|(_, mapping)| mapping.reads_body())
+        });
+        edits || request.parameters.reads_body() || !request.templates.is_empty()
+    }
+
     /// The group that is asked, if one is.
     #[must_use]
     pub fn origin(&self) -> Option<OriginIndex> {

@@ -204,8 +204,8 @@ impl<'r> Run<'r> {
         }
     }
 
-    /// The members as a map, for its other methods.
-    fn context_map(&mut self, id: u32) -> Result<u32, Fault> {
+    /// The members as a map, for loops and its other methods.
+    pub(super) fn context_map(&mut self, id: u32) -> Result<u32, Fault> {
         let members = self.context_members(id);
         let map = self.heap.new_map(MapKind::Silent)?;
         for (name, _) in members {

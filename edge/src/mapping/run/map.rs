@@ -6,7 +6,7 @@
 use super::{Run, list::number};
 use crate::mapping::{
     error::Fault,
-    value::{MapKind, Member, Value, small},
+    value::{ListKind, MapKind, Member, Value, small},
 };
 
 impl Run<'_> {
@@ -159,16 +159,16 @@ impl Run<'_> {
             }
             ("keySet", []) => {
                 let keys: Vec<Value> = members.iter().map(|[key, _]| *key).collect();
-                self.fixed_list(&keys)?
+                self.fixed_list(ListKind::View, &keys)?
             }
             ("values", []) => {
                 let values: Vec<Value> = members.iter().map(|[_, value]| *value).collect();
-                self.fixed_list(&values)?
+                self.fixed_list(ListKind::View, &values)?
             }
             ("entrySet", []) => {
                 let entries = (0..members.len()).map(|at| Value::Entry(id, small(at)));
                 let entries: Vec<Value> = entries.collect();
-                self.fixed_list(&entries)?
+                self.fixed_list(ListKind::View, &entries)?
             }
             ("toString", []) => self.printed(Value::Map(id))?,
             ("equals", [value]) => Value::Bool(self.equals(Value::Map(id), *value)?),

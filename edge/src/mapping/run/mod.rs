@@ -324,7 +324,10 @@ impl<'r> Run<'r> {
 
     fn foreach(&mut self, foreach: &'r Foreach) -> Result<Flow, Fault> {
         self.spot = foreach.spot;
-        let over = self.value(&foreach.over)?;
+        let over = match self.value(&foreach.over)? {
+            Value::Context(id) => Value::Map(self.context_map(id)?),
+            over => over,
+        };
         let Some(count) = self.turns(over) else {
             return Ok(Flow::Next);
         };

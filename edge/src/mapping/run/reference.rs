@@ -7,7 +7,7 @@
 use super::Run;
 use crate::mapping::{
     error::Fault,
-    value::{MapKind, Text, Value},
+    value::{ListKind, MapKind, Text, Value},
     vtl::program::{Expression, Method, Reference, Step},
 };
 
@@ -139,6 +139,7 @@ impl<'r> Run<'r> {
     /// `[index]`: out of range is missing; negative positions count from the end.
     fn index(&mut self, value: Value, index: Value) -> Result<Value, Fault> {
         match (value, index) {
+            (Value::List(id), _) if self.heap.list_kind(id) == ListKind::View => Ok(Value::Null),
             (Value::List(id), Value::Int(position)) => {
                 let items = self.heap.items(id);
                 let found = position_of(position, items.len()).and_then(|at| items.get(at));

@@ -13,7 +13,7 @@ use super::{
         exchange::{Exchange, Peer},
         forward::{self, Call, RouteStore},
         local::{Local, Serving},
-        rewrite,
+        passage, rewrite,
         told::take_override,
     },
     keep::{self, Came},
@@ -149,7 +149,8 @@ async fn ask(call: &Call<'_>, x: &mut Exchange, proxy: &HttpProxyPlan) -> Option
     let core = &call.local.core;
     let group = call.serving.group(proxy.origin)?;
     let deadline = core.now().plus_ms(u64::from(proxy.timeout_ms));
-    let mut lease = group.acquire(core, deadline, None).await.ok()?;
+    let lease = group.acquire(core, deadline, proxy.face, None);
+    let mut lease = lease.await.ok()?;
     let head = rewrite::request(call, proxy, x, core.pool()).ok()?;
     x.cache.asked_at = core.wall();
     lease.conn().send(head);
@@ -161,7 +162,7 @@ async fn ask(call: &Call<'_>, x: &mut Exchange, proxy: &HttpProxyPlan) -> Option
         return Some(());
     }
     let most = x.cache.fill.as_ref()?.body_bytes_max();
-    let reader = BodyReader::new(x.answer.framing, forward::UNLIMITED).ok()?;
+    let reader = BodyReader::new(x.answer.framing, passage::UNLIMITED).ok()?;
     let mut pump = Pump::new(reader, OutFraming::Nowhere, carry);
     pump.begin_copy(std::mem::take(&mut x.cache.room));
     let (mut moved_bytes, mut deadline) = (0, deadline);
