@@ -86,7 +86,7 @@ fn read_decimal(text: &[u8], is_negative: bool, before: Digits, rest: &[u8]) -> 
         && !is_scaled
     {
         let size = exact(digits.value) / power;
-        let is_short = fraction == 1 || digits.value % 10 != 0;
+        let is_short = fraction == 1 || !digits.value.is_multiple_of(10);
         return Some(Read {
             number: Number::Double(if is_negative { -size } else { size }),
             bytes,

@@ -68,7 +68,7 @@ impl Document {
     /// More values than memory is given to them.
     pub fn parse<'d>(&'d mut self, source: &'d str) -> Result<Option<Node<'d>>, Fault> {
         self.heap.reset();
-        let root = json::parse(&mut self.heap, source, Pool::Body, 0)?;
+        let root = json::parse(&mut self.heap, source, Pool::Plain, 0)?;
         let heap = &self.heap;
         Ok(root.map(|value| Node {
             heap,
@@ -141,7 +141,7 @@ impl<'d> Finder<'d> {
             return Ok(known);
         }
         self.meter.spend_bytes(self.source.len())?;
-        let root = json::parse(self.heap, self.source, Pool::Body, 0)?;
+        let root = json::parse(self.heap, self.source, Pool::Plain, 0)?;
         self.root = Some(root);
         Ok(root)
     }
@@ -229,7 +229,7 @@ impl<'d> Node<'d> {
     fn text_of(self, text: Text) -> &'d str {
         match text.pool {
             Pool::Heap => text.of(&self.heap.text),
-            Pool::Program | Pool::Body => text.of(self.source),
+            Pool::Program | Pool::Body | Pool::Plain => text.of(self.source),
         }
     }
 }

@@ -5,14 +5,18 @@
 //! no JSON or nests deeper than [`DATA_DEPTH_MAX`]; [`Fault`] when the heap is full. Source: RFC
 //! 8259. Decimals become doubles as Java reads them; longer numbers keep their text.
 
+mod escape;
+mod names;
+
 use super::{
     decimal::{self, Number},
     error::Fault,
     plain,
     print::DATA_DEPTH_MAX,
-    value::{Heap, Member, Pool, Text, VALUES_MAX, Value, small},
+    value::{Heap, Pool, Text, VALUES_MAX, Value, small},
 };
-use rapidhash::v3::rapidhash_v3;
+use escape::unescaped;
+use names::{Names, mark};
 
 /// Reads `source`, which is what `pool` calls the text at `base`.
 pub(super) fn parse(
@@ -238,8 +242,11 @@ impl Reader<'_> {
         let bytes = cursor.at.wrapping_sub(open.at);
         let written = self.text(open.at, if is_as_written { bytes } else { 0 });
         if open.is_map && (open.is_repeated || open.is_doubtful) {
-            cursor.loose_at = cursor.at;
-            self.united_map(open.first)
+            let is_united = self.united_map(open.first, written)?;
+            if is_united {
+                cursor.loose_at = cursor.at;
+            }
+            Ok(())
         } else if open.is_map {
             self.map(open.first, written)
         } else {
@@ -261,16 +268,19 @@ impl Reader<'_> {
         self.push(Value::Map(id))
     }
 
-    /// A map with one member a name: the place of the first, the value of the last.
+    /// A map with one member a name; tells whether there were more.
     #[cold]
-    fn united_map(&mut self, first: u32) -> Result<(), Stop> {
-        let (read, _) = self.stack.get(first as usize..).unwrap_or(&[]).as_chunks();
-        let mut members = read.to_vec();
-        self.names().unite(&mut members);
-        self.heap.charge(read.len().saturating_sub(members.len()))?;
+    fn united_map(&mut self, first: u32, written: Text) -> Result<bool, Stop> {
+        let members = self.stack.get(first as usize..).unwrap_or(&[]);
+        let Some(members) = self.names().united(members.as_chunks().0) else {
+            return self.map(first, written).map(|()| false);
+        };
+        let read = self.stack.len().saturating_sub(first as usize) / 2;
+        self.heap.charge(read.saturating_sub(members.len()))?;
         let id = self.heap.read_map(&members, Text::EMPTY)?;
         self.stack.truncate(first as usize);
-        self.push(Value::Map(id))
+        self.push(Value::Map(id))?;
+        Ok(true)
     }
 
     /// A key and its colon.
@@ -285,7 +295,7 @@ impl Reader<'_> {
             Some(word) if is_plain => {
                 let bytes = cursor.at.wrapping_sub(start).wrapping_sub(1);
                 let mark = mark(word, bytes);
-                if open.marks & mark != 0 {
+                if open.marks & mark == mark {
                     self.look_back(open);
                 }
                 open.marks |= mark;
@@ -407,133 +417,10 @@ impl Reader<'_> {
     }
 }
 
-/// The character that stands behind a backslash, and what follows.
-fn unescaped(escape: &[u8]) -> Option<(char, &[u8])> {
-    let (byte, rest) = escape.split_first()?;
-    let character = match byte {
-        b'"' | b'\\' | b'/' => char::from(*byte),
-        b'b' => '\u{8}',
-        b'f' => '\u{c}',
-        b'n' => '\n',
-        b'r' => '\r',
-        b't' => '\t',
-        b'u' => return unescaped_unit(rest),
-        _ => return None,
-    };
-    Some((character, rest))
-}
-
-fn unescaped_unit(digits: &[u8]) -> Option<(char, &[u8])> {
-    let (high, rest) = unit(digits)?;
-    if !(0xd800..0xdc00).contains(&high) {
-        return Some((char::from_u32(high).unwrap_or('?'), rest));
-    }
-    if let [b'\\', b'u', digits @ ..] = rest {
-        let (low, rest) = unit(digits)?;
-        if (0xdc00..0xe000).contains(&low) {
-            let both = ((high & 0x3ff) << 10 | low & 0x3ff).saturating_add(0x1_0000);
-            return Some((char::from_u32(both).unwrap_or('?'), rest));
-        }
-    }
-    // A half without its other prints as Java encodes it.
-    Some(('?', rest))
-}
-
-/// Four hexadecimal digits.
-fn unit(digits: &[u8]) -> Option<(u32, &[u8])> {
-    let (digits, rest) = digits.split_first_chunk::<4>()?;
-    let unit = digits.iter().try_fold(0, |unit, digit| {
-        let digit = char::from(*digit).to_digit(16)?;
-        Some(unit << 4 | digit)
-    });
-    Some((unit?, rest))
-}
-
-/// Names of one object, which lie in the source or on the heap.
-#[derive(Clone, Copy)]
-struct Names<'n> {
-    source: &'n [u8],
-    base: u32,
-    made: &'n [u8],
-}
-
-impl<'n> Names<'n> {
-    /// What a key says.
-    fn of(self, key: Value) -> &'n [u8] {
-        let Value::Text(text) = key else {
-            return b"";
-        };
-        let (all, at) = match text.pool {
-            Pool::Heap => (self.made, text.at),
-            _ => (self.source, text.at.saturating_sub(self.base)),
-        };
-        let at = at as usize;
-        let name = all.get(at..at.saturating_add(text.bytes as usize));
-        name.unwrap_or(b"")
-    }
-
-    fn has(self, members: &[Member], key: Value) -> bool {
-        let bytes = |key: Value| match key {
-            Value::Text(text) => text.bytes,
-            _ => 0,
-        };
-        let (name, wanted) = (self.of(key), bytes(key));
-        let mut same = members.iter().filter(|[other, _]| bytes(*other) == wanted);
-        same.any(|[other, _]| self.of(*other) == name)
-    }
-
-    /// Leaves one member a name.
-    fn unite(self, members: &mut Vec<Member>) {
-        let hash = |[key, _]: &Member| rapidhash_v3(self.of(*key));
-        let mut hashes: Vec<u64> = members.iter().map(hash).collect();
-        hashes.sort_unstable();
-        // Unlike names of one hash only cost the closer look.
-        if hashes.is_sorted_by(|a, b| a < b) {
-            return;
-        }
-        let key = |members: &[Member], at: usize| {
-            members.get(at).map_or(&b""[..], |[key, _]| self.of(*key))
-        };
-        let mut order: Vec<usize> = (0..members.len()).collect();
-        order.sort_by(|a, b| key(members, *a).cmp(key(members, *b)).then(a.cmp(b)));
-        // Each repeated member with the first of its name, in order.
-        let mut repeated = Vec::new();
-        for run in order.chunk_by(|a, b| key(members, *a) == key(members, *b)) {
-            if let Some((head, tail)) = run.split_first() {
-                repeated.extend(tail.iter().map(|at| (*at, *head)));
-            }
-        }
-        repeated.sort_unstable();
-        for (at, head) in &repeated {
-            let value = members.get(*at).map(|[_, value]| *value);
-            if let (Some(value), Some([_, kept])) = (value, members.get_mut(*head)) {
-                *kept = value;
-            }
-        }
-        let mut dropped = repeated.iter().map(|(at, _)| *at).peekable();
-        let mut position: usize = 0;
-        members.retain(|_| {
-            let is_dropped = dropped.next_if_eq(&position).is_some();
-            position = position.saturating_add(1);
-            !is_dropped
-        });
-    }
-}
-
-/// A bit for a name of so many bytes, which begins `word`.
-#[inline(always)]
-fn mark(word: u64, bytes: u32) -> u64 {
-    let others = u64::BITS.saturating_sub(bytes.wrapping_mul(8).min(u64::BITS));
-    let first = word.unbounded_shl(others).wrapping_add(u64::from(bytes));
-    1 << (first.wrapping_mul(MIXER) >> (u64::BITS - 6))
-}
-
 /// Room for values grows by at least so many.
 const STACK_VALUES_MIN: usize = 64;
 /// A key is compared with up to so many before it, more are looked at together.
 const SCANNED_MAX: usize = 24;
-/// Odd, with bits all over.
-const MIXER: u64 = 0x9e37_79b9_7f4a_7c15;
 
 #[cfg(test)]
 mod tests;

@@ -134,7 +134,7 @@ mod tests {
     fn every_byte_at_every_place_ends_a_run_or_does_not() {
         let json = |byte: u8| byte < b' ' || b"\"\\".contains(&byte);
         let java_script = |byte: u8| byte < b' ' || b"\"'\\/".contains(&byte);
-        for length in 0..20 {
+        for length in (0..20).chain([31, 32, 33]) {
             for (at, byte) in (0..length).flat_map(|at| (0..=u8::MAX).map(move |byte| (at, byte))) {
                 for filler in [b'a', b'!', b'#', b' ', 0x7f, 0x80, 0xff, b'[', b'0'] {
                     let mut bytes = vec![filler; length];

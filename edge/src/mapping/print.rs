@@ -36,7 +36,7 @@ impl<'p> Printer<'p> {
     fn pool(&self, text: Text) -> &'p str {
         match text.pool {
             Pool::Program => self.program,
-            Pool::Body => self.body,
+            Pool::Body | Pool::Plain => self.body,
             Pool::Heap => &self.heap.text,
         }
     }
@@ -158,21 +158,24 @@ impl<'p> Printer<'p> {
     /// Appends a JSON string.
     fn quoted(&self, out: &mut String, text: Text) {
         let pool = self.pool(text);
-        let end = text.at.saturating_add(text.bytes);
-        if plain::json_end(pool.as_bytes(), text.at) < end {
+        let (start, end) = (
+            text.at as usize,
+            text.at.saturating_add(text.bytes) as usize,
+        );
+        let is_plain =
+            text.pool == Pool::Plain || plain::json_end(pool.as_bytes(), text.at) as usize >= end;
+        if !is_plain {
             return escaped(out, text.of(pool));
         }
         // In a document it stands between quotes already.
-        let around = text.at.saturating_sub(1) as usize..end.saturating_add(1) as usize;
-        match pool.get(around) {
-            Some(quoted) if quoted.starts_with('"') && quoted.ends_with('"') && text.at > 0 => {
-                out.push_str(quoted);
-            }
-            _ => {
-                out.push('"');
-                out.push_str(text.of(pool));
-                out.push('"');
-            }
+        let is_quote = |at: Option<usize>| at.and_then(|at| pool.as_bytes().get(at)) == Some(&b'"');
+        let before = start.checked_sub(1);
+        if let Some(first) = before.filter(|_| is_quote(before) && is_quote(Some(end))) {
+            out.push_str(pool.get(first..end.saturating_add(1)).unwrap_or(""));
+        } else {
+            out.push('"');
+            out.push_str(text.of(pool));
+            out.push('"');
         }
     }
 

@@ -19,6 +19,9 @@ pub(super) const VALUES_MAX: usize = HEAP_BYTES_MAX / size_of::<Value>();
 pub(super) enum Pool {
     Program,
     Body,
+    /// The body as well: what a string of the document there holds, or a part of that. JSON needs no
+    /// escapes for it.
+    Plain,
     Heap,
 }
 

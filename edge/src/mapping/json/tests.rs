@@ -158,7 +158,7 @@ fn damage(text: &str, choices: &mut Choices<'_>) -> String {
 
 /// What the reader makes of a text, printed as JSON.
 fn read(heap: &mut Heap, text: &str) -> Option<(Value, String)> {
-    let value = parse(heap, text, Pool::Body, 0).expect("fits")?;
+    let value = parse(heap, text, Pool::Plain, 0).expect("fits")?;
     let copied = print(heap, text, value);
     // Once something has changed, nothing is printed as it stands in its document.
     let other = parse(heap, "[1]", Pool::Program, 0).expect("fits");
@@ -233,13 +233,13 @@ proptest! {
         let text = damage(&text, &mut choices);
         let mut heap = Heap::default();
         // What another text has left must not matter.
-        let _ = parse(&mut heap, &before, Pool::Body, 0);
+        let _ = parse(&mut heap, &before, Pool::Plain, 0);
         heap.reset();
         match (read(&mut heap, &text), serde_json::from_str::<Other>(&text)) {
             (Some((value, printed)), Ok(other)) => {
                 prop_assert!(is_same(&heap, &text, value, &other), "{text}\n{printed}");
                 heap.reset();
-                let value = parse(&mut heap, &printed, Pool::Body, 0).expect("fits");
+                let value = parse(&mut heap, &printed, Pool::Plain, 0).expect("fits");
                 let value = value.expect("its own text is read again");
                 prop_assert!(is_same(&heap, &printed, value, &other), "{text}\n{printed}");
             }
@@ -297,6 +297,12 @@ fn where_others_differ_it_reads_as_java_does() {
     assert!(read(&mut heap, &nested(129).expect("text")).is_none());
 }
 
+/// An object of so many members.
+fn keys(count: usize) -> String {
+    let members: Vec<String> = (0..count).map(|at| format!("\"key {at}\":{at}")).collect();
+    format!("{{{}}}", members.join(","))
+}
+
 #[test]
 fn what_is_written_as_it_prints_is_copied() {
     let rows = [
@@ -313,11 +319,14 @@ fn what_is_written_as_it_prints_is_copied() {
         ("[10000000.5]", false),
         (r#"["\u0041"]"#, false),
         (r#"{"a":1,"a":2}"#, false),
+        (r#"{"":1,"":2}"#, false),
+        (&keys(60), true),
+        (&keys(61).replace("60", "7"), false),
     ];
     let mut heap = Heap::default();
     for (text, expected) in rows {
         heap.reset();
-        let value = parse(&mut heap, text, Pool::Body, 0)
+        let value = parse(&mut heap, text, Pool::Plain, 0)
             .expect("fits")
             .expect("JSON");
         let written = heap.written(value).map(|written| written.of(text));
@@ -325,7 +334,7 @@ fn what_is_written_as_it_prints_is_copied() {
         // Around it are blanks, and it is as deep as may be.
         heap.reset();
         let around = format!(" [ {text} ]");
-        let value = parse(&mut heap, &around, Pool::Body, 0)
+        let value = parse(&mut heap, &around, Pool::Plain, 0)
             .expect("fits")
             .expect("JSON");
         assert_eq!(heap.written(value), None, "{around}");
@@ -361,5 +370,5 @@ fn many_repeated_names_keep_the_first_place_and_the_last_value() {
 fn more_values_than_fit_are_refused_before_they_are_kept() {
     let text = format!("[{}", "1,".repeat(VALUES_MAX + 1));
     let mut heap = Heap::default();
-    assert_eq!(parse(&mut heap, &text, Pool::Body, 0), Err(Fault::Memory));
+    assert_eq!(parse(&mut heap, &text, Pool::Plain, 0), Err(Fault::Memory));
 }

@@ -84,7 +84,7 @@ impl<'r> Run<'r> {
             return Ok(known);
         }
         self.meter.spend_bytes(self.body.len())?;
-        let parsed = json::parse(self.heap, self.body, Pool::Body, 0)?;
+        let parsed = json::parse(self.heap, self.body, Pool::Plain, 0)?;
         self.document = Some(parsed);
         Ok(parsed)
     }

@@ -266,7 +266,7 @@ impl<'r> Run<'r> {
             Value::Text(text) => {
                 let text = match text.pool {
                     Pool::Program => text.of(&self.program.text),
-                    Pool::Body => text.of(self.body),
+                    Pool::Body | Pool::Plain => text.of(self.body),
                     Pool::Heap => text.of(&self.heap.text),
                 };
                 self.out.push_str(text);
