@@ -6,13 +6,13 @@
 //! fault of the simulator. Source: docs/simulator.md.
 
 use super::Exit;
-use crate::sim::{self, Changes, html, table};
+use crate::sim::{self, Changes, SHIPPED, Shipped, html, table};
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use std::{
     fs,
     io::{self, IsTerminal, Write},
     path::{Path, PathBuf},
-    process::{self, ExitCode},
+    process::ExitCode,
 };
 use tidegate_edge::geo::{Progress, Report, simulate};
 
@@ -54,9 +54,9 @@ pub(super) fn arguments(command: Command) -> Command {
         .arg(
             Arg::new("scenario")
                 .value_name("SCENARIO")
-                .required_unless_present("schema")
+                .required_unless_present_any(["schema", "list", "show"])
                 .value_parser(value_parser!(PathBuf))
-                .help("What is simulated: a TOML file as in configs/scenarios"),
+                .help("What is simulated: a TOML file, or the name of a scenario that ships"),
         )
         .arg(
             Arg::new("json")
@@ -100,9 +100,25 @@ pub(super) fn arguments(command: Command) -> Command {
                 .exclusive(true)
                 .help("Print the JSON schema of reports"),
         )
+        .arg(
+            Arg::new("list")
+                .long("list")
+                .action(ArgAction::SetTrue)
+                .exclusive(true)
+                .help("List the scenarios that ship"),
+        )
+        .arg(
+            Arg::new("show")
+                .long("show")
+                .value_name("NAME")
+                .exclusive(true)
+                .value_parser(SHIPPED.iter().map(|one| one.name).collect::<Vec<_>>())
+                .help("Print one of them, as a file to begin with"),
+        )
         .after_help(
             "Examples:
-  tidegate sim configs/scenarios/global-read-heavy.toml
+  tidegate sim global-read-heavy
+  tidegate sim --show region-loss > scenario.toml
   tidegate sim scenario.toml --requests 10000 --json report.json --html report.html",
         )
 }
@@ -112,6 +128,16 @@ pub(super) fn execute(given: &ArgMatches) -> ExitCode {
     if given.get_flag("schema") {
         return written(io::stdout().lock().write_all(sim::SCHEMA.as_bytes()));
     }
+    if given.get_flag("list") {
+        let longest = SHIPPED.iter().map(|one| one.name.len()).max().unwrap_or(0);
+        let line = |one: &Shipped| format!("{:<longest$}  {}\n", one.name, one.title());
+        let lines: String = SHIPPED.iter().map(line).collect();
+        return written(io::stdout().lock().write_all(lines.as_bytes()));
+    }
+    if let Some(shown) = given.get_one::<String>("show") {
+        let text = Shipped::find(shown).map_or("", |one| one.text);
+        return written(io::stdout().lock().write_all(text.as_bytes()));
+    }
     let Some(wanted) = Sim::read(given) else {
         return Exit::Usage.into();
     };
@@ -119,12 +145,8 @@ pub(super) fn execute(given: &ArgMatches) -> ExitCode {
         Ok(setup) => setup,
         Err(why) => return failed(Exit::InvalidConfiguration, &why),
     };
-    let scratch = match Scratch::new() {
-        Ok(scratch) => scratch,
-        Err(error) => return failed(Exit::Failed, &format!("a folder for regions: {error}")),
-    };
     let mut teller = Teller::new(wanted.is_quiet);
-    let simulated = simulate(setup, &scratch.0, |progress| teller.tell(progress));
+    let simulated = simulate(setup, |progress| teller.tell(progress));
     teller.end();
     match simulated {
         Ok(report) => written(publish(&wanted, &report)),
@@ -163,27 +185,6 @@ fn written(done: io::Result<()>) -> ExitCode {
 fn failed(exit: Exit, why: &str) -> ExitCode {
     eprintln!("tidegate sim: {why}");
     exit.into()
-}
-
-/// A folder of our own, which goes with us.
-struct Scratch(PathBuf);
-
-impl Scratch {
-    /// In memory where the host has such a file system: regions are written all the time.
-    fn new() -> io::Result<Scratch> {
-        let parent = Some(PathBuf::from("/dev/shm")).filter(|path| path.is_dir());
-        let parent = parent.unwrap_or_else(std::env::temp_dir);
-        let path = parent.join(format!("tidegate-sim-{}", process::id()));
-        fs::create_dir(&path)?;
-        Ok(Scratch(path))
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        // The files in it are gone already; an empty folder that stays harms nobody.
-        let _ = fs::remove_dir_all(&self.0);
-    }
 }
 
 /// Tells how far it has come: on a terminal in one line, else a line for each tenth.

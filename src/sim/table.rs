@@ -6,7 +6,10 @@
 
 use std::fmt::Write;
 
-use tidegate_edge::geo::{Report, result::Deployment};
+use tidegate_edge::geo::{
+    Report,
+    result::{Deployment, Learned},
+};
 
 /// All of it, in lines of at most 100 columns.
 #[must_use]
@@ -30,6 +33,7 @@ pub fn render(report: &Report) -> String {
         fit.median_error * 100.0,
     );
     deployments(&mut out, report);
+    detections(&mut out, report);
     cities(&mut out, report);
     for line in wrapped(&report.advice.text, COLUMNS) {
         let _ = writeln!(out, "{line}");
@@ -75,6 +79,36 @@ fn deployments(out: &mut String, report: &Report) {
             inside.cold_starts,
             inside.at_backends,
         );
+    }
+}
+
+/// What the gateways' own checks found out about lost regions.
+fn detections(out: &mut String, report: &Report) {
+    let known = |what: &Learned| {
+        format!(
+            "{} knew after {:.1} s ({:.1} to {:.1})",
+            what.count, what.median_s, what.first_s, what.last_s
+        )
+    };
+    for row in &report.deployments {
+        for found in &row.detections {
+            let region = report.sites.get(found.region);
+            let text = format!(
+                "{}: {} is checked by {}; of its loss at {:.0} s {}, of its return {}",
+                row.title,
+                region
+                    .map_or("", |site| site.name.as_str())
+                    .replace('_', " "),
+                found.watchers,
+                found.from_s,
+                known(&found.lost),
+                known(&found.back),
+            );
+            out.push('\n');
+            for line in wrapped(&text, COLUMNS) {
+                let _ = writeln!(out, "{line}");
+            }
+        }
     }
 }
 

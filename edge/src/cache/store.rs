@@ -128,6 +128,25 @@ impl Store {
         }
     }
 
+    /// A region of this process alone, which no file system knows: it goes with its last handle, and
+    /// takes memory where something was written. The path of `options` only stands in messages.
+    ///
+    /// # Errors
+    /// As [`StoreFault`].
+    pub fn unnamed(options: &StoreOptions) -> Result<Arc<Store>, StoreFault> {
+        let vault = options.key.as_ref().map(Vault::new);
+        let want = Wanted::new(options, vault.as_ref())?;
+        let fault = |error| file_fault(&options.path, FileFault::System(error));
+        let file = SharedFile::unnamed(&options.path).map_err(fault)?;
+        let block = file.block_bytes().map_err(fault)?;
+        let bytes_len = want.header.shape.capacity_bytes.next_multiple_of(block);
+        file.stretch_to(bytes_len).map_err(fault)?;
+        let region = Region::new(map_whole(&file, &want.geometry).map_err(fault)?);
+        want.header.write(&want.geometry, &region);
+        drop(region);
+        Store::attach(file, want.header, want.geometry, vault, options, true)
+    }
+
     /// Registers an owner: the handle that one core, or one thread of a tool, works with.
     ///
     /// # Errors
@@ -173,14 +192,6 @@ impl Store {
     #[must_use]
     pub fn path(&self) -> &Path {
         self.file.path()
-    }
-
-    /// Takes the file's name away: nobody else finds the region any more, and it goes with this store.
-    ///
-    /// # Errors
-    /// Of unlink(2).
-    pub fn take_name(&self) -> io::Result<()> {
-        self.file.unlink()
     }
 
     /// Key, meta and body of the largest object that fits.

@@ -228,6 +228,7 @@ mod tests {
             cities: Vec::new(),
             inside: Inside::default(),
             timeline: Vec::new(),
+            detections: Vec::new(),
             cost: Cost {
                 per_million_requests: cost,
                 ..Cost::default()

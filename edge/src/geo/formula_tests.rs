@@ -64,8 +64,7 @@ fn play(case: &Case) -> Report {
          [[backends]]\nname = \"app\"\nservice_ms = {SERVICE_MS:.1}\n\
          servers = {{ count = 1000 }}\n"
     );
-    let scratch = tempfile::tempdir().expect("a folder");
-    simulate(sample::setup(&text), scratch.path(), |_| {}).expect("a simulation")
+    simulate(sample::setup(&text), |_| {}).expect("a simulation")
 }
 
 /// Milliseconds on a line.

@@ -6,12 +6,14 @@
 //! the blueprint's and the store's, as text; they mean a scenario that was not judged well. Source:
 //! `configs/full.toml`; Amazon API Gateway developer guide, "endpoint types".
 
-use std::{path::Path, rc::Rc, sync::Arc};
+use std::{cell::RefCell, path::PathBuf, rc::Rc, sync::Arc};
 
 use serde_json::{Value, json};
 
 use super::{
+    health::Diary,
     network::{SITES_NETWORK, backend_address, site_address},
+    quota::{self, Ledger},
     result::Role,
     scenario::{EdgeCache, Kind},
     setup::Setup,
@@ -29,6 +31,7 @@ use crate::{
         settings::Settings,
     },
     net::tls::{TlsClock, client::OriginTls, server::ServerTls, ticket::TicketKeys},
+    origin::health::Checks,
     plan::compile,
     ring::{
         ListenAddress, Ring,
@@ -52,8 +55,17 @@ pub(super) struct Gateway {
     /// The number of its ring.
     pub(super) ring: usize,
     worker: Rc<Worker>,
+    checks: Option<Checks>,
     registry: Registry,
     _post: Post<Order>,
+}
+
+/// What gateways of a deployment have in common.
+pub(super) struct Common<'a> {
+    pub(super) world: &'a World,
+    pub(super) setup: &'a Setup,
+    pub(super) kind: Kind,
+    pub(super) diary: &'a Diary,
 }
 
 /// What a gateway has counted.
@@ -94,18 +106,19 @@ impl Counts {
 }
 
 impl Gateway {
-    /// Starts the worker of `site`. A cache region is a file in `scratch` that is gone at once.
+    /// Starts the worker of `site`, whose keys are counted in `ledger`.
     ///
     /// # Errors
     /// What kept it from starting.
     pub(super) fn start(
-        world: &World,
-        setup: &Setup,
-        kind: Kind,
+        common: &Common<'_>,
         site: usize,
-        scratch: &Path,
+        ledger: &Rc<RefCell<Ledger>>,
     ) -> Result<Gateway, String> {
-        let blueprint = blueprint(world, setup, kind, site, scratch)?;
+        let Common {
+            world, setup, kind, ..
+        } = *common;
+        let blueprint = blueprint(world, setup, kind, site)?;
         let role = setup.sites[site].role;
         let options = SimOptions {
             buffers: if role == Role::Region { 16_384 } else { 8_192 },
@@ -136,10 +149,22 @@ impl Gateway {
             execution: None,
         };
         let worker = Worker::start(&core, &blueprint, &admission, &[(fd, 0)], inbox, gauges);
+        if blueprint.limits.table().is_some() {
+            let limits = blueprint.limits.clone();
+            core.spawn(quota::tend(Rc::clone(&core), limits, Rc::clone(ledger)));
+        }
+        let is_checking = setup.scenario.health.is_some() && role != Role::Region;
+        let behind = || behind(setup, kind, site).into_iter().map(|(next, _)| next);
+        let checks = is_checking.then(|| {
+            common
+                .diary
+                .watch(&core, &blueprint, site, behind().collect())
+        });
         Ok(Gateway {
             core,
             ring,
             worker,
+            checks,
             registry,
             _post: post,
         })
@@ -161,19 +186,13 @@ impl Gateway {
 
     /// Ends it where it stands.
     pub(super) fn end(self) {
-        drop(self.worker);
+        drop((self.worker, self.checks));
         self.core.shutdown();
     }
 }
 
 /// What a site serves in a deployment, ready for its core.
-fn blueprint(
-    world: &World,
-    setup: &Setup,
-    kind: Kind,
-    site: usize,
-    scratch: &Path,
-) -> Result<Blueprint, String> {
+fn blueprint(world: &World, setup: &Setup, kind: Kind, site: usize) -> Result<Blueprint, String> {
     let is_region = setup.sites[site].role == Role::Region;
     let limits = LimitsHome::private([world.draw(), world.draw()]);
     let (settings, api) = if is_region {
@@ -211,7 +230,7 @@ fn blueprint(
     }
     if let Some(cache) = cache_of(setup, kind, setup.sites[site].role) {
         blueprint.caches = [SharedCache {
-            store: store(&cache, site, world.draw(), scratch)?,
+            store: store(&cache, site, world.draw())?,
             flights: Arc::default(),
         }]
         .into();
@@ -230,15 +249,13 @@ fn cache_of(setup: &Setup, kind: Kind, role: Role) -> Option<EdgeCache> {
     }
 }
 
-fn store(cache: &EdgeCache, site: usize, seed: u64, scratch: &Path) -> Result<Arc<Store>, String> {
-    let path = scratch.join(format!("region-{site}"));
+fn store(cache: &EdgeCache, site: usize, seed: u64) -> Result<Arc<Store>, String> {
+    let path = PathBuf::from(format!("region-{site}"));
     let mut options = StoreOptions::new(&path, u64::from(cache.capacity_mib) << 20, seed);
     options.object_bytes_max = body_bytes_max(cache) + HEAD_BYTES;
     options.object_bytes_mean = OBJECT_BYTES_MEAN;
-    let store = Store::open(&options).map_err(|error| error.to_string())?;
-    // The map keeps it alive, and nothing is left behind whatever happens to us.
-    store.take_name().map_err(|error| error.to_string())?;
-    Ok(store)
+    // Without a name nothing is left behind, whatever happens to us.
+    Store::unnamed(&options).map_err(|error| error.to_string())
 }
 
 /// Largest body that an edge keeps: a small part of its room, which has to hold some of them.
@@ -312,6 +329,16 @@ fn edge_settings(setup: &Setup, kind: Kind, site: usize) -> Value {
         "max_waiters": 8_192,
         "tls": { "insecure_skip_verification": true }, // a null cipher has nothing to verify
     }});
+    if let Some(health) = setup.scenario.health {
+        settings["origins"]["next"]["health"] = json!({
+            "path": HEALTH_PATH,
+            "interval_ms": health.interval_ms,
+            "timeout_ms": health.timeout_ms,
+            "healthy_after": health.healthy_after,
+            "unhealthy_after": health.unhealthy_after,
+            "statuses": ["200-499"], // checks name a gateway by its address, where no API is
+        });
+    }
     if let Some(cache) = cache_of(setup, kind, setup.sites[site].role) {
         settings["apis"][0]["edge_cache"] = json!("edge");
         settings["cache"] = json!({
@@ -410,7 +437,7 @@ fn directory(setup: &Setup) -> Result<Directory, String> {
         plans.push(PlanRecord {
             id: id(&plan.name)?,
             throttle: Some(rate),
-            quota: None,
+            quota: plan.quota.and_then(quota::of),
             stages: vec![PlanStage {
                 api: API.to_owned(),
                 stage: "dev".to_owned(),
@@ -436,6 +463,7 @@ pub(super) fn key_value(plan: usize, key: u32) -> String {
 }
 
 const API: &str = "api";
+const HEALTH_PATH: &str = "/ping";
 /// Operations in flight at a gateway: one for each connection, and some more.
 const SLOTS: u32 = 1 << 18;
 const ORDERS: usize = 8;

@@ -4,7 +4,7 @@
 //! Shape: [`simulate`] is the whole of it. Units: as in the report. Errors: text; a scenario that
 //! was accepted has none unless the gateway or the simulator is wrong. Source: docs/simulator.md.
 
-use std::{collections::BTreeMap, path::Path, rc::Rc};
+use std::{collections::BTreeMap, rc::Rc};
 
 use super::{
     advice,
@@ -34,23 +34,18 @@ pub struct Progress {
     pub requests: u64,
 }
 
-/// Plays `setup`. Cache regions are files in `scratch`, which are gone at once; `tell` hears of
-/// progress.
+/// Plays `setup`; `tell` hears of progress. Nothing is written anywhere.
 ///
 /// # Errors
 /// What went wrong in the gateway or the simulator.
-pub fn simulate(
-    setup: Setup,
-    scratch: &Path,
-    mut tell: impl FnMut(&Progress),
-) -> Result<Report, String> {
+pub fn simulate(setup: Setup, mut tell: impl FnMut(&Progress)) -> Result<Report, String> {
     let setup = Rc::new(setup);
     let kinds = setup.scenario.compare.clone();
     let mut deployments = Vec::new();
     let mut requests_simulated = 0;
     for (index, kind) in kinds.iter().copied().enumerate() {
         let wrong = |what: String| format!("{}: {what}", kind.as_str());
-        let mut stage = Stage::new(&setup, kind, scratch).map_err(wrong)?;
+        let mut stage = Stage::new(&setup, kind).map_err(wrong)?;
         let told = stage.play(|share, requests| {
             tell(&Progress {
                 kind,
@@ -176,6 +171,7 @@ fn deployment(stage: &Stage) -> Deployment {
         sites: setup.sites_in(kind),
         cities: (0..setup.cities.len()).map(city).collect(),
         timeline: tally.timeline(),
+        detections: stage.detections(),
         cost: setup.prices.bill(&usage),
         overall,
         inside,

@@ -10,8 +10,7 @@ use super::{
 };
 
 fn play(text: &str) -> Report {
-    let scratch = tempfile::tempdir().expect("a folder");
-    simulate(sample::setup(text), scratch.path(), |_| {}).expect("a simulation")
+    simulate(sample::setup(text), |_| {}).expect("a simulation")
 }
 
 fn of(report: &Report, kind: Kind) -> &Deployment {
@@ -157,5 +156,83 @@ fn keys_have_the_limits_of_their_plans() {
         seen.good <= most && seen.good > most * 9 / 10,
         "{} of {most}",
         seen.good
+    );
+}
+
+#[test]
+fn quotas_end_where_they_say_whatever_their_region_goes_through() {
+    let text = |loss: &str| {
+        format!(
+            "requests = 3000\ncompare = [\"regional\"]\n\
+             [[plans]]\nname = \"free\"\nshare = 1.0\nkeys = 2\nrate = 1000.0\nburst = 1000\n\
+             quota = {{ limit = 450, period = \"month\" }}\n\
+             [[traffic]]\nname = \"keyed\"\nshare = 1.0\nbackend = \"app\"\nkeyed = true\n\
+             answer_bytes = {{ median = 100 }}\n{loss}"
+        )
+    };
+    let report = play(&text(""));
+    let seen = &report.deployments[0].overall;
+    assert_eq!(seen.good, 2 * 450, "{seen:?}");
+    assert_eq!(seen.good + seen.throttled, seen.requests, "{seen:?}");
+    // A lost region loses at most the lease that each key had.
+    let report = play(&text(
+        "[[failures]]\nregion = \"Frankfurt\"\nat_s = 5.0\nfor_s = 1.0\n",
+    ));
+    let seen = &report.deployments[0].overall;
+    let leases = 2 * 2 * (450 / 100);
+    assert!(seen.errors > 0, "{seen:?}");
+    assert!(
+        (2 * 450 - leases..=2 * 450).contains(&seen.good),
+        "{seen:?}"
+    );
+}
+
+#[test]
+fn edges_that_check_their_regions_find_out_that_one_is_lost() {
+    let text = |health: &str| {
+        format!(
+            "compare = [\"edge_active_active\", \"active_active\"]\n\
+             regions = [\"Frankfurt\", \"Tokyo\"]\n\
+             requests = 400\n[clients]\ntimeout_ms = 2000\n{health}\n\
+             [[failures]]\nregion = \"Frankfurt\"\nat_s = 20.0\nfor_s = 20.0\nnoticed_s = 5.0\n"
+        )
+    };
+    let blind = play(&text(""));
+    assert!(
+        blind
+            .deployments
+            .iter()
+            .all(|row| row.detections.is_empty())
+    );
+    let report = play(&text(
+        "[health]\ninterval_ms = 2000\ntimeout_ms = 1500\nunhealthy_after = 2\nhealthy_after = 2",
+    ));
+    let edges = of(&report, Kind::EdgeActiveActive);
+    let [found] = &edges.detections[..] else {
+        panic!("{:?}", edges.detections);
+    };
+    assert_eq!(report.sites[found.region].name, "Frankfurt");
+    assert_eq!((found.from_s, found.watchers), (20.0, 3));
+    for (what, learned, least_s, most_s) in [
+        // Two checks, each a second and a half at most, and no further apart than 2.2.
+        ("lost", &found.lost, 2.0, 2.2 + 2.2 + 1.5),
+        ("back", &found.back, 1.8, 2.2 + 2.2 + 1.5),
+    ] {
+        assert_eq!(learned.count, 3, "{what}: {learned:?}");
+        assert!(learned.first_s >= least_s, "{what}: {learned:?}");
+        assert!(learned.last_s <= most_s, "{what}: {learned:?}");
+        assert!(learned.first_s <= learned.median_s && learned.median_s <= learned.last_s);
+    }
+    let errors = |report: &Report| of(report, Kind::EdgeActiveActive).overall.errors;
+    assert!(
+        errors(&report) < errors(&blind),
+        "{} and {} without checks",
+        errors(&report),
+        errors(&blind)
+    );
+    let counted = &edges.inside;
+    assert_eq!(
+        counted.at_edges, edges.overall.requests,
+        "checks are nobody's requests"
     );
 }

@@ -183,8 +183,39 @@ pub struct Deployment {
     pub inside: Inside,
     /// The run in parts of equal length.
     pub timeline: Vec<Tick>,
+    /// How gateways found out that regions were lost, by the checks that they make; none without
+    /// checks.
+    pub detections: Vec<Detection>,
     /// What it would cost.
     pub cost: Cost,
+}
+
+/// How gateways found out that a region was lost.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Detection {
+    /// Index into [`Report::sites`].
+    pub region: usize,
+    /// When it was lost.
+    pub from_s: f64,
+    /// Gateways that check it.
+    pub watchers: u64,
+    /// From then on until they knew.
+    pub lost: Learned,
+    /// From its return until they knew.
+    pub back: Learned,
+}
+
+/// How long it took those that came to know.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Learned {
+    /// How many did.
+    pub count: u64,
+    /// The first.
+    pub first_s: f64,
+    /// Half of them.
+    pub median_s: f64,
+    /// The last.
+    pub last_s: f64,
 }
 
 /// What one city's clients saw.

@@ -58,6 +58,9 @@ pub struct Scenario {
     pub traffic: Vec<Traffic>,
     /// What answers in a region.
     pub backends: Vec<Backend>,
+    /// How edges ask whether what is behind them is well; left out: they do not.
+    #[serde(default)]
+    pub health: Option<Health>,
     /// How edges keep answers.
     #[serde(default)]
     pub cache: EdgeCache,
@@ -465,6 +468,32 @@ pub struct Functions {
     pub memory_mib: u32,
 }
 
+/// Active checks by edges, as `[origins.NAME.health]` of the gateway has them. A check asks for
+/// `/ping`, and every answer but a failure is a good one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Health {
+    /// From one check to the next.
+    pub interval_ms: u32,
+    /// A check that takes longer has failed.
+    pub timeout_ms: u32,
+    /// Good answers in a row until it is used again.
+    pub healthy_after: u8,
+    /// Failed checks in a row until it is not used any more.
+    pub unhealthy_after: u8,
+}
+
+impl Default for Health {
+    fn default() -> Health {
+        Health {
+            interval_ms: 5_000,
+            timeout_ms: 2_000,
+            healthy_after: 2,
+            unhealthy_after: 3,
+        }
+    }
+}
+
 /// How edges keep answers.
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -524,6 +553,31 @@ pub struct UsagePlan {
     pub rate: f64,
     /// How many may come at once.
     pub burst: u32,
+    /// What each key may ask for in a longer time; left out: no bound.
+    #[serde(default)]
+    pub quota: Option<Quota>,
+}
+
+/// A bound of a key in a window of the calendar.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Quota {
+    /// Requests, in each region.
+    pub limit: u64,
+    /// In what time. A run begins at midnight UTC on a 1st, so only long ones see a second window.
+    pub period: Period,
+}
+
+/// When a quota begins anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Period {
+    /// At midnight UTC.
+    Day,
+    /// On Sundays.
+    Week,
+    /// On the 1st.
+    Month,
 }
 
 /// More than usual for a while.

@@ -409,6 +409,21 @@ fn judge(scenario: &Scenario) -> Result<(), SetupFault> {
             "a plan has a name of lower-case letters and digits, and keys",
         ),
         (
+            (scenario.plans.iter().filter_map(|plan| plan.quota)).all(|quota| quota.limit > 0),
+            "plans",
+            "a quota is 1 or more",
+        ),
+        (
+            scenario.health.is_none_or(|health| {
+                health.interval_ms > 0
+                    && health.timeout_ms > 0
+                    && health.healthy_after > 0
+                    && health.unhealthy_after > 0
+            }),
+            "health",
+            "times and counts are above 0",
+        ),
+        (
             !scenario.plans.is_empty() || !scenario.traffic.iter().any(|class| class.keyed),
             "plans",
             "traffic with keys needs a plan",

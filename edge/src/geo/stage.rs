@@ -9,7 +9,6 @@ use std::{
     cell::{Cell, RefCell},
     collections::{BTreeMap, BTreeSet},
     net::IpAddr,
-    path::Path,
     rc::Rc,
 };
 
@@ -17,12 +16,14 @@ use super::{
     backend::{self, Works},
     client::{City, Route},
     driver::Driver,
-    gateway::{Counts, Gateway},
+    gateway::{Common, Counts, Gateway, behind},
+    health::{Diary, Loss},
     network::{Network, backend_address, backends_host, site_address},
     origin::{self, Filler, Origin},
+    quota::Ledger,
     random::{hash, ns_of_s},
-    result::Role,
-    scenario::Kind,
+    result::{Detection, Role},
+    scenario::{Failure, Kind},
     setup::Setup,
     tally::Tally,
 };
@@ -54,8 +55,11 @@ pub(super) struct Stage {
     routes: Vec<Route>,
     /// Sites that are known to be lost.
     known_lost: BTreeSet<usize>,
+    /// What gateways have found out about each other.
+    diary: Diary,
+    /// By site: the books of its keys, which survive its gateway.
+    ledgers: BTreeMap<usize, Rc<RefCell<Ledger>>>,
     hosts: Vec<Rc<Core>>,
-    scratch: std::path::PathBuf,
 }
 
 /// What happens at a fixed moment.
@@ -78,7 +82,7 @@ impl Stage {
     ///
     /// # Errors
     /// What kept a host from starting.
-    pub(super) fn new(setup: &Rc<Setup>, kind: Kind, scratch: &Path) -> Result<Stage, String> {
+    pub(super) fn new(setup: &Rc<Setup>, kind: Kind) -> Result<Stage, String> {
         let seed = hash(&[setup.scenario.seed, 6, kind as u64]);
         let world = World::new(seed, Faults::none());
         let network = Network::new(setup, kind);
@@ -96,8 +100,9 @@ impl Stage {
             works_before: Vec::new(),
             routes: Vec::new(),
             known_lost: BTreeSet::new(),
+            diary: Diary::default(),
+            ledgers: BTreeMap::new(),
             hosts: Vec::new(),
-            scratch: scratch.to_owned(),
         };
         for site in setup.sites_in(kind) {
             if setup.sites[site].role == Role::Region {
@@ -114,8 +119,14 @@ impl Stage {
     }
 
     fn start_gateway(&mut self, site: usize) -> Result<(), String> {
-        let (world, setup) = (&self.world, &self.setup);
-        let gateway = Gateway::start(world, setup, self.kind, site, &self.scratch)?;
+        let common = Common {
+            world: &self.world,
+            setup: &self.setup,
+            kind: self.kind,
+            diary: &self.diary,
+        };
+        let ledger = self.ledgers.entry(site).or_default();
+        let gateway = Gateway::start(&common, site, ledger)?;
         self.driver.add(gateway.ring, &gateway.core);
         self.gateways.insert(site, gateway);
         Ok(())
@@ -172,11 +183,7 @@ impl Stage {
         let scenario = &self.setup.scenario;
         let mut cues = vec![(ns_of_s(scenario.warm_up_s.into()), Cue::Begin)];
         for failure in &scenario.failures {
-            let named = |site: &usize| {
-                let site = &self.setup.sites[*site];
-                site.role == Role::Region && self.setup.places[site.place].name == failure.region
-            };
-            let Some(site) = self.setup.sites_in(self.kind).into_iter().find(named) else {
+            let Some(site) = self.site_of(failure) else {
                 continue; // this deployment is not there
             };
             let end_s = failure.at_s + failure.for_s;
@@ -189,6 +196,47 @@ impl Stage {
         }
         cues.sort_by_key(|(at_ns, _)| *at_ns);
         cues
+    }
+
+    /// The region of this deployment that `failure` is about.
+    fn site_of(&self, failure: &Failure) -> Option<usize> {
+        let named = |site: &usize| {
+            let site = &self.setup.sites[*site];
+            site.role == Role::Region && self.setup.places[site.place].name == failure.region
+        };
+        self.setup.sites_in(self.kind).into_iter().find(named)
+    }
+
+    /// How gateways found out that regions were lost.
+    pub(super) fn detections(&self) -> Vec<Detection> {
+        let setup = &self.setup;
+        if setup.scenario.health.is_none() {
+            return Vec::new();
+        }
+        let detection = |failure: &Failure| {
+            let loss = Loss {
+                site: self.site_of(failure)?,
+                from_ns: ns_of_s(failure.at_s),
+                to_ns: ns_of_s(failure.at_s + failure.for_s),
+            };
+            let asks = |site: &usize| {
+                let next = behind(setup, self.kind, *site);
+                setup.sites[*site].role != Role::Region
+                    && next.iter().any(|(next, _)| *next == loss.site)
+            };
+            let watchers = setup
+                .sites_in(self.kind)
+                .iter()
+                .filter(|site| asks(site))
+                .count();
+            (watchers > 0).then(|| self.diary.about(&loss, watchers as u64))
+        };
+        setup
+            .scenario
+            .failures
+            .iter()
+            .filter_map(detection)
+            .collect()
     }
 
     fn take_cue(&mut self, cue: Cue) -> Result<(), String> {

@@ -3,16 +3,17 @@
 //! Shape: [`SharedFile`] is an open regular file of ours with its path. Its locks are those of an
 //! open file description: they end with it, however the process ends, so a lock that is gone
 //! proves a holder that is gone. They lie on bytes beyond any content. Two handles of one process
-//! exclude each other like two processes; two calls through one handle do not.
+//! exclude each other like two processes; two calls through one handle do not. One without a name
+//! ([`SharedFile::unnamed`]) is nobody else's, and goes with its process however that ends.
 //! Units: bytes. Errors: the system's; [`FileFault`] for what is not a private regular file.
-//! Source: fcntl(2) "Open file description locks", fallocate(2), rename(2).
+//! Source: fcntl(2) "Open file description locks", fallocate(2), rename(2), memfd_create(2).
 
 use std::{
     ffi::CString,
     fs::{File, OpenOptions},
     io,
     os::{
-        fd::AsRawFd,
+        fd::{AsRawFd, FromRawFd, OwnedFd},
         unix::{
             ffi::OsStrExt,
             fs::{FileExt, MetadataExt, OpenOptionsExt},
@@ -72,6 +73,25 @@ impl SharedFile {
         SharedFile::from_options(options.mode(0o600), path)
     }
 
+    /// An empty file in memory that has no name; `label` stands in messages where others have their
+    /// path.
+    ///
+    /// # Errors
+    /// Of memfd_create(2).
+    pub fn unnamed(label: &Path) -> io::Result<SharedFile> {
+        // SAFETY: the name ends with a zero byte and is only read.
+        let fd = unsafe { libc::memfd_create(c"tidegate".as_ptr(), libc::MFD_CLOEXEC) };
+        if fd == -1 {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: the call has just made the descriptor, and nobody else knows it.
+        let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+        Ok(SharedFile {
+            file: File::from(fd),
+            path: label.to_owned(),
+        })
+    }
+
     fn from_options(options: &mut OpenOptions, path: &Path) -> Result<SharedFile, FileFault> {
         let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_CLOEXEC;
         let file = match options.custom_flags(flags).open(path) {
@@ -129,6 +149,15 @@ impl SharedFile {
             let _ = self.file.set_len(0);
         }
         set_aside
+    }
+
+    /// Gives the file `bytes_len` bytes, of which none takes memory before it is written: for files
+    /// without a name, whose owner knows what it asks for.
+    ///
+    /// # Errors
+    /// Of ftruncate(2).
+    pub fn stretch_to(&self, bytes_len: u64) -> io::Result<()> {
+        self.file.set_len(bytes_len)
     }
 
     /// Sets room aside for the parts of the file that have none, as after a sparse copy.
@@ -365,6 +394,22 @@ mod tests {
         assert!(matches!(mode(0o602), Err(FileFault::NotOurs)));
         assert!(mode(0o640).is_ok());
         assert!(file.is_named(&path) && !file.is_named(&link));
+    }
+
+    #[test]
+    fn a_file_without_a_name_is_nobody_elses_and_takes_what_is_written() {
+        let label = Path::new("/nowhere/a-region");
+        let file = SharedFile::unnamed(label).expect("made");
+        assert!(!label.exists() && !file.is_named(label));
+        file.stretch_to(1 << 20).expect("longer");
+        let blocks = || file.file.metadata().expect("about").blocks() * STAT_BLOCK_BYTES;
+        assert_eq!((file.bytes_len().expect("about"), blocks()), (1 << 20, 0));
+        let region = file.map(1 << 20).expect("mapped");
+        // SAFETY: the first byte of a map that nobody else has.
+        unsafe { region.base().as_ptr().write(1) };
+        let written = blocks();
+        assert!(written > 0 && written <= 1 << 20, "{written}");
+        assert!(file.try_lock(0, Lock::Exclusive).expect("locked"));
     }
 
     #[test]
