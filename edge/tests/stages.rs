@@ -91,6 +91,47 @@ fn a_stage_has_settings_of_its_own() {
     );
 }
 
+/// Variables lie over each other: the API's, the stage's, those that were deployed, the canary's.
+#[test]
+fn variables_lie_over_each_other() {
+    let given = settings(json!({ "apis": [{
+        "document": "a.yaml",
+        "variables": { "side": "api", "a": "api", "b": "api", "c": "api" },
+        "stages": { "dev": { "variables": { "side": "stage", "b": "stage", "c": "stage" } } },
+    }]}));
+    let of = |rows: &[(&str, &str)]| {
+        let rows = rows.iter();
+        rows.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect()
+    };
+    let release = Release {
+        stage: "dev".to_owned(),
+        variables: of(&[("side", "deployed"), ("c", "deployed")]),
+        canary: Some(CanaryRelease {
+            percent: 50.0,
+            variables: of(&[("side", "canary")]),
+            ..CanaryRelease::default()
+        }),
+        ..Release::default()
+    };
+    let plan = compile_releases(&given, &[sided()], &[release], 1);
+    let plan = plan.expect("a plan").plan;
+    let seen: Vec<String> = (plan.stages.iter())
+        .map(|stage| {
+            let rows = stage.variables.iter();
+            let rows = rows.map(|(name, value)| format!("{name}={value}"));
+            rows.collect::<Vec<_>>().join(" ")
+        })
+        .collect();
+    assert_eq!(
+        seen,
+        [
+            "a=api b=stage c=deployed side=deployed",
+            "a=api b=stage c=deployed side=canary",
+        ]
+    );
+}
+
 /// A canary is a stage of its own in the plan; its answers are kept apart unless it serves the
 /// same document or is told to share.
 #[test]
