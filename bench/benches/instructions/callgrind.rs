@@ -53,9 +53,7 @@ fn total(profile: &Path) -> io::Result<u64> {
     let totals = text.lines().find_map(|line| line.strip_prefix("totals:"));
     match totals.and_then(|totals| totals.trim().parse().ok()) {
         Some(total) if total >= OPERATIONS => Ok(total),
-        _ => Err(io::Error::other(format!(
-            "callgrind saw nothing of what it counts"
-        ))),
+        _ => Err(io::Error::other("callgrind saw nothing of what it counts")),
     }
 }
 

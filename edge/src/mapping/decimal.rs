@@ -323,7 +323,7 @@ mod tests {
             );
             let text = format!("{}e-{places}", digits);
             let value: f64 = text.parse().expect("a number");
-            let text = format!("{value:.*}", places as usize);
+            let text = format!("{value:.*}", usize::try_from(places).expect("few"));
             if text.contains('.') && text.len() <= DOUBLE_BYTES_MAX {
                 let expected: f64 = text.parse().expect("a number");
                 let found = read(text.as_bytes()).expect("a number");

@@ -182,6 +182,7 @@ async fn ask(
 }
 
 /// What becomes of an answer whose head has come.
+#[allow(clippy::large_enum_variant)] // one for each answer, taken apart at once; a box would be allocated
 enum Answered {
     /// It passes.
     Begun(Begun),

@@ -96,7 +96,7 @@ impl NullSession {
                 *input = &[];
                 break;
             }
-            let waiting: &[u8] = *input;
+            let waiting: &[u8] = input;
             if let Some((record, rest)) = self.whole_record(waiting) {
                 *input = rest;
                 self.take_record(record)?;
