@@ -319,11 +319,11 @@ mod tests {
                 .wrapping_add(1);
             let (digits, places) = (
                 (state >> 8) % 10_u64.pow(1 + (round % 16) as u32),
-                round % 17,
+                usize::try_from(round % 17).expect("small"),
             );
             let text = format!("{}e-{places}", digits);
             let value: f64 = text.parse().expect("a number");
-            let text = format!("{value:.*}", usize::try_from(places).expect("few"));
+            let text = format!("{value:.*}", places);
             if text.contains('.') && text.len() <= DOUBLE_BYTES_MAX {
                 let expected: f64 = text.parse().expect("a number");
                 let found = read(text.as_bytes()).expect("a number");

@@ -1,9 +1,10 @@
 //! A JSON document as values.
 //!
-//! Shape: texts without escapes stay ranges of the document; members keep their order, a repeated
-//! name keeps its first place and its last value. Units: bytes. Errors: `None` for a text that is
-//! no JSON or nests deeper than [`DATA_DEPTH_MAX`]; [`Fault`] when the heap is full. Source: RFC
-//! 8259. Decimals become doubles as Java reads them; longer numbers keep their text.
+//! Shape: one loop over the bytes, with what is open on a stack; texts without escapes stay ranges
+//! of the document, and so does a container that prints as it is written. Members keep their order,
+//! a repeated name keeps its first place and its last value. Units: bytes. Errors: `None` for a text
+//! that is no JSON or nests deeper than [`DATA_DEPTH_MAX`]; [`Fault`] when the heap is full. Source:
+//! RFC 8259. Decimals become doubles as Java reads them; longer numbers keep their text.
 
 mod escape;
 mod names;

@@ -219,7 +219,7 @@ fn is_same(heap: &Heap, text: &str, value: Value, other: &Other) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 3_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 12_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn documents_are_read_as_another_reads_them(
