@@ -10,7 +10,7 @@
 
 use serde_json::{Map, Value};
 use tidegate_edge::model::api::{
-    Api, ApiKind, Authorization, CacheKeyPart, CacheKeySource, ContentHandling, Cors,
+    Api, ApiKind, Authorization, CacheKeyPart, CacheKeySource, Connection, ContentHandling, Cors,
     GatewayResponse, GatewayResponseHeader, HttpMapping, Integration, IntegrationKind,
     IntegrationResponse, MediaType, Method, MethodModel, Model, Named, Opaque, Parameter,
     ParameterMapping, ParameterSource, ParameterTarget, Passthrough, PayloadFormat, Place,
@@ -189,6 +189,13 @@ fn integration(at: &str, described: &Value) -> Integration {
     Integration {
         uri: word("uri").unwrap_or("").to_owned(),
         http_method: word("httpMethod").and_then(Verb::parse),
+        connection: match word("connectionId") {
+            Some(id) => Connection::VpcLink {
+                id: id.to_owned(),
+                pointer: at.clone(),
+            },
+            None => Connection::Internet,
+        },
         passthrough: (word("passthroughBehavior")
             .map(|word| Passthrough::parse(word).expect("it")))
         .unwrap_or_default(),

@@ -300,6 +300,7 @@ fn complete(mut settings: Value, origin: SocketAddr) -> tidegate_edge::model::se
     settings["functions"] = json!({ "us-east-1": { "endpoint": "http://origin.test" } });
     settings["origins"] = json!({ "o": {
         "match": ["http://origin.test"],
+        "vpc_link": "link",
         "allow_addresses": ["loopback"],
         "endpoints": [{ "url": format!("http://{origin}") }],
     }});
