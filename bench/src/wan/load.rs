@@ -18,7 +18,7 @@ use hdrhistogram::serialization::Deserializer;
 use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
 use serde_json::Value;
 
-use super::case::{Case, Session};
+use super::case::{Case, Deployment, Session};
 use super::world::{Process, World};
 
 /// How each case is loaded.
@@ -43,6 +43,47 @@ pub(crate) struct Measured {
     pub(crate) max_ns: u64,
     /// How late the generator itself was, 99 of 100 times at most.
     pub(crate) late_p99_ns: u64,
+}
+
+/// Asks for each of `sizes` through the edge, often at once and some times over, which nobody counts:
+/// afterwards the edge has more connections to the region than it will need, and their windows have
+/// grown. Else the first requests that happen to coincide would pay for both.
+pub(crate) fn open_ways(
+    program: &Path,
+    world: &World,
+    sizes: &[u32],
+    wait: impl Fn() -> io::Result<()>,
+) -> io::Result<()> {
+    for _ in 0..CROWDS {
+        let mut crowds = Vec::new();
+        for body_bytes in sizes {
+            let case = Case {
+                deployment: Deployment::Edge,
+                session: Session::New,
+                body_bytes: *body_bytes,
+            };
+            let mut command = Command::new(program);
+            command
+                .arg(world.url(&case))
+                .args(["--quiet", "--allow-remote", "--fail-on-error"])
+                .args(["--timeout=10s", "--new-connections", "--connections=64"])
+                .args(["--arrivals=even", "--rate=400", "--duration=40ms"])
+                .stdin(Stdio::null())
+                .stdout(Stdio::null())
+                .stderr(Stdio::null());
+            crowds.push(world.client("a crowd", &mut command)?);
+        }
+        for crowd in &mut crowds {
+            while crowd.is_running()? {
+                wait()?;
+            }
+            let status = crowd.child.wait()?;
+            if !status.success() {
+                return Err(io::Error::other(format!("a crowd: {status}")));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// A generator at work.
@@ -204,3 +245,5 @@ fn counted(log: &[u8], warm_up: Duration) -> io::Result<Histogram<u64>> {
 
 /// Asked in turn.
 const KEPT_CONNECTIONS: u64 = 2;
+/// The second one grows the windows that the first has left half grown.
+const CROWDS: usize = 3;

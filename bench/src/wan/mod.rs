@@ -32,7 +32,7 @@ use clap::ArgMatches;
 
 use self::case::{Case, Deployment, Distances, Session};
 use self::line::Way;
-use self::load::{Load, Measured};
+use self::load::{Load, Measured, open_ways};
 use self::options::Options;
 pub(crate) use self::options::command;
 use self::report::{Results, Row, Simulated};
@@ -99,6 +99,7 @@ fn measure(options: &Options, stop: &AtomicBool) -> io::Result<Results> {
         }
     }
     let tcp = world.tcp.clone();
+    let repeated = world.repeated()?;
     let line = world.finish()?;
     Ok(Results {
         rows,
@@ -106,6 +107,7 @@ fn measure(options: &Options, stop: &AtomicBool) -> io::Result<Results> {
         distances: simulated.distances,
         pace,
         tcp,
+        repeated,
         qdisc: qdisc.trim().to_owned(),
         late_p50_ns: line.late.value_at_quantile(0.5),
         late_p99_ns: line.late.value_at_quantile(0.99),
@@ -139,6 +141,19 @@ fn measure_group(
     });
     let cases: Vec<Case> = sizes.collect();
     let pace = options.pace;
+    let started = Instant::now();
+    let within = pace.warm_up + pace.counted + GROUP_MORE;
+    let wait = || {
+        if stop.load(Ordering::Relaxed) {
+            return Err(io::Error::other("ended by a signal"));
+        }
+        if started.elapsed() > within {
+            return Err(io::Error::other("the load does not end"));
+        }
+        std::thread::sleep(Duration::from_millis(20));
+        Ok(())
+    };
+    open_ways(&options.tools.generator, world, &options.sizes, wait)?;
     let apart = Duration::from_secs_f64(1.0 / pace.rate).div_f64(cases.len() as f64);
     let mut loads = Vec::new();
     for case in cases {
@@ -146,18 +161,10 @@ fn measure_group(
         loads.push((case, load));
         std::thread::sleep(apart);
     }
-    let started = Instant::now();
-    let within = pace.warm_up + pace.counted + GROUP_MORE;
     for (_, load) in &mut loads {
         while load.is_running()? {
-            if stop.load(Ordering::Relaxed) {
-                return Err(io::Error::other("ended by a signal"));
-            }
-            if started.elapsed() > within {
-                return Err(io::Error::other("the load does not end"));
-            }
+            wait()?;
             world.check()?;
-            std::thread::sleep(Duration::from_millis(20));
         }
     }
     let measured = loads
@@ -200,7 +207,7 @@ fn simulate(options: &Options, directory: &Path, stop: &AtomicBool) -> io::Resul
     let mut rows = Vec::new();
     for session in &options.sessions {
         for body_bytes in &options.sizes {
-            let seen = simulator.ask(&small, *session, *body_bytes)?;
+            let seen = simulator.ask(&small, *session, *body_bytes, options.pace.rate)?;
             rows.push((*session, *body_bytes, seen));
         }
     }
@@ -213,4 +220,4 @@ fn simulate(options: &Options, directory: &Path, stop: &AtomicBool) -> io::Resul
 
 const DEFAULT_QDISC: &str = "/proc/sys/net/core/default_qdisc";
 /// What a group may take beyond its load: the generators' start and last answers.
-const GROUP_MORE: Duration = Duration::from_secs(15);
+const GROUP_MORE: Duration = Duration::from_secs(30);

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::case::{Case, Distances};
 use super::load::{Measured, Pace};
+use super::world::Repeated;
 
 /// A case, and all that is known of it.
 pub(crate) struct Row {
@@ -33,6 +34,7 @@ pub(crate) struct Results {
     pub(crate) pace: Pace,
     /// What TCP did about congestion, and how the kernel queues packets where nobody says.
     pub(crate) tcp: String,
+    pub(crate) repeated: Repeated,
     pub(crate) qdisc: String,
     /// By how much packets came out of the delay line late.
     pub(crate) late_p50_ns: u64,
@@ -71,6 +73,10 @@ impl Results {
             ms(self.late_max_ns)
         );
         println!(
+            "TCP has sent {} segments again, {} behind a timeout, and {} probes",
+            self.repeated.segments, self.repeated.timeouts, self.repeated.probes
+        );
+        println!(
             "\n{:<12} {:>8}  {:<12}{:>6} {:>9} {:>9} {:>9} {:>7} {:>9} {:>9} {:>7} {:>7}",
             "connection",
             "bytes",
@@ -100,6 +106,11 @@ impl Results {
                 "client_region": ms(self.distances.client_region_ns),
             },
             "tcp": self.tcp,
+            "repeated": {
+                "segments": self.repeated.segments,
+                "timeouts": self.repeated.timeouts,
+                "probes": self.repeated.probes,
+            },
             "queues": self.qdisc,
             "rate_per_s": self.pace.rate,
             "line": {

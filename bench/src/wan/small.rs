@@ -55,14 +55,16 @@ impl Simulator<'_> {
         })
     }
 
-    /// What each deployment's clients see, in the order of [`Deployment::ALL`].
+    /// What each deployment's clients see, in the order of [`Deployment::ALL`], when so many a second
+    /// come on new connections.
     pub(crate) fn ask(
         &self,
         small: &Small,
         session: Session,
         body_bytes: u32,
+        rate_per_s: f64,
     ) -> io::Result<[Simulated; 3]> {
-        let report = self.play(&small.only(session, body_bytes))?;
+        let report = self.play(&small.only(session, body_bytes, rate_per_s))?;
         let mut seen = [Simulated {
             p50_ms: 0.0,
             p99_ms: 0.0,
@@ -146,7 +148,7 @@ impl Small {
     }
 
     /// The scenario with nothing in it but this, and nothing left to chance but arrivals.
-    fn only(&self, session: Session, body_bytes: u32) -> Table {
+    fn only(&self, session: Session, body_bytes: u32, rate_per_s: f64) -> Table {
         let Places {
             city, edge, region, ..
         } = &self.places;
@@ -160,7 +162,14 @@ impl Small {
         );
         set(&mut table, &["regions"], listed(region));
         set(&mut table, &["edges"], listed(edge));
-        let crowd = if session.is_new() { NEW } else { KEPT };
+        let crowd = if session.is_new() {
+            Crowd {
+                requests: whole(rate_per_s * NEW_S as f64).cast_signed().max(1),
+                ..NEW
+            }
+        } else {
+            KEPT
+        };
         set(&mut table, &["seed"], SEED);
         set(&mut table, &["warm_up_s"], crowd.warm_up_s);
         set(&mut table, &["duration_s"], crowd.duration_s);
@@ -400,14 +409,15 @@ struct Crowd {
     think_ms: f64,
 }
 
-/// Each request is a visit of its own, as many a second as the real ones of all sizes.
+/// Each request is a visit of its own, as many a second as the real ones of its size.
 const NEW: Crowd = Crowd {
-    requests: 2_880,
-    duration_s: 120,
-    warm_up_s: 20,
+    requests: 1,
+    duration_s: NEW_S,
+    warm_up_s: 60,
     requests_per_visit: 1.0,
     think_ms: 0.0,
 };
+const NEW_S: i64 = 360;
 /// A few visits that never end, most of which have begun when counting does, so that new connections
 /// do not show.
 const KEPT: Crowd = Crowd {

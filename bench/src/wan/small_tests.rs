@@ -93,7 +93,7 @@ fn nothing_is_left_to_chance() {
         places: Places::choose(&report(), None, 1.0).expect("places"),
         idle_restart: false,
     };
-    let only = small.only(Session::NewResumed, 1000);
+    let only = small.only(Session::NewResumed, 1000, 8.0);
     for (path, expected) in [
         (&["regions", "0"][..], "\"Here\""),
         (&["edges", "0"], "\"Far\""),

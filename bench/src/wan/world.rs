@@ -162,6 +162,20 @@ impl World {
         }
     }
 
+    /// What TCP has sent again in all places.
+    pub(crate) fn repeated(&self) -> io::Result<Repeated> {
+        let mut sum = Repeated::default();
+        for space in [&self.client, &self.edge, &self.region] {
+            let read =
+                || fs::read_to_string(SNMP).and_then(|a| Ok(a + &fs::read_to_string(NETSTAT)?));
+            let one = Repeated::of(&space.within(read)?);
+            sum.segments += one.segments;
+            sum.timeouts += one.timeouts;
+            sum.probes += one.probes;
+        }
+        Ok(sum)
+    }
+
     /// Ends it, and says what the delay line has done.
     pub(crate) fn finish(mut self) -> io::Result<Summary> {
         self.servers.clear();
@@ -177,16 +191,25 @@ impl World {
             self.servers.push(origin);
             origins.push((*bytes, format!("http://{at}")));
         }
+        // The edge meets another port for each size, and so has a pool for each: a connection that has
+        // carried small answers alone would make a large one wait for its window to grow.
+        let behind: Vec<[SocketAddr; 2]> = (0..)
+            .zip(sizes)
+            .map(|(index, _)| ports_at(REGION, index))
+            .collect();
+        let mut listen = behind.clone();
+        listen.push(ports(REGION_FAR));
         let region = Gateway {
-            listen: vec![ports(REGION), ports(REGION_FAR)],
+            listen,
             certificate: &self.certificate,
             stages: &[Deployment::Regional.name()],
             sizes: &origins,
         };
-        let [behind, _] = ports(REGION);
-        let base = format!("http://{behind}/{}", Deployment::Regional.name());
+        let base = |[plain, _]: &[SocketAddr; 2]| {
+            format!("http://{plain}/{}", Deployment::Regional.name())
+        };
         let through: Vec<(u32, String)> =
-            sizes.iter().map(|bytes| (*bytes, base.clone())).collect();
+            sizes.iter().copied().zip(behind.iter().map(base)).collect();
         let edge = Gateway {
             listen: vec![ports(EDGE)],
             certificate: &self.certificate,
@@ -259,7 +282,12 @@ const REGION_FAR: Ipv4Addr = Ipv4Addr::new(10, 77, 3, 2);
 
 /// Where a gateway serves at an address: plain, and TLS.
 fn ports(host: Ipv4Addr) -> [SocketAddr; 2] {
-    [8080, 8443].map(|port| SocketAddr::from((host, port)))
+    ports_at(host, 0)
+}
+
+/// The same for those that serve several times.
+fn ports_at(host: Ipv4Addr, index: u16) -> [SocketAddr; 2] {
+    [8080, 8443].map(|port| SocketAddr::from((host, port + index)))
 }
 
 /// Makes TCP the same on every host, as far as it may be changed; the answer is what it does. Reno
@@ -282,10 +310,45 @@ fn tune(spaces: &[&Space], idle_restart: bool) -> io::Result<String> {
     Ok(tcp)
 }
 
+/// What TCP has sent again; without loss on the lines, because somebody was late.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Repeated {
+    pub(crate) segments: u64,
+    /// Of which nobody acknowledged anything in time.
+    pub(crate) timeouts: u64,
+    /// Sent to learn whether the last one has come.
+    pub(crate) probes: u64,
+}
+
+impl Repeated {
+    /// Reads the kernel's tables: lines of names, each with a line of values behind it.
+    fn of(text: &str) -> Repeated {
+        let lines: Vec<&str> = text.lines().collect();
+        let find = |table: &str, name: &str| {
+            lines.chunks(2).find_map(|pair| {
+                let names = pair.first()?.strip_prefix(table)?.split_whitespace();
+                let mut values = pair.get(1)?.strip_prefix(table)?.split_whitespace();
+                values.nth(names.into_iter().position(|known| known == name)?)
+            })
+        };
+        let count = |table, name| find(table, name).and_then(|text| text.parse().ok());
+        Repeated {
+            segments: count("Tcp:", "RetransSegs").unwrap_or(0),
+            timeouts: count("TcpExt:", "TCPTimeouts").unwrap_or(0),
+            probes: count("TcpExt:", "TCPLossProbes").unwrap_or(0),
+        }
+    }
+}
+
+const SNMP: &str = "/proc/thread-self/net/snmp";
+const NETSTAT: &str = "/proc/thread-self/net/netstat";
 const CONGESTION: &str = "/proc/sys/net/ipv4/tcp_congestion_control";
 const IDLE_RESTART: &str = "/proc/sys/net/ipv4/tcp_slow_start_after_idle";
 const SETTINGS: &[(&str, &str)] = &[
     (CONGESTION, "reno"),
+    // A receiver whose program comes late to read announces a smaller window, and a sender that has to
+    // wait for it needs a flight more. With room for a whole answer it does not.
+    ("/proc/sys/net/ipv4/tcp_rmem", "4096 1048576 6291456"),
     // What one connection has learned is not for the next one.
     ("/proc/sys/net/ipv4/tcp_no_metrics_save", "1"),
     // No neighbours to discover.
@@ -369,3 +432,21 @@ fn gateway(binary: &Path, space: &Space, files: &Gateway, directory: &Path) -> i
 }
 
 const READY_WITHIN: Duration = Duration::from_secs(30);
+
+#[cfg(test)]
+mod tests {
+    use super::Repeated;
+
+    #[test]
+    fn what_was_sent_again_is_found_by_its_name() {
+        let text = "Ip: Forwarding TTL\nIp: 1 64\nTcp: ActiveOpens RetransSegs InErrs\n\
+                    Tcp: 5 7 0\nTcpExt: A TCPTimeouts B TCPLossProbes\nTcpExt: 1 2 3 4\n";
+        let expected = Repeated {
+            segments: 7,
+            timeouts: 2,
+            probes: 4,
+        };
+        assert_eq!(Repeated::of(text), expected);
+        assert_eq!(Repeated::of("Tcp: X\n"), Repeated::default());
+    }
+}
