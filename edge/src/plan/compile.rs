@@ -15,6 +15,7 @@ mod origins;
 mod parts;
 mod places;
 mod stages;
+mod stream;
 mod throttle;
 mod uri;
 

@@ -15,7 +15,7 @@ mod request;
 mod streamed;
 mod target;
 
-pub(super) use streamed::{answer_head, request_head};
+pub(super) use streamed::{Passing, answer_head, request_head};
 
 use super::{
     ask::{Question, Target, Unasked, ask},
@@ -64,6 +64,8 @@ pub(super) enum Mapped {
     Fault(Fault, Rest),
     /// It is refused, and nothing behind it can be read as a request.
     Refused(Fault),
+    /// Its answer passes: the head is on its way, and somebody has to move the rest.
+    Passes(Box<Passing>, Rest),
     /// Its client is gone.
     Gone,
 }
@@ -131,6 +133,12 @@ async fn go_on(
     }
     begin(call, x, road.plan.kind);
     let made = match &road.plan.backend {
+        Backend::Http(http) if http.idle_ms.is_some() => {
+            return streamed::http(call, conn, x, (road, http), rest, room).await;
+        }
+        Backend::Function(plan) if plan.idle_ms.is_some() => {
+            return streamed::function(call, conn, x, (road, plan), rest, room).await;
+        }
         Backend::Mock => answer_mock(call, x, road, room).map_err(Unasked::Fault),
         Backend::Http(http) => {
             answer_http(call, conn, x, (road, http), (account, &mut *room)).await
@@ -217,14 +225,7 @@ async fn answer_http(
 ) -> Result<u16, Unasked> {
     let made = request::http(call, x, (road, http), room);
     let (head, sent, overrides) = made.map_err(Unasked::Fault)?;
-    let own = http.method.as_ref();
-    let method = own.map_or(x.head.method, |method| Method::of(method.as_bytes()));
-    let target = Target {
-        origin: http.origin,
-        timeout_ms: http.timeout_ms,
-        is_idempotent: method.is_idempotent(),
-        is_head: method == Method::Head,
-    };
+    let target = http_target(x, http);
     ask_in(call, conn, x, target, (head, sent), (account, &mut *room)).await?;
     if road.plan.kind == Kind::HttpProxy {
         let decoded = coding::decode_answer(call.local, x, &mut room.answer).await;
@@ -242,6 +243,28 @@ async fn answer_http(
     answer::map(call, x, road, chosen, room).map_err(Unasked::Fault)
 }
 
+/// Who is asked of an HTTP endpoint.
+fn http_target(x: &Exchange, http: &HttpPlan) -> Target {
+    let own = http.method.as_ref();
+    let method = own.map_or(x.head.method, |method| Method::of(method.as_bytes()));
+    Target {
+        origin: http.origin,
+        timeout_ms: http.idle_ms.unwrap_or(u32::MAX).min(http.timeout_ms),
+        is_idempotent: method.is_idempotent(),
+        is_head: method == Method::Head,
+    }
+}
+
+/// Who is asked of a function.
+fn function_target(plan: &FunctionPlan) -> Target {
+    Target {
+        origin: plan.origin,
+        timeout_ms: plan.idle_ms.unwrap_or(u32::MAX).min(plan.timeout_ms),
+        is_idempotent: false,
+        is_head: false,
+    }
+}
+
 /// Calls a function and makes the answer; gives its status.
 async fn answer_function(
     call: &Call<'_>,
@@ -252,12 +275,7 @@ async fn answer_function(
 ) -> Result<u16, Unasked> {
     let made = function::call_of(call, x, (road, plan), room);
     let (head, sent, overrides) = made.map_err(Unasked::Fault)?;
-    let target = Target {
-        origin: plan.origin,
-        timeout_ms: plan.timeout_ms,
-        is_idempotent: false,
-        is_head: false,
-    };
+    let target = function_target(plan);
     ask_in(call, conn, x, target, (head, sent), (account, &mut *room)).await?;
     let made = match road.plan.kind {
         Kind::AwsProxy => function::proxied(x, road, room),
