@@ -13,12 +13,13 @@ use std::fmt::{self, Write};
 use serde::Serialize;
 use tidegate_edge::{
     integrate::{HttpProxyPlan, RequestParts, headers::Kind},
-    origin::OriginPlan,
+    origin::{Face, OriginPlan},
     pipeline::Fault,
     plan::{
-        Backend, CanaryPlan, Document, IntegrationPlan, MappedPlan, Plan, Resolution, RouteFacts,
+        Backend, CanaryPlan, Document, Door, IntegrationPlan, MappedPlan, Plan, Resolution,
+        RouteFacts,
     },
-    route::{Params, StageIndex, Verb},
+    route::{Asked, Headers, Params, StageIndex, Verb},
     wire::{
         head::{RequestHead, parse_request},
         limits::HeadLimits,
@@ -29,7 +30,7 @@ pub use cache::Caching;
 pub use throttling::{LevelRow, Throttling};
 
 use crate::{
-    cache::key::{Asked, counted_query},
+    cache::key::{self, counted_query},
     diagnostics::Severity,
     diagnostics::nearest,
     settings::Configuration,
@@ -66,8 +67,11 @@ pub struct Stage {
     pub name: String,
     pub api_id: String,
     pub api_name: String,
-    /// `path`, `host` or `base path`.
+    /// `path`, `host`, `base path` or `rule`.
     pub form: &'static str,
+    /// Priority of the routing rule that led here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rule: Option<u32>,
     /// Empty: its document is a file.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub deployment: String,
@@ -122,6 +126,9 @@ pub struct Origin {
     pub connect_ms: u32,
     pub connections_max: u32,
     pub health_check: Option<String>,
+    /// What the stage shows in place of the group's own certificate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_certificate: Option<String>,
     pub endpoints: Vec<Endpoint>,
 }
 
@@ -153,9 +160,13 @@ pub struct Refusal {
     pub near: Vec<String>,
 }
 
-/// Explains the request `method` for `url`, absolute or a path.
+/// Explains the request of a method for a URL, absolute or a path, with some headers.
 #[must_use]
-pub fn explain(plan: &Plan, configuration: &Configuration, method: &str, url: &str) -> Explanation {
+pub fn explain(
+    plan: &Plan,
+    configuration: &Configuration,
+    (method, url, headers): (&str, &str, &[(String, String)]),
+) -> Explanation {
     let (host, target) = split(url, plan);
     let limits = &plan.limits;
     let mut explanation = Explanation {
@@ -178,7 +189,11 @@ pub fn explain(plan: &Plan, configuration: &Configuration, method: &str, url: &s
         },
         refusal: None,
     };
-    let bytes = format!("{method} {target} HTTP/1.1\r\nHost: {host}\r\n\r\n").into_bytes();
+    let lines: Vec<String> = (headers.iter())
+        .map(|(name, value)| format!("{name}: {value}"))
+        .collect();
+    let fields: String = lines.iter().map(|line| format!("{line}\r\n")).collect();
+    let bytes = format!("{method} {target} HTTP/1.1\r\nHost: {host}\r\n{fields}\r\n").into_bytes();
     let head_limits = HeadLimits {
         head_bytes_max: limits.head_bytes_max as usize,
         target_bytes_max: limits.target_bytes_max as usize,
@@ -195,6 +210,7 @@ pub fn explain(plan: &Plan, configuration: &Configuration, method: &str, url: &s
         plan,
         configuration,
         url,
+        lines: &lines,
         bytes: &bytes,
         head: &head,
     };
@@ -207,15 +223,23 @@ struct Request<'a> {
     plan: &'a Plan,
     configuration: &'a Configuration,
     url: &'a str,
+    /// Its headers but for `Host`.
+    lines: &'a [String],
     bytes: &'a [u8],
     head: &'a RequestHead,
 }
 
 impl Request<'_> {
     fn resolve(&self, verb: Verb, params: &mut Params) -> Resolution {
-        let host = self.head.host.name.of(self.bytes);
-        let path = self.head.path(self.bytes);
-        self.plan.resolve(host, path, verb, params)
+        let asked = Asked {
+            host: self.head.host.name.of(self.bytes),
+            path: self.head.path(self.bytes),
+            api_id: None,
+            headers: Headers::of(&self.head.fields, self.bytes),
+        };
+        // Whoever draws the largest number is not the canary's.
+        self.plan
+            .resolve_asked(&asked, verb, Door::Any, || u64::MAX, params)
     }
 
     fn fill(&self, out: &mut Explanation) {
@@ -228,9 +252,11 @@ impl Request<'_> {
                 path_from,
                 base_to,
                 resource_from,
+                rule,
                 ..
             } => {
-                out.stage = self.stage(stage, form(path_from, base_to, resource_from));
+                let form = form(path_from, base_to, resource_from, rule);
+                out.stage = self.stage(stage, form, rule);
                 if let Some(facts) = self.plan.describe(route) {
                     self.fill_route(out, &facts, &params);
                 }
@@ -240,9 +266,11 @@ impl Request<'_> {
                 path_from,
                 base_to,
                 resource_from,
+                rule,
                 ..
             } => {
-                out.stage = self.stage(stage, form(path_from, base_to, resource_from));
+                let form = form(path_from, base_to, resource_from, rule);
+                out.stage = self.stage(stage, form, rule);
                 let path = text(self.head.path(self.bytes));
                 let resource = path.get(resource_from..).unwrap_or("");
                 out.refusal = Some(self.no_route(stage, resource));
@@ -255,13 +283,14 @@ impl Request<'_> {
         }
     }
 
-    fn stage(&self, index: StageIndex, form: &'static str) -> Option<Stage> {
+    fn stage(&self, index: StageIndex, form: &'static str, rule: Option<u32>) -> Option<Stage> {
         let stage = self.plan.stage(index)?;
         Some(Stage {
             name: stage.name.to_string(),
             api_id: stage.api_id.to_string(),
             api_name: stage.api_name.to_string(),
             form,
+            rule,
             deployment: stage.deployment_id.to_string(),
             canary: (stage.canary.as_ref()).map(|canary| self.canary(canary)),
         })
@@ -296,7 +325,7 @@ impl Request<'_> {
         out.throttling = throttling::throttling(self.plan, settings, facts);
         let mut counted = None;
         if settings.cache.is_some()
-            && let Ok(asked) = Asked::parse(Some(self.plan), &out.method, self.url, &[])
+            && let Ok(asked) = key::Asked::parse(Some(self.plan), &out.method, self.url, self.lines)
         {
             out.caching = Some(cache::caching(facts, settings, params, &asked));
             let cache = facts.route.cache.as_ref();
@@ -307,13 +336,17 @@ impl Request<'_> {
             IntegrationPlan::HttpProxy(proxy) => match self.http_proxy(proxy, query, params) {
                 Ok(integration) => {
                     out.integration = Some(integration);
-                    out.origin = facts.origin.map(origin);
+                    out.origin = facts.origin.map(|plan| origin(plan, proxy.face));
                 }
                 Err(refusal) => out.refusal = Some(refusal),
             },
             IntegrationPlan::Mapped(plan) => {
                 out.integration = Some(mapped(plan));
-                out.origin = facts.origin.map(origin);
+                let face = match &plan.backend {
+                    Backend::Http(http) => http.face,
+                    Backend::Function(_) | Backend::Mock => Face::OWN,
+                };
+                out.origin = facts.origin.map(|plan| origin(plan, face));
             }
             IntegrationPlan::Mock(mock) => {
                 let statuses = mock.answers().iter().map(|answer| answer.status);
@@ -421,8 +454,10 @@ impl Request<'_> {
 }
 
 /// How a stage was reached.
-fn form(path_from: usize, base_to: usize, resource_from: usize) -> &'static str {
-    if base_to > path_from {
+fn form(path_from: usize, base_to: usize, resource_from: usize, rule: Option<u32>) -> &'static str {
+    if rule.is_some() {
+        "rule"
+    } else if base_to > path_from {
         "base path"
     } else if resource_from == path_from {
         "host"
@@ -444,7 +479,7 @@ fn refusal(fault: Fault, reason: String, near: Vec<String>) -> Refusal {
     }
 }
 
-fn origin(plan: &OriginPlan) -> Origin {
+fn origin(plan: &OriginPlan, face: Face) -> Origin {
     let endpoints = plan.endpoints.iter().map(|endpoint| Endpoint {
         region: endpoint.region.to_string(),
         url: format!(
@@ -463,6 +498,7 @@ fn origin(plan: &OriginPlan) -> Origin {
         connections_max: plan.connections_max,
         health_check: (plan.health.as_ref())
             .map(|health| format!("GET {} every {} ms", health.path, health.interval_ms)),
+        client_certificate: plan.identity(face).map(|shown| shown.name.to_string()),
         endpoints: endpoints.collect(),
     }
 }
@@ -551,12 +587,14 @@ impl fmt::Display for Explanation {
                 api_id,
                 api_name,
                 form,
+                rule,
                 deployment,
                 canary,
             } = stage;
+            let rule = rule.map_or(String::new(), |priority| format!(" {priority}"));
             row(
                 "stage",
-                &format!("{name} of \"{api_name}\" ({api_id}), found by {form}"),
+                &format!("{name} of \"{api_name}\" ({api_id}), found by {form}{rule}"),
             );
             if !deployment.is_empty() {
                 row("deployment", deployment);
@@ -696,4 +734,7 @@ fn write_origin(origin: &Origin, row: &mut impl FnMut(&str, &str)) {
             origin.health_check.as_deref().unwrap_or("none")
         ),
     );
+    if let Some(name) = &origin.client_certificate {
+        row("", &format!("is shown the client certificate `{name}`"));
+    }
 }

@@ -11,6 +11,7 @@ pub mod files;
 pub mod invoke;
 pub mod openapi;
 pub mod process;
+mod query;
 pub mod settings;
 pub mod sim;
 pub mod source;

@@ -220,6 +220,10 @@ fn resolve_paths(settings: &mut Settings, folder: &Path) {
         resolve(&mut certificate.certificate);
         resolve(&mut certificate.key);
     }
+    for certificate in settings.client_certificates.values_mut() {
+        resolve(&mut certificate.certificate);
+        resolve(&mut certificate.key);
+    }
     for domain in &mut settings.domains {
         let files = domain.certificate.iter_mut().chain(&mut domain.key);
         files.for_each(resolve);

@@ -122,7 +122,7 @@ fn requests_are_explained() {
         ("TRACE", "/dev/pets", &["405"]),
     ];
     for (method, url, words) in rows {
-        let explanation = explain(plan, &loaded.configuration, method, url);
+        let explanation = explain(plan, &loaded.configuration, (method, url, &[]));
         let text = explanation.to_string();
         for word in *words {
             assert!(
@@ -134,5 +134,51 @@ fn requests_are_explained() {
             serde_json::from_str(&explanation.to_json()).expect("valid JSON");
         assert_eq!(json["method"], *method);
         assert_eq!(json["refusal"].is_object(), explanation.refusal.is_some());
+    }
+}
+
+/// Headers choose the rule of a domain, and the rule the stage.
+#[test]
+fn rules_of_domains_are_explained() {
+    let config = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("configs/full.toml");
+    let sources = Sources {
+        config: Some(config),
+        ..Sources::default()
+    };
+    let loaded = load(&sources, 1);
+    let plan = loaded.plan.as_ref().expect("the sample compiles");
+    // headers, path, words
+    let rows: &[(&[(&str, &str)], &str, &[&str])] = &[
+        (
+            &[("x-version", "beta-2")],
+            "/pets/v1/pets",
+            &["dev of", "found by rule 10", "GET /pets"],
+        ),
+        (
+            &[("x-version", "Beta-2")],
+            "/pets/v1/pets",
+            &["prod of", "found by base path", "GET /pets"],
+        ),
+        (
+            &[],
+            "/pets/v1/pets",
+            &["prod of", "found by base path", "GET /pets"],
+        ),
+        (&[("X-Version", "beta-2")], "/other", &["403"]),
+        (&[("Host", "b")], "/pets/v1/pets", &["400"]),
+    ];
+    for (headers, path, words) in rows {
+        let headers: Vec<(String, String)> = (headers.iter())
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
+        let url = format!("https://shop.example.com{path}");
+        let explanation = explain(plan, &loaded.configuration, ("GET", &url, &headers));
+        let text = explanation.to_string();
+        for word in *words {
+            assert!(
+                text.contains(word),
+                "{headers:?} {path}: no {word:?} in\n{text}"
+            );
+        }
     }
 }

@@ -167,6 +167,62 @@ fn version_1_2_can_be_refused() {
     assert!(refused.contains("curl: (35)"), "{refused}");
 }
 
+/// A domain brings its certificate and its policy; the names of `[tls]` keep theirs.
+#[test]
+fn a_domain_has_a_certificate_and_a_policy() {
+    let origin = Origin::ok();
+    let domain = |name: &str, policy: &str| {
+        format!(
+            "[[domains]]\nname = \"{name}.test\"\ncertificate = \"{name}.pem\"\n\
+             key = \"{name}.key\"\nsecurity_policy = \"{policy}\"\n"
+        )
+    };
+    let newest = "SecurityPolicy_TLS13_1_3_2025_09";
+    // Nothing is mapped, so that a handshake that succeeds ends in 403.
+    let domains = [
+        domain("old", "TLS_1_2"),
+        domain("new", newest),
+        "[[domains]]\nname = \"*.old.test\"\n".to_owned(),
+    ];
+    let (refused, served) = ("curl: (35)", "403");
+    // oldest version of the others, name, more for curl, expected
+    let rows: &[(&str, &str, &[&str], &str)] = &[
+        ("1.2", "old.test", &["--tls-max", "1.2"], served),
+        ("1.2", "x.old.test", &["--tls-max", "1.2"], served),
+        ("1.2", "new.test", &["--tls-max", "1.2"], refused),
+        ("1.2", "new.test", &["--tlsv1.3"], served),
+        ("1.2", "a.test", &["--tls-max", "1.2"], "ok 200"),
+        ("1.2", "old.test", &["-H", "Host: new.test"], "421"),
+        ("1.3", "old.test", &["--tls-max", "1.2"], served),
+        ("1.3", "new.test", &["--tls-max", "1.2"], refused),
+        ("1.3", "a.test", &["--tls-max", "1.2"], refused),
+        ("1.3", "a.test", &["--tlsv1.3"], "ok 200"),
+    ];
+    for min_version in ["1.2", "1.3"] {
+        let (dir, authority) = folder();
+        authority.issue(&dir, "old", &["old.test", "*.old.test"]);
+        authority.issue(&dir, "new", &["new.test"]);
+        let more = format!(
+            "{}[tls]\nmin_version = \"{min_version}\"\n",
+            domains.concat()
+        );
+        let settings = settings(origin.address, 1, &more);
+        let gateway = Gateway::start_in(dir, &settings, common::DOCUMENT);
+        for (of, name, more, expected) in rows {
+            if *of == min_version {
+                let got = ask(&gateway, name, more);
+                assert!(got.contains(expected), "{of} {name} {more:?}: {got}");
+            }
+        }
+        for (name, subject) in [("old.test", "old"), ("new.test", "new"), ("b.test", "b")] {
+            let said = s_client(&gateway, name, &[]);
+            let found = said.contains(&format!("subject=CN = {subject}\n"))
+                || said.contains(&format!("subject=CN={subject}\n"));
+            assert!(found, "{name}: {said}");
+        }
+    }
+}
+
 #[test]
 fn sessions_resume_on_every_worker() {
     let origin = Origin::ok();

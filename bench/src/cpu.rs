@@ -1,12 +1,13 @@
 //! What: where a process runs and what it has cost: processor affinity, CPU time, private memory.
-//! Shape: a process id in, a number out; affinity is set on a thread that then starts the child,
-//!   so that every thread the child ever makes inherits it.
+//! Shape: a process id in, a number out; affinity is set in the child before its program runs,
+//!   so that every thread it ever makes inherits it.
 //! Units: nanoseconds of CPU (user and system together), bytes of memory.
 //! Errors: `io::Error` when /proc cannot be read, which mostly means the process has died.
-//! Source: proc(5): stat, task/TID/schedstat, task/TID/children, smaps_rollup; sched_setaffinity(2).
+//! Source: proc(5): stat, task/TID/schedstat, task/TID/children, smaps_rollup; sched_setaffinity(2); PR_SET_PDEATHSIG in prctl(2).
 
 use std::fs;
 use std::io;
+use std::os::unix::process::CommandExt;
 use std::process::{Child, Command};
 
 /// The two processors of a run.
@@ -34,17 +35,43 @@ impl Cpus {
     }
 }
 
-/// Starts `command` on one processor, threads and all.
+/// Starts `command` on one processor, threads and all; it ends with this process, however that
+/// ends. Only for the main thread: the kernel takes the end of the thread that started a child for
+/// the end of its parent.
 pub(crate) fn spawn_on(cpu: usize, command: &mut Command) -> io::Result<Child> {
-    std::thread::scope(|scope| {
-        let spawning = scope.spawn(|| {
-            if !core_affinity::set_for_current(core_affinity::CoreId { id: cpu }) {
-                return Err(io::Error::other(format!("cannot pin to processor {cpu}")));
-            }
-            command.spawn()
-        });
-        spawning.join().expect("spawning does not panic")
-    })
+    // SAFETY: a set of processors is plain numbers, for which zero is a value.
+    let mut only: libc::cpu_set_t = unsafe { std::mem::zeroed() };
+    // SAFETY: `CPU_SET` writes inside of the set, and checks the bounds by its array.
+    unsafe { libc::CPU_SET(cpu, &mut only) };
+    let pin = move || {
+        let bytes = size_of::<libc::cpu_set_t>();
+        // SAFETY: the set lives in the closure; 0 is the calling process.
+        match unsafe { libc::sched_setaffinity(0, bytes, &raw const only) } {
+            0 => Ok(()),
+            _ => Err(io::Error::last_os_error()),
+        }
+    };
+    // SAFETY: between fork and exec it makes one system call and allocates nothing.
+    unsafe { command.pre_exec(pin) };
+    ending_with_us(command).spawn()
+}
+
+/// Has the child asked to end (SIGTERM) when the thread that starts it does, so that an abort or a
+/// signal leaves nothing running.
+pub(crate) fn ending_with_us(command: &mut Command) -> &mut Command {
+    let parent = std::process::id();
+    let ask = move || {
+        // SAFETY: this order takes a number and concerns the calling process alone.
+        if unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM) } < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        if std::os::unix::process::parent_id() != parent {
+            return Err(io::Error::from_raw_os_error(libc::ESRCH)); // it ended before
+        }
+        Ok(())
+    };
+    // SAFETY: between fork and exec it makes two system calls and allocates nothing.
+    unsafe { command.pre_exec(ask) }
 }
 
 /// Processor time of all living threads of a process.
@@ -139,7 +166,31 @@ const NS_PER_TICK: u64 = 10_000_000;
 mod tests {
     use std::process::{Command, Stdio};
 
-    use super::{busy_ns_in, private_bytes_in, with_descendants};
+    use super::{busy_ns_in, ending_with_us, private_bytes_in, spawn_on, with_descendants};
+
+    #[test]
+    fn a_child_has_one_processor_and_ends_with_who_started_it() {
+        let ids = core_affinity::get_core_ids().unwrap();
+        let cpu = ids.last().unwrap().id;
+        let mut command = Command::new("grep");
+        command.args(["Cpus_allowed_list", "/proc/self/status"]);
+        let output = spawn_on(cpu, command.stdout(Stdio::piped()))
+            .and_then(std::process::Child::wait_with_output)
+            .unwrap();
+        let words = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(
+            words.split_whitespace().last(),
+            Some(cpu.to_string().as_str())
+        );
+
+        let mut child = std::thread::spawn(|| {
+            let mut sleeper = Command::new("sleep");
+            ending_with_us(sleeper.arg("60")).spawn().unwrap()
+        })
+        .join()
+        .unwrap();
+        assert_eq!(child.wait().unwrap().code(), None, "a signal ended it");
+    }
 
     #[test]
     fn a_processor_is_busy_with_all_but_waiting() {

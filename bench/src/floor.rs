@@ -18,7 +18,7 @@ use self::options::Options;
 pub(crate) use self::options::command;
 use crate::certificate::Certificate;
 use crate::cpu::{Cpus, used};
-use crate::gateway::Throttle;
+use crate::gateway::{Integration, Throttle};
 use crate::process::{Server, build_gateway};
 use crate::report::{Ratio, Report, Sample};
 use crate::ring::Sizes;
@@ -62,7 +62,7 @@ struct Bench<'a> {
     cpus: Cpus,
     certificate: Certificate,
     directory: &'a Path,
-    origins: Vec<(usize, Server)>,
+    origins: Vec<(Answer, Server)>,
     gateway: Option<PathBuf>,
     report: Report,
     options: &'a Options,
@@ -165,6 +165,7 @@ impl Bench<'_> {
         let traffic = Traffic {
             is_refused: role.throttle == Throttle::Refuses,
             has_key: role.has_key,
+            posts_order: role.answer == Answer::Order,
             ..Traffic::default()
         };
         Wrk::new(self.cpus.load, connections, traffic, self.directory)
@@ -189,14 +190,15 @@ impl Bench<'_> {
     fn start(&mut self, role: &Role) -> io::Result<Server> {
         let cpu = self.cpus.server;
         let tls = role.tls.then_some(());
-        let body = role.body_bytes.to_string();
+        let answer = role.answer.arguments();
         let sizes = size_arguments(self.options.sizes);
         let mut arguments: Vec<&str> = sizes.iter().map(String::as_str).collect();
         if role.kind == Kind::Responder {
-            arguments.splice(0..0, ["responder", "--body-bytes", &body]);
+            arguments.extend(answer.iter().map(String::as_str));
+            arguments.insert(0, "responder");
             return Server::own(cpu, role.name, &arguments);
         }
-        let origin = self.origin(role.body_bytes)?;
+        let origin = self.origin(role.answer)?;
         let directory = self.directory.join(role.name);
         match role.kind {
             Kind::Responder => unreachable!("it has no origin"),
@@ -219,6 +221,7 @@ impl Bench<'_> {
                     cache_mib: role.cached.then_some(gateway::CACHE_MIB),
                     connections_max: None,
                     throttle: role.throttle,
+                    integration: role.integration,
                     origin,
                 };
                 gateway::start(&binary, cpu, role.name, setup, &directory)
@@ -230,15 +233,17 @@ impl Bench<'_> {
         }
     }
 
-    /// The bench's origin for a body size, started at its first use.
-    fn origin(&mut self, body_bytes: usize) -> io::Result<std::net::SocketAddr> {
-        if let Some((_, origin)) = self.origins.iter().find(|(bytes, _)| *bytes == body_bytes) {
+    /// The bench's origin for an answer, started at its first use.
+    fn origin(&mut self, answer: Answer) -> io::Result<std::net::SocketAddr> {
+        if let Some((_, origin)) = self.origins.iter().find(|(known, _)| *known == answer) {
             return Ok(origin.address);
         }
-        let body = body_bytes.to_string();
-        let origin = Server::own(self.cpus.load, "origin", &["origin", "--body-bytes", &body])?;
+        let arguments = answer.arguments();
+        let mut command = vec!["origin"];
+        command.extend(arguments.iter().map(String::as_str));
+        let origin = Server::own(self.cpus.load, "origin", &command)?;
         let address = origin.address;
-        self.origins.push((body_bytes, origin));
+        self.origins.push((answer, origin));
         Ok(address)
     }
 
@@ -295,7 +300,8 @@ struct Role {
     throttle: Throttle,
     /// The load sends an API key.
     has_key: bool,
-    body_bytes: usize,
+    integration: Integration,
+    answer: Answer,
     cases: &'static [&'static str],
 }
 
@@ -307,10 +313,29 @@ enum Kind {
     Nginx,
 }
 
+/// What the origin answers with.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Answer {
+    /// So many bytes, to requests without a body.
+    Bytes(usize),
+    /// An order, to requests that post one.
+    Order,
+}
+
+impl Answer {
+    /// The arguments of a command that answers.
+    fn arguments(self) -> Vec<String> {
+        match self {
+            Answer::Bytes(bytes) => vec!["--body-bytes".to_owned(), bytes.to_string()],
+            Answer::Order => vec!["--order".to_owned()],
+        }
+    }
+}
+
 const fn role_of(
     name: &'static str,
     kind: Kind,
-    body_bytes: usize,
+    answer: Answer,
     cases: &'static [&'static str],
 ) -> Role {
     Role {
@@ -321,16 +346,17 @@ const fn role_of(
         cached: false,
         throttle: Throttle::Open,
         has_key: false,
-        body_bytes,
+        integration: Integration::Proxied,
+        answer,
         cases,
     }
 }
 
-const SMALL: usize = 128;
-const LARGE: usize = 64 * 1024;
+const SMALL: Answer = Answer::Bytes(128);
+const LARGE: Answer = Answer::Bytes(64 * 1024);
 
 /// In the order of a round: what a ratio divides stands close together.
-const ROLES: [Role; 17] = [
+const ROLES: [Role; 20] = [
     role_of(
         "responder",
         Kind::Responder,
@@ -392,6 +418,15 @@ const ROLES: [Role; 17] = [
     role_of("relay_64k", Kind::Relay, LARGE, &["proxy_64k"]),
     role_of("proxy_64k", Kind::Gateway, LARGE, &["proxy_64k"]),
     role_of("nginx_64k", Kind::Nginx, LARGE, &["proxy_64k"]),
+    role_of("http_proxy", Kind::Gateway, Answer::Order, &["mapped"]),
+    Role {
+        integration: Integration::Passed,
+        ..role_of("passed", Kind::Gateway, Answer::Order, &["mapped"])
+    },
+    Role {
+        integration: Integration::Mapped,
+        ..role_of("mapped", Kind::Gateway, Answer::Order, &["mapped"])
+    },
 ];
 
 const fn ratio(
@@ -408,7 +443,7 @@ const fn ratio(
     }
 }
 
-const RATIOS: [Ratio; 13] = [
+const RATIOS: [Ratio; 15] = [
     ratio("hit", "hit", "responder", Some(1.20)),
     ratio("hit_log", "hit_log", "responder", Some(1.40)),
     ratio("hit_tls", "hit_tls", "responder", Some(1.45)),
@@ -419,6 +454,8 @@ const RATIOS: [Ratio; 13] = [
     ratio("proxy_tls", "proxy_tls", "relay_tls", Some(1.35)),
     ratio("proxy_tls_plain_floor", "proxy_tls", "relay", None),
     ratio("proxy_64k", "proxy_64k", "relay_64k", Some(1.15)),
+    ratio("mapped", "mapped", "http_proxy", Some(1.60)),
+    ratio("passed", "passed", "http_proxy", None),
     ratio("nginx", "nginx", "relay", None),
     ratio("nginx_tls", "nginx_tls", "relay_tls", None),
     ratio("nginx_64k", "nginx_64k", "relay_64k", None),

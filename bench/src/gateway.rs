@@ -17,6 +17,7 @@ use serde_json::json;
 use crate::certificate::Certificate;
 use crate::idle;
 use crate::process::{Server, free_address};
+use crate::template;
 use crate::wrk::API_KEY;
 
 /// Of a region that hits come from.
@@ -35,8 +36,21 @@ pub(crate) struct Setup<'a> {
     pub(crate) connections_max: Option<u32>,
     /// What stands before every request.
     pub(crate) throttle: Throttle,
+    /// How requests become those of the origin.
+    pub(crate) integration: Integration,
     /// The bench's origin, behind it.
     pub(crate) origin: SocketAddr,
+}
+
+/// The integration of a gateway under test.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Integration {
+    /// `http_proxy`: payloads stream.
+    Proxied,
+    /// `http` without a template: payloads are read whole and pass.
+    Passed,
+    /// `http` with the template of `template` each way.
+    Mapped,
 }
 
 /// Limits of a gateway under test.
@@ -77,7 +91,7 @@ pub(crate) fn configure(setup: Setup, directory: &Path) -> io::Result<Configured
     fs::create_dir_all(directory)?;
     let address = free_address()?;
     let document = directory.join("floor.json");
-    fs::write(&document, openapi_document(setup.origin, setup.throttle))?;
+    fs::write(&document, openapi_document(setup))?;
     if setup.throttle == Throttle::Keyed {
         let path = directory.join(KEY_FILE);
         let mut options = fs::OpenOptions::new();
@@ -131,6 +145,7 @@ fn tidegate_config(setup: Setup, address: SocketAddr, document: &Path, directory
         cache_mib,
         connections_max,
         throttle,
+        integration,
         origin,
     } = setup;
     let connections_max = connections_max.unwrap_or(0);
@@ -153,7 +168,7 @@ tls = {tls}
 document = "{document}"
 id = "floor"
 stage = "dev"
-{edge_cache}{stage_throttle}
+{variables}{edge_cache}{stage_throttle}
 [origins.floor]
 match = "http://{origin}"
 allow_addresses = ["loopback"]
@@ -163,6 +178,11 @@ url = "http://{origin}"
 region = "local"
 "#,
         tls = tls.is_some(),
+        variables = if integration == Integration::Mapped {
+            "variables = { host = \"orders.example.com\" }\n"
+        } else {
+            ""
+        },
         edge_cache = if cache_mib.is_some() {
             "edge_cache = \"floor\"\n"
         } else {
@@ -203,14 +223,33 @@ region = "local"
 }
 
 /// One greedy resource that forwards everything.
-fn openapi_document(origin: SocketAddr, throttle: Throttle) -> String {
-    let integration = json!({
-        "type": "http_proxy",
+fn openapi_document(setup: Setup) -> String {
+    let Setup {
+        throttle,
+        integration: kind,
+        origin,
+        ..
+    } = setup;
+    let mut integration = json!({
+        "type": if kind == Integration::Proxied { "http_proxy" } else { "http" },
         "httpMethod": "ANY",
         "uri": format!("http://{origin}/{{proxy}}"),
         "requestParameters": { "integration.request.path.proxy": "method.request.path.proxy" },
         "passthroughBehavior": "when_no_match",
     });
+    match kind {
+        Integration::Proxied => {}
+        Integration::Passed => {
+            integration["responses"] = json!({ "default": { "statusCode": "200" } });
+        }
+        Integration::Mapped => {
+            integration["requestTemplates"] = json!({ "application/json": template::TEMPLATE });
+            let answers = json!({ "application/json": template::answer_template() });
+            integration["responses"] = json!({
+                "default": { "statusCode": "200", "responseTemplates": answers },
+            });
+        }
+    }
     let document = json!({
         "openapi": "3.0.1",
         "info": { "title": "floor", "version": "1" },

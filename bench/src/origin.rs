@@ -68,15 +68,22 @@ fn serve(place: Place, response: &'static [u8]) -> io::Result<()> {
 
 /// A whole response with these header lines and a body of `body_bytes` printable bytes.
 pub(crate) fn response(body_bytes: usize, headers: &[String]) -> &'static [u8] {
+    let body: Vec<u8> = body(body_bytes).collect();
+    response_of("text/plain", &body, headers)
+}
+
+/// A whole response with this type, this body and these header lines.
+pub(crate) fn response_of(media_type: &str, body: &[u8], headers: &[String]) -> &'static [u8] {
+    let length = body.len();
     let mut head =
-        format!("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {body_bytes}\r\n");
+        format!("HTTP/1.1 200 OK\r\nContent-Type: {media_type}\r\nContent-Length: {length}\r\n");
     for header in headers {
         head.push_str(header);
         head.push_str("\r\n");
     }
     head.push_str("\r\n");
     let mut bytes = head.into_bytes();
-    bytes.extend(body(body_bytes));
+    bytes.extend_from_slice(body);
     bytes.leak()
 }
 

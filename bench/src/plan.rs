@@ -28,6 +28,7 @@ use tidegate_edge::plan::{Compiled, Resolution, compile};
 use tidegate_edge::route::{Params, Verb as Asked};
 
 use crate::arguments::{self, count, folder, number};
+use crate::cpu::ending_with_us;
 use crate::process::{build_gateway, free_address};
 
 /// What to measure.
@@ -207,7 +208,7 @@ fn swapped(options: &Options) -> io::Result<()> {
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(messages);
-    let _gateway = Gateway(program.spawn()?);
+    let _gateway = Gateway(ending_with_us(&mut program).spawn()?);
     while TcpStream::connect(address).is_err() {
         if started.elapsed() > READY_WITHIN {
             return Err(io::Error::other("the gateway does not answer"));

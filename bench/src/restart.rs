@@ -69,6 +69,7 @@ fn measure(options: &Options) -> io::Result<bool> {
         cache_mib: Some(options.capacity_mib),
         connections_max: None,
         throttle: gateway::Throttle::Open,
+        integration: gateway::Integration::Proxied,
         origin: origin.address,
     };
     let configured = gateway::configure(setup, directory.path())?;

@@ -11,7 +11,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use crate::ring::{Ring, Sizes};
-use crate::{arguments, origin};
+use crate::{arguments, origin, template};
 
 /// A command that serves.
 pub(crate) fn command(name: &'static str, about: &'static str) -> Command {
@@ -28,21 +28,26 @@ pub(crate) fn command(name: &'static str, about: &'static str) -> Command {
 }
 
 /// The arguments of a command whose answer is fixed.
-pub(crate) fn answer() -> [Arg; 2] {
+pub(crate) fn answer() -> [Arg; 3] {
     let header = Arg::new("header")
         .long("header")
         .value_name("NAME: VALUE")
         .action(ArgAction::Append)
         .help("A header line of each answer (repeatable)");
-    [arguments::body(), header]
+    let order = Arg::new("order")
+        .long("order")
+        .action(ArgAction::SetTrue)
+        .help("Answer with the order that `template` maps instead of --body-bytes");
+    [arguments::body(), header, order]
 }
 
 /// That answer, whole.
 pub(crate) fn response(matches: &ArgMatches) -> &'static [u8] {
-    origin::response(
-        arguments::body_bytes(matches),
-        &arguments::names(matches, "header"),
-    )
+    let headers = arguments::names(matches, "header");
+    if matches.get_flag("order") {
+        return origin::response_of("application/json", template::BODY.as_bytes(), &headers);
+    }
+    origin::response(arguments::body_bytes(matches), &headers)
 }
 
 /// Where a server accepts.

@@ -22,8 +22,19 @@ struct Options {
     renders: u32,
 }
 
-const TEMPLATE: &str = include_str!("../templates/order.vtl");
-const BODY: &str = include_str!("../templates/order.json");
+/// The template that is measured, here and behind a gateway.
+pub(crate) const TEMPLATE: &str = include_str!("../templates/order.vtl");
+/// What it maps.
+pub(crate) const BODY: &str = include_str!("../templates/order.json");
+
+/// The template for the answer to a request that [`TEMPLATE`] has mapped: what one has overridden
+/// the other may not.
+pub(crate) fn answer_template() -> String {
+    let lines = TEMPLATE.split_inclusive('\n');
+    lines
+        .filter(|line| !line.contains("responseOverride"))
+        .collect()
+}
 
 /// The parser.
 pub(crate) fn command() -> Command {

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::cpu::spawn_on;
+use crate::template;
 
 /// wrk on the load processor, with its script.
 pub(crate) struct Wrk {
@@ -31,19 +32,22 @@ pub(crate) struct Traffic {
     pub(crate) is_refused: bool,
     /// Every request sends [`API_KEY`].
     pub(crate) has_key: bool,
+    /// Every request posts the order of `template`.
+    pub(crate) posts_order: bool,
 }
 
 /// The API key that gateways with limits know.
 pub(crate) const API_KEY: &str = "abcdefghijklmnopqrstuvwxyz0123456789ABCD";
 
 impl Default for Traffic {
-    /// Keep-alive, 1,000 URLs, no refusals.
+    /// Keep-alive, 1,000 URLs, no refusals, no bodies.
     fn default() -> Self {
         Traffic {
             urls: 1000,
             is_new_connection: false,
             is_refused: false,
             has_key: false,
+            posts_order: false,
         }
     }
 }
@@ -69,6 +73,9 @@ impl Wrk {
             Traffic {
                 is_refused: true, ..
             } => "requests-refused.lua",
+            Traffic {
+                posts_order: true, ..
+            } => "requests-order.lua",
             _ => "requests.lua",
         };
         let script = directory.join(name);
@@ -83,8 +90,19 @@ impl Wrk {
         } else {
             String::new()
         };
-        let more = format!("{close}{key}");
-        fs::write(&script, text.replace("@MORE@", &more))?;
+        let (verb, body) = match traffic.posts_order {
+            true => ("POST", template::BODY),
+            false => ("GET", ""),
+        };
+        let framing = match body.len() {
+            0 => String::new(),
+            length => {
+                format!("Content-Type: application/json\\r\\nContent-Length: {length}\\r\\n")
+            }
+        };
+        let more = format!("{close}{key}{framing}");
+        let text = text.replace("@VERB@", verb).replace("@MORE@", &more);
+        fs::write(&script, text.replace("@BODY@", body))?;
         Ok(Wrk {
             cpu,
             connections,
@@ -183,14 +201,15 @@ fn read_run(text: &str, is_refused: bool) -> Result<Run, String> {
 /// function: it would make wrk copy every answer into Lua.
 const SCRIPT: &str = r#"
 local heads = {}
+local body = [==[@BODY@]==]
 local next_head = 0
 
 function init(args)
   local host = wrk.host .. ":" .. wrk.port
   for i = 1, @URLS@ do
     heads[i] = string.format(
-      "GET /dev/items/%d HTTP/1.1\r\nHost: %s\r\nUser-Agent: curl/8.14.1\r\nAccept: */*\r\n@MORE@\r\n",
-      i, host)
+      "@VERB@ /dev/items/%d HTTP/1.1\r\nHost: %s\r\nUser-Agent: curl/8.14.1\r\nAccept: */*\r\n@MORE@\r\n",
+      i, host) .. body
   end
 end
 

@@ -1,4 +1,4 @@
-//! A warm proxied keep-alive request allocates nothing of ours; rustls's own are counted.
+//! A warm keep-alive request, proxied or mapped, allocates nothing of ours; rustls's own are counted.
 //!
 //! The gateway's thread alone is counted, while a client and an origin on threads of their own
 //! keep it busy.
@@ -15,6 +15,25 @@ fn a_warm_request_allocates_nothing() {
     let running = start(serve_origin(ANSWER), &Setup::default());
     let plain = count(&mut connect(running.address), "");
     assert_eq!(plain, 0, "allocations in {COUNTED_REQUESTS} plain requests");
+
+    let setup = Setup {
+        is_mapped: true,
+        ..Setup::default()
+    };
+    let running = start(serve_origin(ANSWER), &setup);
+    let mapped = count(&mut connect(running.address), "");
+    assert_eq!(
+        mapped, 0,
+        "allocations in {COUNTED_REQUESTS} mapped requests"
+    );
+
+    let setup = Setup {
+        is_ruled: true,
+        ..Setup::default()
+    };
+    let running = start(serve_origin(ANSWER), &setup);
+    let ruled = count(&mut connect(running.address), "");
+    assert_eq!(ruled, 0, "allocations in {COUNTED_REQUESTS} ruled requests");
 
     let folder = tempfile::tempdir().expect("a folder");
     let identity = Identity::new(folder.path());

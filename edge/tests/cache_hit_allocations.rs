@@ -28,6 +28,7 @@ fn a_warm_hit_allocates_nothing() {
             identity: tls.then_some(&identity),
             cache: Some(folder.path().join(format!("{name}.cache"))),
             log: logs.then(|| folder.path().join(format!("{name}.log"))),
+            ..Setup::default()
         };
         let running = start(serve_origin(ANSWER), &setup);
         let counted = if tls {

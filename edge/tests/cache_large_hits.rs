@@ -129,7 +129,7 @@ fn large_hits_arrive_whole() {
         let setup = Setup {
             identity: tls.then_some(&identity),
             cache: Some(folder.path().join(format!("{tls}.cache"))),
-            log: None,
+            ..Setup::default()
         };
         start(serve_origin(origin_answer()), &setup)
     };

@@ -13,14 +13,24 @@ mod mapped_api;
 #[path = "common/play.rs"]
 mod play;
 
-use std::{fs, sync::mpsc};
+use std::{
+    fs,
+    rc::Rc,
+    sync::{Arc, mpsc},
+};
 
 use bed::Kind;
 use play::{Answer, Lines, Stage};
 use serde_json::{Value, json};
-use tidegate_edge::telemetry::{
-    execution::{Execution, ExecutionSink},
-    writer::LogWriter,
+use tidegate_edge::{
+    limits::{
+        Directory, Id, KeyHasher, KeyRecord, LeaseSource, MethodRate, Period, PlanRecord,
+        PlanStage, Quota, Rate, Wish,
+    },
+    telemetry::{
+        execution::{Execution, ExecutionSink},
+        writer::LogWriter,
+    },
 };
 
 /// One request and what is noted of it.
@@ -115,6 +125,68 @@ Execution failed due to configuration error: No match for output mapping and no 
 Method completed with status: 500
 ",
         },
+    ]
+}
+
+/// What cannot be mapped, and what the log says of it.
+fn unmapped() -> Vec<Row> {
+    let asked = |template: &str| {
+        http(
+            "http",
+            &json!({ "requestTemplates": { "application/json": template },
+                     "responses": { "default": { "statusCode": "200" } } }),
+        )
+    };
+    let row = |name, api, log| Row {
+        name,
+        api,
+        request: "POST /pets/7?q=a%01b HTTP/1.1\nHost: a\nContent-Length: 2\n\n{}",
+        answer: "HTTP/1.1 200 OK\nContent-Length: 2\n\n[]",
+        log,
+    };
+    let of_answer = json!({ "default": { "statusCode": "200", "responseTemplates": {
+        "application/json": "ok\n#foreach($i in [1..1001])x#end" } } });
+    let raw = json!({ "default": { "statusCode": "200", "contentHandling": "CONVERT_TO_BINARY" } });
+    let mapped = json!({
+        "parameters": { "path.id": true, "querystring.q": false },
+        "requestParameters": { "integration.request.header.X-Q": "method.request.querystring.q" },
+        "responses": { "default": { "statusCode": "200" } } });
+    vec![
+        row(
+            "a template of the request that fails",
+            asked("#set($s = \"abc\")\n$s.charAt(9)"),
+            "Execution failed due to configuration error: Unable to transform request: line 2, column 1: charAt: 9 to 10 of 3
+Method completed with status: 500
+",
+        ),
+        row(
+            "a field that no template may set",
+            asked("#set($context.requestOverride.header.Content-Length = \"1\"){}"),
+            "Execution failed due to configuration error: the mapping sets `Content-Length`, which it may not
+Method completed with status: 500
+",
+        ),
+        row(
+            "a template of the answer that fails",
+            http("http", &json!({ "responses": of_answer })),
+            "Execution failed due to configuration error: Unable to transform response: line 2, column 1: a loop is longer than 1000 rounds
+Method completed with status: 500
+",
+        ),
+        row(
+            "an answer that is no Base64",
+            http("http", &json!({ "responses": raw })),
+            "Execution failed due to configuration error: Unable to base64 decode the body.
+Method completed with status: 500
+",
+        ),
+        row(
+            "a value that no field can hold",
+            http("http", &mapped),
+            "Execution failed due to configuration error: Illegal character in header X-Q
+Method completed with status: 400
+",
+        ),
     ]
 }
 
@@ -450,7 +522,8 @@ fn lines(execution: &Execution) -> String {
     normal(&texts.collect::<String>(), id)
 }
 
-fn complaint(row: &Row, kind: Kind) -> Option<String> {
+/// What is noted of `row`.
+fn noted(row: &Row, kind: Kind) -> String {
     let (tell, told) = mpsc::channel();
     let api = mapped_api::read(&serde_json::to_vec(&row.api).expect("JSON"));
     let sink = Some(ExecutionSink::Held(tell));
@@ -463,7 +536,11 @@ fn complaint(row: &Row, kind: Kind) -> Option<String> {
         execution = told.try_recv();
     }
     stage.finish();
-    let mut found = lines(&execution.expect("an execution"));
+    lines(&execution.expect("an execution"))
+}
+
+fn complaint(row: &Row, kind: Kind) -> Option<String> {
+    let mut found = noted(row, kind);
     if row.log.contains("{…}") {
         // Event and head of a call have tables of their own.
         found = found.replace(CALLED, "");
@@ -479,12 +556,153 @@ fn complaint(row: &Row, kind: Kind) -> Option<String> {
 }
 
 #[test]
+fn what_cannot_be_mapped_is_named() {
+    let complaints = unmapped().into_iter().filter_map(|row| {
+        let found = noted(&row, Kind::Twin);
+        (!found.ends_with(row.log)).then(|| format!("{}:\n{found}\n", row.name))
+    });
+    let complaints: Vec<String> = complaints.collect();
+    assert!(complaints.is_empty(), "{}", complaints.join("\n"));
+}
+
+#[test]
 fn every_step_is_noted() {
     let rows = [mocks(), endpoints(), validated(), functions()];
     for kind in [Kind::Twin, Kind::Kernel] {
         let complaints = rows.iter().flatten().filter_map(|row| complaint(row, kind));
         let complaints: Vec<String> = complaints.collect();
         assert!(complaints.is_empty(), "{}", complaints.join("\n"));
+    }
+}
+
+const KEY: &str = "abcdef1234ghijklmnop89012345F0yrv6";
+
+/// The only key, in a plan `p1` with these limits: of the key, of the key at `/m`, of a day.
+fn directory(of_key: Option<Rate>, of_method: Option<Rate>, of_day: Option<u64>) -> Directory {
+    let hasher = KeyHasher::new(&[5; 16]);
+    let id = |text| Id::parse(text).expect("an id");
+    let method = of_method.map(|rate| MethodRate {
+        verb: "GET".to_owned(),
+        path: "/m".to_owned(),
+        rate,
+    });
+    let plan = PlanRecord {
+        id: id("p1"),
+        throttle: of_key,
+        quota: of_day.and_then(|limit| Quota::new(limit, 0, Period::Day)),
+        stages: vec![PlanStage {
+            api: "a".to_owned(),
+            stage: "dev".to_owned(),
+            methods: method.into_iter().collect(),
+        }],
+    };
+    let key = KeyRecord {
+        id: id("k1"),
+        tag: hasher.tag(KEY.as_bytes()).expect("a tag"),
+        enabled: true,
+        plans: vec![id("p1")],
+    };
+    Directory::build(hasher.clone(), &[plan], [key]).expect("a directory")
+}
+
+/// Gives nothing: a quota that is used up, or a store that does not answer.
+struct Nothing;
+
+impl LeaseSource for Nothing {
+    fn lease(&mut self, _: &[Wish], answers: &mut [u32]) -> Result<(), String> {
+        answers.fill(0);
+        Ok(())
+    }
+}
+
+/// The last lines but one, of requests with the key until one is refused.
+fn refused(settings: &Value, keys: Directory, tends: bool) -> String {
+    let (tell, told) = mpsc::channel();
+    let mut api = json!({ "methods": {
+        "GET /m": mock(&json!({ "default": { "statusCode": "200" } })) } });
+    api["methods"]["GET /m"]["apiKeyRequired"] = true.into();
+    let api = mapped_api::read(&serde_json::to_vec(&api).expect("JSON"));
+    let sink = Some(ExecutionSink::Held(tell));
+    let stage = Stage::told(Kind::Twin, settings.clone(), &[api], vec![], sink);
+    stage.worker.local().set_directory(Arc::new(keys));
+    let (limits, core) = (stage.limits.clone(), stage.bed.core());
+    if tends {
+        let inner = Rc::clone(&core);
+        stage.bed.spawn(async move {
+            for _ in 0..500 {
+                limits.tend(&mut Nothing).expect("tended");
+                inner.sleep_until(inner.now().plus_ms(1)).await;
+            }
+        });
+    }
+    let request = format!("GET /m?s=200 HTTP/1.1\nHost: a\nX-Api-Key: {KEY}\n\n");
+    let mut text = String::new();
+    while !text.contains("429") {
+        ask(&stage, &request);
+        let mut execution = told.try_recv();
+        while execution.is_err() {
+            core.turn(true);
+            execution = told.try_recv();
+        }
+        text = lines(&execution.expect("an execution"));
+    }
+    let until = core.now().plus_ms(SETTLED_MS);
+    while core.now() < until {
+        core.turn(true);
+    }
+    stage.finish();
+    text
+}
+
+#[test]
+fn refusals_name_the_limit_and_its_plan() {
+    let rate = |per_s, burst| Some(Rate::new(per_s, burst).expect("a rate"));
+    let throttled = "API Key ****************************F0yrv6 exceeded throttle limit for API \
+                     Stage a/dev: ";
+    let method = "RestApi a, Stage dev, Resource {resource}, HttpMethod GET. ";
+    let quota = "API Key ****************************F0yrv6 exceeded quota limit for API Stage \
+                 a/dev: Key quota exhausted for Usage Plan ID p1. Limit: 500 Period: DAY";
+    let of = |settings: Value, keys, tends| refused(&settings, keys, tends);
+    let stage = json!({ "api_throttle": { "rate_limit": 0.25, "burst_limit": 1 } });
+    let account = json!({ "throttle": { "rate_limit": 0.0, "burst_limit": 0 } });
+    let rows = [
+        (
+            of(json!({}), directory(rate(0.5, 2), None, None), false),
+            format!(
+                "{throttled}Key throttle limit exceeded for Usage Plan ID p1, {method}Limit: 0.50 Burst: 2"
+            ),
+        ),
+        (
+            of(
+                json!({}),
+                directory(rate(5.0, 10), rate(0.25, 1), None),
+                false,
+            ),
+            format!(
+                "{throttled}Key throttle limit exceeded for Usage Plan ID p1, {method}Limit: 0.25 Burst: 1"
+            ),
+        ),
+        (
+            of(stage, directory(None, None, None), false),
+            format!("{throttled}Stage throttle limit exceeded for {method}Limit: 0.25 Burst: 1"),
+        ),
+        (
+            of(account, directory(None, None, None), false),
+            format!("{throttled}Account throttle limit exceeded for {method}Limit: 0.00 Burst: 0"),
+        ),
+        (
+            of(json!({}), directory(None, None, Some(500)), true),
+            quota.to_owned(),
+        ),
+        (
+            of(json!({}), directory(None, None, Some(500)), false),
+            "Usage Plan check failed due to an internal error".to_owned(),
+        ),
+    ];
+    for (found, expected) in rows {
+        let found = replaced(&found, "Resource ", &[','], "{resource}");
+        let expected = format!("{expected}\nMethod completed with status: 429\n");
+        assert_eq!(found, expected);
     }
 }
 

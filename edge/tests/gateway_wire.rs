@@ -327,7 +327,7 @@ both_worlds! {
         super::play("wire/gateway", 20, |case| super::gateway_complaint(case, kind, usize::MAX));
     }
     stage(kind) {
-        super::play("wire/stage", 25, |case| super::gateway_complaint(case, kind, usize::MAX));
+        super::play("wire/stage", 40, |case| super::gateway_complaint(case, kind, usize::MAX));
     }
     cache(kind) {
         super::play("wire/cache", 3, |case| super::gateway_complaint(case, kind, usize::MAX));

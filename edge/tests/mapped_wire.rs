@@ -2,10 +2,12 @@
 //!
 //! What it is: examples as files, `wire/mapped/*.case`: an API in JSON, bytes in, bytes at the
 //! backend and its answer, bytes out. Shape: all failing examples are listed at once; the sections
-//! are those of `common/case.rs`, and `api` (see `common/mapped_api.rs`); an answer of `events` has
-//! lines of a type and a payload behind its head. Units: bytes. Errors: a
-//! leak fails the example that left it. Source: recorded behaviour, as the Amazon API Gateway
-//! developer guide describes it.
+//! are those of `common/case.rs`, and `api` (see `common/mapped_api.rs`); `in2` and further are sent
+//! once something has been heard, `answer2` and further answer what the backend gets next, one of
+//! `events` with lines of a type and a payload behind its head. With
+//! `SHOW` set, what was found is printed as a file has it, of the examples whose name has `CASE` in
+//! it. Units: bytes. Errors: a leak fails the example that left it; so does a section that nobody
+//! reads. Source: recorded behaviour, as the Amazon API Gateway developer guide describes it.
 
 mod bed;
 #[path = "common/case.rs"]
@@ -75,16 +77,36 @@ fn streamed(bytes: &[u8]) -> Vec<u8> {
     out
 }
 
-fn answers_of(case: &Case) -> Vec<Answer> {
-    let names = ["answer", "answer2", "answer3"]
+/// The sections `name`, `name2`, `name3` and so on, as far as they go.
+fn numbered(case: &Case, name: &'static str) -> impl Iterator<Item = String> {
+    let names = (1..).map(move |nth| match nth {
+        1 => name.to_owned(),
+        nth => format!("{name}{nth}"),
+    });
+    names.take_while(|name| case.has(name))
+}
+
+/// What the sections say that nobody would read.
+fn unread(case: &Case) -> Option<String> {
+    let read: Vec<String> = ["api", "settings", "origin", "out", "end"]
         .into_iter()
-        .filter(|name| case.has(name));
-    let answers = names.map(|name| {
-        let arguments = case.arguments(name);
+        .map(str::to_owned)
+        .chain(numbered(case, "in"))
+        .chain(numbered(case, "answer"))
+        .collect();
+    let mut names = case.names();
+    names
+        .find(|name| !read.iter().any(|known| known == name))
+        .map(|name| format!("nobody reads `{name}`"))
+}
+
+fn answers_of(case: &Case) -> Vec<Answer> {
+    let answers = numbered(case, "answer").map(|name| {
+        let arguments = case.arguments(&name);
         let delay = arguments
             .iter()
             .find_map(|word| word.strip_prefix("delay="));
-        let mut bytes = case.bytes(name).unwrap_or_default();
+        let mut bytes = case.bytes(&name).unwrap_or_default();
         if arguments.contains(&"events") {
             bytes = streamed(&bytes);
         }
@@ -131,12 +153,30 @@ fn plain(bytes: &[u8], gateway: std::net::SocketAddr) -> String {
     text
 }
 
+/// Bytes as a file of an example has them.
+fn escaped(bytes: &str) -> String {
+    let mut out = String::new();
+    for byte in bytes.chars() {
+        match byte {
+            '\n' if out.ends_with("\\r") => out.push_str("\\n\n"),
+            '\r' => out.push_str("\\r"),
+            '\n' => out.push_str("\\n"),
+            '\t' => out.push_str("\\t"),
+            '\\' => out.push_str("\\\\"),
+            ' '..='~' => out.push(byte),
+            other => out.push_str(&format!("\\x{:02x}", u32::from(other))),
+        }
+    }
+    out
+}
+
 fn complaint(case: &Case, kind: Kind, piece: usize) -> Option<String> {
+    if let Some(complaint) = unread(case) {
+        return Some(complaint);
+    }
     let api = mapped_api::read(&case.bytes("api").expect("== api"));
     let stage = Stage::with_api(kind, settings_of(case), &api, answers_of(case));
-    let parts = ["in", "in2", "in3"]
-        .iter()
-        .filter_map(|name| case.bytes(name).map(framed));
+    let parts = numbered(case, "in").filter_map(|name| case.bytes(&name).map(framed));
     let end = case.arguments("end");
     let heard = stage.talk(Lines {
         parts: parts.collect(),
@@ -151,18 +191,19 @@ fn complaint(case: &Case, kind: Kind, piece: usize) -> Option<String> {
         ("origin", plain(&at_origin, stage.gateway)),
     ];
     stage.finish();
-    if std::env::var("SHOW").is_ok() {
+    let shows = std::env::var("SHOW").is_ok();
+    if shows {
         println!("== case {}", case.name);
     }
     for (section, found) in found {
-        if std::env::var("SHOW").is_ok() {
-            println!("== {section}\n{}", found.replace("\r\n", "\\r\\n\n"));
+        if shows {
+            println!("== {section}\n{}", escaped(&found));
         }
         let expected: Option<String> = case
             .bytes(section)
             .map(|bytes| bytes.iter().map(|byte| char::from(*byte)).collect());
         if expected.as_ref().is_some_and(|expected| *expected != found) {
-            return Some(format!("{section}:\n{}", found.replace("\r\n", "\\r\\n\n")));
+            return Some(format!("{section}:\n{}", escaped(&found)));
         }
     }
     let found = format!("{:?}", heard.end).to_ascii_lowercase();
@@ -242,6 +283,50 @@ fn payloads_are_decoded_and_answers_coded() {
     }
 }
 
+/// What names a request: a UUID and an extended id in a REST API, the latter alone in an HTTP API.
+#[test]
+fn answers_name_their_request() {
+    let mock = r#""GET /m": {"type": "mock", "requestTemplates": {"application/json":
+        "{\"statusCode\": 200}"}, "responses": {"default": {"statusCode": "200"}}}"#;
+    let rows = [
+        (format!(r#"{{"methods": {{{mock}}}}}"#), "/m"),
+        (format!(r#"{{"methods": {{{mock}}}}}"#), "/none"),
+        (
+            format!(r#"{{"kind": "http", "methods": {{{mock}}}}}"#),
+            "/none",
+        ),
+    ];
+    for (api, path) in rows {
+        let api = mapped_api::read(api.as_bytes());
+        let is_rest = api.kind == tidegate_edge::model::api::ApiKind::Rest;
+        let stage = Stage::with_api(Kind::Twin, json!({}), &api, Vec::new());
+        let line = format!("GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+        let heard = stage.talk(Lines {
+            parts: vec![line.into_bytes()],
+            piece: usize::MAX,
+            enough: Box::new(|_| false),
+            patience_ms: 3_000,
+        });
+        stage.finish();
+        let head = String::from_utf8_lossy(&heard.bytes).into_owned();
+        let field = |name: &str| head.lines().find_map(|line| line.strip_prefix(name));
+        let (uuid, extended) = (field("x-amzn-RequestId: "), field("x-amz-apigw-id: "));
+        let own = field("apigw-requestid: ");
+        let shape = |id: &str| {
+            let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_hexdigit());
+            assert!(id.split('-').all(digits), "{id}");
+            id.split('-').map(str::len).collect::<Vec<_>>()
+        };
+        assert_eq!(uuid.map(shape), is_rest.then(|| vec![8, 4, 4, 4, 12]));
+        assert_eq!(extended.is_some(), is_rest, "{head}");
+        assert_eq!(own.is_some(), !is_rest, "{head}");
+        assert!(
+            extended.or(own).is_some_and(|id| id.ends_with('=')),
+            "{head}"
+        );
+    }
+}
+
 #[test]
 fn whole_over_the_kernel() {
     play(Kind::Kernel, usize::MAX);
@@ -255,4 +340,49 @@ fn whole_over_the_twin() {
 #[test]
 fn in_pieces_over_the_twin() {
     play(Kind::Twin, 7);
+}
+
+/// The same order, forwarded and mapped each way.
+const BOTH_ROADS: &str = r##"{"methods": {
+    "POST /proxied": {"type": "http_proxy", "uri": "http://origin.test/o"},
+    "POST /mapped": {"type": "http", "uri": "http://origin.test/o",
+        "requestTemplates": {"application/json": "{\"id\": $input.json('$.id')}"},
+        "responses": {"default": {"statusCode": "200", "responseTemplates": {"application/json":
+            "{\"found\": $input.json('$.id')}"}}}}}}"##;
+
+/// Operations that a ring is given for one request on `path` of a connection that stays open.
+fn operations(path: &str) -> u64 {
+    const REQUESTS: u64 = 50;
+    let api = mapped_api::read(BOTH_ROADS.as_bytes());
+    let answer = Answer {
+        bytes: b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{\"id\": 7}".to_vec(),
+        ..Answer::default()
+    };
+    let stage = Stage::with_api(Kind::Twin, json!({}), &api, vec![answer]);
+    let head = format!("POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n");
+    let request = [head.as_bytes(), b"{\"id\": 7}"].concat();
+    let core = stage.bed.core();
+    let submitted = std::rc::Rc::new(std::cell::Cell::new(0));
+    let told = std::rc::Rc::clone(&submitted);
+    stage.perform(move |core, mut stream| async move {
+        let mut before = 0;
+        for number in 0..=REQUESTS {
+            if number == 1 {
+                before = core.figures().submitted; // the origin's connection is there
+            }
+            stream.send(bed::bytes(&core, &request));
+            let answer = stream.recv(core.now().plus_ms(3_000)).await;
+            assert!(answer.expect("an answer").starts_with(b"HTTP/1.1 200"));
+        }
+        told.set(core.figures().submitted - before);
+    });
+    drop(core);
+    stage.finish();
+    submitted.get().div_ceil(REQUESTS)
+}
+
+#[test]
+fn a_mapped_request_takes_no_more_operations_than_a_forwarded_one() {
+    let (proxied, mapped) = (operations("/proxied"), operations("/mapped"));
+    assert!(proxied > 0 && mapped <= proxied, "{mapped} over {proxied}");
 }

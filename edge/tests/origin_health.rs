@@ -26,7 +26,7 @@ use tidegate_edge::{
         },
     },
     origin::{
-        HealthPlan, OriginIndex,
+        GroupTls, HealthPlan, OriginIndex,
         health::{Change, CheckFault, Checked, Checks, OnChange, watch},
     },
     ring::{Errno, ListenAddress},
@@ -328,6 +328,7 @@ fn checks_over_tls_verify_the_name() {
             },
             names: Vec::new(),
             client_auth: ClientAuth::Off,
+            version_min: None,
         }],
         version_min: TlsVersion::V12,
     };
@@ -353,7 +354,10 @@ fn checks_over_tls_verify_the_name() {
             origins,
             index: OriginIndex(0),
             state,
-            tls: Some((tls.clone(), server_name(name).expect("a name"))),
+            tls: Some(GroupTls {
+                server_name: server_name(name).expect("a name"),
+                faces: [tls.clone()].into(),
+            }),
         };
         let (_checks, verdicts) = start(&core, &group);
         let is_over = || match fault {

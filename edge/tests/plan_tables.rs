@@ -11,10 +11,10 @@ use serde_json::json;
 use tidegate_edge::{
     base::time::Wall,
     integrate::{MockOutcome, RequestParts},
-    model::api::{ParameterMapping, ParameterSource, ParameterTarget, Passthrough, Place},
+    model::api::{ApiKind, ParameterMapping, ParameterSource, ParameterTarget, Passthrough, Place},
     net::tls::{TlsClock, ticket::TicketKeys},
     origin::EndpointHost,
-    plan::{IntegrationPlan, Plan, Resolution, compile},
+    plan::{Backend, IntegrationPlan, Plan, Resolution, compile},
     route::{Params, Verb},
     server::{CacheSecrets, Keyring, LimitsHome},
     wire::target::check_path,
@@ -431,7 +431,7 @@ fn mocks_answer() {
                 ),
                 ("Application/JSON", "image/png", "201 application/json {}"),
                 ("text/xml", "", "500 text/plain no"),
-                ("text/csv", "", "misconfigured"), // the body would be the template
+                ("text/csv", "", "passes"), // the body is the template
             ],
         ),
         (
@@ -459,7 +459,7 @@ fn mocks_answer() {
             &[],
             default,
             Passthrough::WhenNoTemplates,
-            &[("", "", "misconfigured")],
+            &[("", "", "passes")],
         ),
         (
             &[(JSON, "{statusCode:200}")],
@@ -487,6 +487,7 @@ fn mocks_answer() {
             let seen = match mock.answer(field(content_type), field(accept)) {
                 MockOutcome::Misconfigured => "misconfigured".to_owned(),
                 MockOutcome::UnsupportedMediaType => "unsupported".to_owned(),
+                MockOutcome::Passes => "passes".to_owned(),
                 MockOutcome::Answer { answer, body: None } => answer.status.to_string(),
                 MockOutcome::Answer {
                     answer,
@@ -542,6 +543,38 @@ fn mock_fields_are_prepared() {
         let apis = [api("a1", vec![("GET /", given.clone())])];
         let findings = findings_of(&settings(json!({})), &apis);
         assert!(findings[0].contains("is no header field"), "{findings:?}");
+    }
+}
+
+#[test]
+fn http_apis_wait_a_second_longer() {
+    // Kind, what the document asks for, the host's limit, how long is waited.
+    let rows = [
+        (ApiKind::Rest, 29_000, None, 29_000),
+        (ApiKind::Rest, 45_000, Some(60_000), 45_000),
+        (ApiKind::Http, 30_000, None, 30_000),
+        (ApiKind::Http, 29_500, Some(60_000), 29_500),
+        (ApiKind::Http, 30_000, Some(5_000), 5_000),
+    ];
+    for (kind, asked, limit, waited) in rows {
+        let mut asks = proxy("https://o.example/", &[]);
+        asks.timeout_ms = asked;
+        let mut api = api("a1", vec![("GET /", asks)]);
+        api.kind = kind;
+        let given = limit.map_or(
+            json!({}),
+            |ms: u32| json!({ "limits": { "integration_ms": ms } }),
+        );
+        let plan = plan_of(&settings(given), &[api]);
+        let found = match &plan.routes[0].integration {
+            IntegrationPlan::HttpProxy(proxy) => proxy.timeout_ms,
+            IntegrationPlan::Mapped(mapped) => match &mapped.backend {
+                Backend::Http(http) => http.timeout_ms,
+                Backend::Mock | Backend::Function(_) => panic!("no endpoint"),
+            },
+            IntegrationPlan::Mock(_) => panic!("no endpoint"),
+        };
+        assert_eq!(found, waited, "{kind:?} {asked} {limit:?}");
     }
 }
 

@@ -5,8 +5,8 @@
 
 use proptest::prelude::*;
 use tidegate_edge::route::{
-    ApiHosts, Asked, Found, HostFault, HostMap, HostMapBuilder, InsertFault, Params, RouteIndex,
-    StageIndex, Tree, TreeBuilder, Verb, VerbKey, tree::STEPS_MAX,
+    ApiHosts, Asked, Found, Headers, HostFault, HostMap, HostMapBuilder, InsertFault, Params,
+    RouteIndex, StageIndex, Tree, TreeBuilder, Verb, VerbKey, tree::STEPS_MAX,
 };
 
 fn key(verb: &str) -> VerbKey {
@@ -630,6 +630,7 @@ fn default_hosts_and_base_paths_by_example() {
             host: host.as_bytes(),
             path: path.as_bytes(),
             api_id: api_id.map(str::as_bytes),
+            headers: Headers::default(),
         };
         let seen = match map.find(&asked) {
             Found::Place(place) => Ok((

@@ -11,16 +11,20 @@ mod documents;
 #[path = "common/play.rs"]
 mod play;
 
-use std::net::IpAddr;
+use std::{collections::BTreeSet, net::IpAddr, sync::Arc};
 
 use bed::Kind;
 use documents::{api, ok_mock, plan_of, proxy, settings};
 use play::{Answer, Lines, Stage, first_answer};
 use serde_json::{Value, json};
 use tidegate_edge::{
-    model::api::{Api, EndpointType},
-    plan::{CanaryRelease, Door, Plan, Release, Resolution, RouteCache, compile_releases},
-    route::{Asked, Params, Verb},
+    model::api::{Api, EndpointType, GatewayResponse, MethodModel, Model, Named, RequestValidator},
+    plan::{
+        CanaryRelease, Document, Door, IntegrationPlan, Plan, Release, Resolution, RouteCache,
+        compile_releases,
+    },
+    route::{Asked, Headers, Params, Verb},
+    wire::{HeadLimits, RequestHead, parse_request},
 };
 
 /// One method that asks the origin for what the stage variable `side` says.
@@ -34,6 +38,7 @@ fn stage_of<'p>(plan: &'p Plan, host: &str, path: &str, door: Door, draw: u64) -
         host: host.as_bytes(),
         path: path.as_bytes(),
         api_id: None,
+        headers: Headers::default(),
     };
     let mut params = Params::new();
     match plan.resolve_asked(&asked, Verb::Get, door, || draw, &mut params) {
@@ -263,4 +268,233 @@ fn a_disabled_default_host_leaves_the_domain() {
             "{host}{path}"
         );
     }
+}
+
+/// An API with a model, a validator and a gateway response.
+fn validated() -> Api {
+    let mut api = api(
+        "a1",
+        vec![
+            ("POST /v", ok_mock()),
+            ("PUT /v", ok_mock()),
+            ("GET /w", ok_mock()),
+        ],
+    );
+    api.models.push(Model {
+        name: "Pet".to_owned(),
+        schema: json!({ "type": "object", "required": ["name"] }),
+        pointer: "/models/Pet".to_owned(),
+    });
+    api.validators.push(RequestValidator {
+        name: "all".to_owned(),
+        validates_body: true,
+        validates_parameters: true,
+        pointer: "/validators/all".to_owned(),
+    });
+    api.gateway_responses.push(GatewayResponse {
+        response_type: "DEFAULT_4XX".to_owned(),
+        status: Some(418),
+        headers: Vec::new(),
+        templates: Vec::new(),
+        pointer: "/responses/DEFAULT_4XX".to_owned(),
+    });
+    let v = api.resources.first_mut().expect("a resource");
+    for method in &mut v.methods {
+        method.request_validator = Some(Named {
+            name: "all".to_owned(),
+            value: Value::Null,
+            pointer: "/validator".to_owned(),
+        });
+        method.request_models.push(MethodModel {
+            content_type: "application/json".to_owned(),
+            model: "Pet".to_owned(),
+            pointer: "/model".to_owned(),
+        });
+    }
+    api
+}
+
+/// However many stages and canaries serve a document, its models, validators and gateway responses
+/// are compiled once.
+#[test]
+fn what_stages_share_is_made_once() {
+    const STAGES: usize = 20;
+    let releases = (0..STAGES).map(|nth| Release {
+        stage: format!("s{nth}"),
+        canary: Some(CanaryRelease {
+            // Every second canary serves the other document.
+            document: nth % 2,
+            percent: 10.0,
+            ..CanaryRelease::default()
+        }),
+        ..Release::default()
+    });
+    let releases: Vec<Release> = releases.collect();
+    let given = settings(json!({ "apis": [{ "document": "a.yaml" }] }));
+    let documents = [validated(), validated()];
+    let plan = compile_releases(&given, &documents, &releases, 1);
+    let plan = plan.expect("a plan").plan;
+    assert_eq!(plan.stages.len(), 2 * STAGES);
+    let apis: Vec<BTreeSet<_>> = (0..2)
+        .map(|document| {
+            let stages = plan.stages.iter();
+            let own = stages.filter(|stage| stage.document == Document::Api(document));
+            own.map(|stage| Arc::as_ptr(&stage.api)).collect()
+        })
+        .collect();
+    assert_eq!(apis.iter().map(BTreeSet::len).collect::<Vec<_>>(), [1, 1]);
+    assert_ne!(apis.first(), apis.last(), "another document has its own");
+    let asked: Vec<_> = (plan.routes.iter())
+        .filter_map(|route| route.validation.as_ref())
+        .map(Arc::as_ptr)
+        .collect();
+    // Two methods of each document ask something.
+    assert_eq!(asked.len(), 2 * 2 * STAGES);
+    assert_eq!(asked.iter().collect::<BTreeSet<_>>().len(), 2 * 2);
+    // Each route has that of its own method.
+    for route in &plan.routes {
+        let is_v = &*route.resource_path == "/v";
+        assert_eq!(route.validation.is_some(), is_v, "{}", route.resource_path);
+    }
+}
+
+/// Headers and paths choose among the stages of one domain; a rule's stage may have a canary.
+#[test]
+fn rules_of_a_domain_choose_a_stage() {
+    let when = |header: &str, glob: &str| {
+        let any = json!([{ "header": header, "value_glob": glob }]);
+        json!([{ "match_headers": any }])
+    };
+    let given = settings(json!({
+        "apis": [{
+            "document": "a.yaml", "variables": { "side": "x" },
+            "stages": { "dev": {}, "beta": {}, "next": {
+                "canary": { "percent": 100, "variables": { "side": "canary" } },
+            } },
+        }],
+        "domains": [{
+            "name": "*.test", "routing_mode": "ROUTING_RULE_THEN_API_MAPPING",
+            "mappings": [{ "path": "p", "api": "a1", "stage": "dev" }],
+            "rules": [
+                { "priority": 7, "api": "a1", "stage": "next", "conditions": when("x-v", "*") },
+                { "priority": 2, "api": "a1", "stage": "beta", "conditions": when("X-V", "b*") },
+            ],
+        }],
+    }));
+    let plan = plan_of(&given, &[sided()]);
+    // head, (stage, canary, rule, base path, resource path)
+    let rows = [
+        ("GET /v", "X-V: beta\r\n", "beta None Some(2) / /v"),
+        ("GET /v", "x-v: alpha\r\n", "next Some(true) Some(7) / /v"),
+        ("GET /p/v", "X-V: beta\r\n", "beta None Some(2) / /p/v"),
+        ("GET /p/v", "X-W: beta\r\n", "dev None None /p /v"),
+        ("GET /v", "", "nothing"),
+    ];
+    for (line, fields, expected) in rows {
+        let bytes = format!("{line} HTTP/1.1\r\nHost: h.test\r\n{fields}\r\n");
+        let mut head = RequestHead::new();
+        parse_request(bytes.as_bytes(), &HeadLimits::default(), &mut head).expect("a head");
+        let path = head.path(bytes.as_bytes());
+        let asked = Asked {
+            host: b"h.test",
+            path,
+            api_id: None,
+            headers: Headers::of(&head.fields, bytes.as_bytes()),
+        };
+        let mut params = Params::new();
+        let found = plan.resolve_asked(&asked, Verb::Get, Door::Public, || 0, &mut params);
+        let seen = match found {
+            Resolution::Route {
+                stage,
+                canary,
+                path_from,
+                base_to,
+                resource_from,
+                rule,
+                ..
+            }
+            | Resolution::NoRoute {
+                stage,
+                canary,
+                path_from,
+                base_to,
+                resource_from,
+                rule,
+            } => {
+                let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+                let base = text(&path[path_from + 1..base_to.max(path_from + 1)]);
+                let name = plan.stage(stage).map_or("", |stage| &*stage.name);
+                format!(
+                    "{name} {canary:?} {rule:?} /{base} {}",
+                    text(&path[resource_from..])
+                )
+            }
+            Resolution::NoStage => "nothing".to_owned(),
+            Resolution::Health => "health".to_owned(),
+        };
+        assert_eq!(seen, expected, "{line} {fields}");
+    }
+}
+
+/// Stages and their canaries ask as whom the settings say; plain connections show nothing.
+#[test]
+fn client_certificates_belong_to_stages() {
+    let given = settings(json!({
+        "client_certificates": {
+            "one": { "certificate": "1.pem", "key": "1.key" },
+            "two": { "certificate": "2.pem", "key": "2.key" },
+        },
+        "apis": [{
+            "document": "a.yaml",
+            "stages": {
+                "bare": {},
+                "one": { "client_certificate_id": "one", "canary": { "percent": 1 } },
+                "two": { "client_certificate_id": "two" },
+                "again": { "client_certificate_id": "one" },
+            },
+        }],
+    }));
+    let secret = api(
+        "a1",
+        vec![
+            ("GET /s", proxy("https://secret.test/", &[])),
+            ("GET /p", proxy("http://plain.test/", &[])),
+        ],
+    );
+    let plan = plan_of(&given, &[secret]);
+    let mut seen: Vec<String> = (plan.routes.iter())
+        .map(|route| {
+            let proxy = match &route.integration {
+                IntegrationPlan::HttpProxy(proxy) => proxy,
+                other => panic!("{other:?}"),
+            };
+            let stage = plan.stage(route.stage).expect("a stage");
+            let origin = plan.origin(proxy.origin).expect("an origin");
+            let shown = origin.identity(proxy.face);
+            let shown = shown.map_or("nothing", |shown| &*shown.name);
+            let canary = if stage.is_canary { " canary" } else { "" };
+            format!("{}{canary} {} {shown}", stage.name, route.resource_path)
+        })
+        .collect();
+    seen.sort();
+    assert_eq!(
+        seen,
+        [
+            "again /p nothing",
+            "again /s one",
+            "bare /p nothing",
+            "bare /s nothing",
+            "one /p nothing",
+            "one /s one",
+            "one canary /p nothing",
+            "one canary /s one",
+            "two /p nothing",
+            "two /s two",
+        ]
+    );
+    let secret = plan
+        .origins
+        .iter()
+        .find(|origin| origin.tls.faces.len() == 2);
+    assert!(secret.is_some(), "each once: {:#?}", plan.origins);
 }

@@ -66,9 +66,7 @@ pub(crate) fn run(
     }
     core.spawn(Rc::clone(&worker).conduct());
     while !worker.over.get() {
-        let due = worker.next_due.get();
-        let spins = plan.spin_ns > 0 && due.since_ns(core.now()) <= plan.spin_ns;
-        core.turn(!spins);
+        worker.turn();
     }
     worker.hand_over();
     for link in &worker.links {
@@ -76,11 +74,27 @@ pub(crate) fn run(
     }
     core.shutdown();
     let _ = reports.send(Report::Done {
-        end_ns: core.clock().0,
+        end_ns: worker.ended_at.get().0,
     });
 }
 
 impl Worker {
+    /// One turn of the loop; shortly before a start it does not sleep, and what it found nothing to
+    /// do in is not counted as its cost.
+    fn turn(&self) {
+        let spin_ns = self.plan.spin_ns;
+        if spin_ns == 0 || self.next_due.get().since_ns(self.core.now()) > spin_ns {
+            self.core.turn(true);
+            return;
+        }
+        let before = self.core.clock();
+        let turn = self.core.turn(false);
+        if turn.ran == 0 && turn.landed == 0 {
+            let spun_ns = self.core.clock().since_ns(before);
+            self.spun_ns.set(self.spun_ns.get() + spun_ns);
+        }
+    }
+
     async fn conduct(self: Rc<Self>) {
         self.wait_for_links().await;
         let ready = Report::Ready {
@@ -104,6 +118,7 @@ impl Worker {
         }
         self.next_due.set(Mono::FAR);
         self.scheduling.set(false);
+        self.ended_at.set(self.core.now().max(self.ended_at.get()));
         self.wait_for_answers().await;
         self.over.set(true);
     }
@@ -167,7 +182,8 @@ impl Worker {
                 let at = start.plus_ns(tick.at_ns);
                 if at > now {
                     self.next_due.set(at);
-                    self.core.wake_at(at);
+                    let awake = Mono(at.0.saturating_sub(self.plan.spin_ns));
+                    self.core.wake_at(if awake > now { awake } else { at });
                     return Poll::Pending;
                 }
                 self.arrive(
@@ -283,7 +299,8 @@ impl Worker {
         let index = self.interval.get();
         self.interval.set(index + 1);
         let mut interval = self.state.borrow_mut().recorder.take();
-        interval.cpu_ns = now.run_ns.saturating_sub(before.run_ns);
+        let ran_ns = now.run_ns.saturating_sub(before.run_ns);
+        interval.cpu_ns = ran_ns.saturating_sub(self.spun_ns.take());
         interval.cpu_waited_ns = now.waited_ns.saturating_sub(before.waited_ns);
         interval.counts.starved = self.core.starved_count().saturating_sub(self.starved.get());
         self.starved.set(self.core.starved_count());

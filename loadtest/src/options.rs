@@ -116,7 +116,7 @@ impl Options {
             tls: TlsWishes::default(),
             allow_remote: false,
             cpus: Vec::new(),
-            spin_ns: 0,
+            spin_ns: 30_000,
             interval_ns: 250_000_000,
             seed: 1,
             run: 1,

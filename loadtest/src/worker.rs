@@ -139,6 +139,10 @@ pub(crate) struct Worker {
     pub(crate) interval: Cell<u64>,
     pub(crate) times: Cell<ThreadTimes>,
     pub(crate) starved: Cell<u64>,
+    /// The last request's end, or the schedule's if that is later.
+    pub(crate) ended_at: Cell<Mono>,
+    /// Time of the interval spent awake with nothing to do.
+    pub(crate) spun_ns: Cell<u64>,
 }
 
 /// Why a connection is no longer read.
@@ -187,6 +191,8 @@ impl Worker {
             interval: Cell::new(0),
             times: Cell::new(ThreadTimes::default()),
             starved: Cell::new(0),
+            ended_at: Cell::new(Mono(0)),
+            spun_ns: Cell::new(0),
         })
     }
 
@@ -348,6 +354,7 @@ impl Worker {
             Err(cause) => counts.fail(cause, 1),
         }
         state.in_flight = state.in_flight.saturating_sub(1);
+        self.ended_at.set(now);
     }
 
     /// Gives a connection that has room what waits, or offers it.
@@ -406,6 +413,9 @@ impl Worker {
         link.assigned = None;
         state.recorder.counts().fail(cause, count);
         state.in_flight = state.in_flight.saturating_sub(count);
+        if count > 0 {
+            self.ended_at.set(self.core.now());
+        }
     }
 
     /// The connection ended; its end may have been that of an answer.

@@ -11,8 +11,8 @@ use tidegate_edge::{
         Hit, Namespace, Owner,
         http::{Record, Stored},
     },
-    plan::{EdgeCachePlan, Plan, Resolution, RouteCache, StagePlan},
-    route::{Params, Verb},
+    plan::{Door, EdgeCachePlan, Plan, Resolution, RouteCache, StagePlan},
+    route::{self, Headers, Params, Verb},
 };
 
 use super::{
@@ -30,8 +30,14 @@ pub fn show(regions: &[Region], plan: &Plan, wanted: &Wanted, now: Wall) -> Resu
     let asked = Asked::parse(Some(plan), "GET", &wanted.url, &wanted.headers).map_err(bad)?;
     let mut params = Params::new();
     let uri = asked.uri();
+    let whose = route::Asked {
+        host: uri.host,
+        path: uri.path,
+        api_id: None,
+        headers: Headers::of(&asked.head().fields, asked.bytes()),
+    };
     let verb = Verb::from_token(b"GET");
-    let found = plan.resolve(uri.host, uri.path, verb, &mut params);
+    let found = plan.resolve_asked(&whose, verb, Door::Any, || u64::MAX, &mut params);
     let Resolution::Route { route, stage, .. } = found else {
         return Err(Refused::new(404, "no route serves this URL"));
     };

@@ -14,6 +14,8 @@ use std::sync::Arc;
 
 use tidegate_edge::{cache::Store, server::Blueprint};
 
+use crate::query::{encode, pairs};
+
 /// One region, open.
 #[derive(Clone, Debug)]
 pub struct Region {
@@ -186,41 +188,6 @@ impl Order {
             _ => Err(Refused::new(404, "there is no such path")),
         }
     }
-}
-
-fn pairs(query: &[u8]) -> Option<Vec<(String, String)>> {
-    let query = std::str::from_utf8(query).ok()?;
-    let pairs = query.split('&').filter(|pair| !pair.is_empty());
-    pairs
-        .map(|pair| {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            Some((decode(name)?, decode(value)?))
-        })
-        .collect()
-}
-
-/// Everything but letters, digits and `-._~` as `%XX`.
-fn encode(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            out.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    out
-}
-
-fn decode(part: &str) -> Option<String> {
-    let mut pieces = part.split('%');
-    let mut bytes = pieces.next().unwrap_or_default().as_bytes().to_vec();
-    for piece in pieces {
-        let (digits, rest) = piece.split_at_checked(2)?;
-        bytes.push(u8::from_str_radix(digits, 16).ok()?);
-        bytes.extend_from_slice(rest.as_bytes());
-    }
-    String::from_utf8(bytes).ok()
 }
 
 #[cfg(test)]

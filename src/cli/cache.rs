@@ -5,7 +5,12 @@
 //! bytes and seconds, as shown. Errors: 69 when no gateway answers, 3 for settings that do not
 //! compile, 1 when the order was refused, nothing is stored, or something is damaged.
 
-use super::{Exit, client, inputs::Inputs, origins};
+use super::{
+    Exit, client,
+    inputs::Inputs,
+    origins,
+    print::{aligned, plain},
+};
 use crate::{
     cache::{Flush, Order, Purge, Refused, Region, Wanted, work},
     process::{control::with_limits, load},
@@ -325,19 +330,7 @@ fn rows(value: &Value) -> String {
             other => rows.push((name, plain(other))),
         }
     }
-    let width = rows.iter().map(|(name, _)| name.chars().count()).max();
-    let width = width.unwrap_or(0);
-    let lines = rows
-        .iter()
-        .map(|(name, value)| format!("{name:<width$}  {value}\n"));
-    lines.collect()
-}
-
-fn plain(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    }
+    aligned(&rows)
 }
 
 /// The wall clock; there is no ring to ask.

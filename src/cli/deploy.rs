@@ -11,7 +11,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use serde_json::Value;
 
 use super::{
-    Exit,
+    Exit, print,
     store::{self, Asked, StorePlace},
 };
 use crate::store::{
@@ -148,7 +148,7 @@ pub(super) fn ask(
 
 /// A stage as it is now.
 pub(super) fn shown(stage: &Value) -> String {
-    store::members(stage)
+    print::members(stage)
 }
 
 /// Reads `deployments`.
@@ -206,7 +206,7 @@ fn store_text(value: &Value, member: &str) -> String {
 
 fn shown_list(value: &Value) -> String {
     let rows = |name: &str| value.get(name).and_then(Value::as_array).cloned();
-    let cell = |row: &Value, name: &str| store::plain(row.get(name).unwrap_or(&Value::Null));
+    let cell = |row: &Value, name: &str| print::plain(row.get(name).unwrap_or(&Value::Null));
     let stages = rows("stages").unwrap_or_default();
     let used = |id: &str| -> String {
         let names = stages.iter().filter_map(|stage| {
@@ -235,7 +235,7 @@ fn shown_list(value: &Value) -> String {
             ]
         })
         .collect();
-    store::table(
+    print::table(
         &["ID", "CREATED", "DOCUMENT", "STAGES", "DESCRIPTION"],
         &lines,
     )

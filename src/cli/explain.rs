@@ -4,7 +4,7 @@
 //! that is none, 3 for documents that do not compile, 1 when the request would be refused.
 //! Source: RFC 9110 section 5.6.2 (token).
 
-use super::{Exit, inputs, inputs::Inputs};
+use super::{Exit, inputs, inputs::Inputs, test_invoke};
 use crate::process::load;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use std::{io, io::Write, process::ExitCode};
@@ -16,6 +16,8 @@ pub struct Explain {
     pub method: String,
     /// Absolute, or a path that begins with `/`.
     pub url: String,
+    /// Names with values.
+    pub headers: Vec<(String, String)>,
     /// JSON instead of text.
     pub json: bool,
     /// What the plan is compiled from.
@@ -30,6 +32,9 @@ impl Explain {
         Explain {
             method: text("method"),
             url: text("url"),
+            headers: (given.get_many("header"))
+                .map(|rows| rows.cloned().collect())
+                .unwrap_or_default(),
             json: given.get_flag("json"),
             inputs: Inputs::read(given),
         }
@@ -48,14 +53,22 @@ pub(super) fn arguments(command: Command) -> Command {
         .required(true)
         .value_parser(url)
         .help("Absolute URL, or a path with its stage");
+    let header = Arg::new("header")
+        .long("header")
+        .value_name("NAME:VALUE")
+        .action(ArgAction::Append)
+        .value_parser(test_invoke::header)
+        .help("A header of the request, which rules of domains look at; may be repeated");
     let json = Arg::new("json")
         .long("json")
         .action(ArgAction::SetTrue)
         .help("Print JSON");
-    inputs::add(command.arg(method).arg(url).arg(json)).after_help(
+    let command = command.arg(method).arg(url).arg(header).arg(json);
+    inputs::add(command).after_help(
         "Examples:
   tidegate explain GET /dev/pets/7 --api petstore.yaml
-  tidegate explain POST https://api.example.com/pets --config tidegate.toml",
+  tidegate explain POST https://api.example.com/pets --config tidegate.toml
+  tidegate explain GET https://shop.example.com/v1 --config tidegate.toml --header X-Version:beta",
     )
 }
 
@@ -67,8 +80,8 @@ pub(super) fn execute(given: &ArgMatches) -> ExitCode {
     let Some(plan) = &loaded.plan else {
         return Exit::InvalidConfiguration.into();
     };
-    let explanation =
-        crate::explain::explain(plan, &loaded.configuration, &wanted.method, &wanted.url);
+    let request = (&*wanted.method, &*wanted.url, &*wanted.headers);
+    let explanation = crate::explain::explain(plan, &loaded.configuration, request);
     let text = if wanted.json {
         explanation.to_json()
     } else {

@@ -16,7 +16,7 @@ use clap::{Arg, ArgAction, ArgGroup, ArgMatches, Command, value_parser};
 use serde_json::Value;
 
 use super::{
-    Exit,
+    Exit, print,
     store::{self, Asked, StorePlace},
 };
 use crate::store::{
@@ -292,13 +292,13 @@ fn shown(order: &Order, value: &Value) -> String {
             }
             text.push('\n');
             for warning in value["warnings"].as_array().into_iter().flatten() {
-                text.push_str(&format!("warning: {}\n", store::plain(warning)));
+                text.push_str(&format!("warning: {}\n", print::plain(warning)));
             }
             text
         }
         Order::RotateKey => format!("{} values encrypted anew\n", value["values"]),
         Order::DeleteKey { id } => format!("{id} deleted\n"),
-        _ => store::members(value),
+        _ => print::members(value),
     }
 }
 
@@ -314,9 +314,9 @@ fn list(value: &Value, show_values: bool) -> String {
         .map(|key| {
             fields
                 .iter()
-                .map(|field| store::plain(&key[*field]))
+                .map(|field| print::plain(&key[*field]))
                 .collect()
         })
         .collect();
-    store::table(&heading, &rows)
+    print::table(&heading, &rows)
 }

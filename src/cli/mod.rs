@@ -7,6 +7,7 @@
 mod cache;
 mod canary;
 mod client;
+mod client_certificate;
 mod demo;
 mod deploy;
 mod diff;
@@ -19,6 +20,7 @@ mod keys;
 mod man;
 mod origins;
 mod plans;
+mod print;
 mod run;
 mod sim;
 mod store;
@@ -29,6 +31,7 @@ mod usage;
 mod validate;
 
 pub use cache::{CacheCommand, CachePlace};
+pub use client_certificate::Generate;
 pub use demo::Demo;
 pub use diff::Diff;
 pub use exit::Exit;
@@ -142,6 +145,12 @@ pub const COMMANDS: &[Entry] = &[
         about: "Let a share of a stage's requests be served by another deployment",
         arguments: canary::arguments,
         execute: canary::execute,
+    },
+    Entry {
+        name: "client-certificate",
+        about: "Make what stages show to backends that ask for a certificate",
+        arguments: client_certificate::arguments,
+        execute: client_certificate::execute,
     },
     Entry {
         name: "keys",
@@ -260,6 +269,7 @@ mod tests {
             "deployments" => format!("{:?}", deploy::read_list(&given)),
             "rollback" => format!("{:?}", deploy::read_rollback(&given)),
             "canary" => format!("{:?}", canary::read(&given)),
+            "client-certificate" => format!("{:?}", Generate::read(&given)),
             "keys" => format!("{:?}", keys::read(&given)),
             "plans" => format!("{:?}", plans::read(&given)),
             "usage" => format!("{:?}", usage::read(&given)),
@@ -302,7 +312,16 @@ mod tests {
                 &["method: \"get\"", "url: \"/x\""],
             ),
             ("explain GET http://h/x --config t", &["\"http://h/x\""]),
+            (
+                "explain GET /x --api a --header X-Y:1",
+                &["headers: [(\"X-Y\", \"1\")]"],
+            ),
             ("explain G(T /x --api a", &["invalid value", "token"]),
+            (
+                "client-certificate generate backend --out tls",
+                &["name: \"backend\"", "folder: \"tls\"", "replace: false"],
+            ),
+            ("client-certificate generate a/b", &["invalid value"]),
             ("explain GET x --api a", &["invalid value", "/"]),
             (
                 "test-invoke POST /dev/x --api a --header X-Y:1 --header Z: --stage-variable v=a=b \

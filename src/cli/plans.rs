@@ -9,7 +9,7 @@ use clap::{Arg, ArgAction, ArgGroup, ArgMatches, Command, value_parser};
 use serde_json::Value;
 
 use super::{
-    Exit,
+    Exit, print,
     store::{self, Asked, StorePlace},
 };
 use crate::store::{
@@ -343,7 +343,7 @@ fn shown(order: &Order, value: &Value) -> String {
         Order::DeletePlan { id } => format!("{id} deleted\n"),
         Order::AttachKey { plan, key } => format!("{key} is in {plan}\n"),
         Order::DetachKey { plan, key } => format!("{key} is not in {plan} any more\n"),
-        _ => store::members(value),
+        _ => print::members(value),
     }
 }
 
@@ -359,26 +359,26 @@ fn list(value: &Value) -> String {
             let quota = &plan["quota"];
             let quota = match quota {
                 Value::Null => String::new(),
-                _ => format!("{}/{}", quota["limit"], store::plain(&quota["period"])),
+                _ => format!("{}/{}", quota["limit"], print::plain(&quota["period"])),
             };
             let stages = plan["apiStages"].as_array().into_iter().flatten();
             let stages: Vec<String> = stages
                 .map(|stage| {
                     format!(
                         "{}:{}",
-                        store::plain(&stage["apiId"]),
-                        store::plain(&stage["stage"])
+                        print::plain(&stage["apiId"]),
+                        print::plain(&stage["stage"])
                     )
                 })
                 .collect();
             vec![
-                store::plain(&plan["id"]),
-                store::plain(&plan["name"]),
+                print::plain(&plan["id"]),
+                print::plain(&plan["name"]),
                 pace,
                 quota,
                 stages.join(" "),
             ]
         })
         .collect();
-    store::table(&["ID", "NAME", "RATE, BURST", "QUOTA", "STAGES"], &rows)
+    print::table(&["ID", "NAME", "RATE, BURST", "QUOTA", "STAGES"], &rows)
 }

@@ -118,7 +118,7 @@ pub(super) fn execute(given: &ArgMatches) -> ExitCode {
     }
 }
 
-fn header(text: &str) -> Result<(String, String), String> {
+pub(super) fn header(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once(':').ok_or("a header is NAME:VALUE")?;
     explain::method(name).map_err(|_| "the name of a header is a token, as in NAME:VALUE")?;
     let is_own = |own: &&str| name.eq_ignore_ascii_case(own);

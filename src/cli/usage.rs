@@ -9,7 +9,7 @@ use clap::{Arg, ArgMatches, Command, value_parser};
 use serde_json::Value;
 
 use super::{
-    Exit,
+    Exit, print,
     store::{self, Asked, StorePlace},
 };
 use crate::store::{
@@ -183,7 +183,7 @@ fn rows(value: &Value) -> Vec<Vec<String>> {
     for (key, days) in value["values"].as_object().into_iter().flatten() {
         let days = days.as_array().into_iter().flatten();
         for (day, pair) in (start..).zip(days) {
-            let (used, remaining) = (store::plain(&pair[0]), store::plain(&pair[1]));
+            let (used, remaining) = (print::plain(&pair[0]), print::plain(&pair[1]));
             rows.push(vec![key.clone(), date_text(day), used, remaining]);
         }
     }
@@ -191,11 +191,11 @@ fn rows(value: &Value) -> Vec<Vec<String>> {
 }
 
 fn report(value: &Value) -> String {
-    store::table(&["KEY", "DATE", "USED", "REMAINING"], &rows(value))
+    print::table(&["KEY", "DATE", "USED", "REMAINING"], &rows(value))
 }
 
 fn csv(value: &Value) -> String {
-    let plan = store::plain(&value["usagePlanId"]);
+    let plan = print::plain(&value["usagePlanId"]);
     let mut text = "usagePlanId,keyId,date,used,remaining\n".to_owned();
     for row in rows(value) {
         // Ids, dates and numbers: nothing in them needs quotes.

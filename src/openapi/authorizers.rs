@@ -12,7 +12,7 @@
 
 use tidegate_edge::model::api::{ApiKeySource, Authorization, Authorizer};
 
-use super::{AUTH, AUTH_TYPE, AUTHORIZER, KEY_SOURCE, Reader, reader::json};
+use super::{AUTH, AUTH_TYPE, AUTHORIZER, Fate, KEY_SOURCE, Reader, Strictness, reader::json};
 use crate::{
     diagnostics::did_you_mean,
     source::node::{Cursor, Value},
@@ -53,6 +53,7 @@ impl<'a> Reader<'a> {
             if !self.is_table(&scheme, "a security scheme") {
                 continue;
             }
+            self.stray(&scheme, &[AUTHORIZER, AUTH_TYPE]);
             if what(&scheme) == Scheme::Authorizer {
                 authorizers.push(Authorizer {
                     name: entry.key.clone(),
@@ -139,6 +140,7 @@ impl<'a> Reader<'a> {
         if !self.is_table(at, "`x-amazon-apigateway-auth`") {
             return;
         }
+        self.sort_out(at, &[("type", Fate::Fine)], Strictness::Strict);
         match self.text_of(at, "type") {
             Some(word) if word.eq_ignore_ascii_case("NONE") => *authorization = Authorization::None,
             Some(word) if word.eq_ignore_ascii_case("AWS_IAM") => {

@@ -19,6 +19,10 @@ impl<'a> Reader<'a> {
         let mut endpoint = Endpoint::default();
         let servers = root.get("servers");
         let servers = servers.iter().flat_map(Cursor::items);
+        let servers: Vec<_> = servers.collect();
+        for server in &servers {
+            self.stray(server, &[ENDPOINT]);
+        }
         let places: Vec<_> = std::iter::once(root.clone()).chain(servers).collect();
         for place in places {
             if let Some(at) = place.get(ENDPOINT) {

@@ -201,7 +201,7 @@ impl<'a> Reader<'a> {
         let range = i64::from(Integration::TIMEOUT_MS_MIN)..=i64::from(most);
         let number = self.number_of(at, "timeoutInMillis", range);
         let number = number.and_then(|number| u32::try_from(number).ok());
-        number.unwrap_or(Integration::TIMEOUT_MS_DEFAULT)
+        number.unwrap_or(Integration::timeout_ms_default(self.kind))
     }
 
     /// `None`: there is none, or one of the wrong kind, and an error says so.

@@ -92,6 +92,7 @@ impl<'a> Reader<'a> {
         if !self.is_table(&paths, "`paths`") {
             return;
         }
+        self.stray(&paths, &[]);
         let validator = self.validator(root);
         let base = self.base_path();
         for (entry, item) in paths.members() {
@@ -298,6 +299,7 @@ impl<'a> Reader<'a> {
         if !self.is_table(at, "a parameter") {
             return None;
         }
+        self.stray(at, &[]);
         let Some(word) = self.text_of(at, "in") else {
             if at.get("in").is_none() {
                 self.error(at, "this parameter has no `in`", PLACES);

@@ -67,6 +67,17 @@ impl<'a> Reader<'a> {
         self.push(severity, at, true, message, hint);
     }
 
+    /// Warns of the vendor's members of `at` that do not belong there.
+    pub(super) fn stray(&mut self, at: &Cursor<'a>, known: &[&str]) {
+        for (entry, member) in at.members() {
+            let key = entry.key.as_str();
+            if key.starts_with("x-amazon-apigateway-") && !known.contains(&key) {
+                let message = format!("`{key}` is not known here");
+                self.warn_at_key(&member, message, "it has no effect");
+            }
+        }
+    }
+
     /// A member that is read and has no effect.
     pub(super) fn unserved(&mut self, at: &Cursor<'a>, what: &str, instead: &str) {
         let message = format!("`{what}` is not served");

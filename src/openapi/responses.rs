@@ -49,6 +49,7 @@ impl<'a> Reader<'a> {
             if !self.is_table(&at, "a response") {
                 continue;
             }
+            self.stray(&at, &[]);
             let status = key
                 .parse()
                 .ok()

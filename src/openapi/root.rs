@@ -10,8 +10,8 @@ use tidegate_edge::model::api::{Api, ApiKind, Cors, MediaType, Opaque};
 use super::{
     ACCESS_MODE, BINARY_TYPES, COMPRESSION, CORS, DOCUMENTATION, Dialect, ENDPOINT, EXPORT_VERSION,
     Fate::{self, Fine, Unserved},
-    GATEWAY_RESPONSES, KEY_SOURCE, POLICY, Reader, SECURITY_POLICY, Strictness, VALIDATOR,
-    VALIDATORS,
+    GATEWAY_RESPONSES, INTEGRATIONS, KEY_SOURCE, POLICY, Reader, SECURITY_POLICY, Strictness,
+    VALIDATOR, VALIDATORS,
     paths::DEFAULT_ROUTES,
     reader::json,
 };
@@ -83,6 +83,10 @@ impl<'a> Reader<'a> {
         let info = root.get("info");
         if let Some(info) = &info {
             self.describe_members("/info", info, INFO_FOR_PEOPLE);
+            self.stray(info, &[]);
+        }
+        if let Some(components) = root.get("components") {
+            self.stray(&components, &[INTEGRATIONS]);
         }
         let mut of_info = |key: &str| {
             let text = info.as_ref().and_then(|info| self.text_of(info, key));

@@ -7,8 +7,10 @@
 mod commands;
 mod diff;
 mod export;
+mod extensions;
 mod faults;
 mod import;
+mod members;
 mod models;
 #[path = "../common/problems.rs"]
 mod problems;

@@ -99,10 +99,8 @@ fn place() -> impl Strategy<Value = Place> {
 fn request_source() -> impl Strategy<Value = ParameterSource> {
     prop_oneof![
         (place(), name()).prop_map(|(place, name)| ParameterSource::Request { place, name }),
-        name().prop_map(|name| ParameterSource::RequestValues {
-            place: Place::Header,
-            name
-        }),
+        (select(vec![Place::Querystring, Place::Header]), name())
+            .prop_map(|(place, name)| ParameterSource::RequestValues { place, name }),
         text().prop_map(|path| ParameterSource::RequestBody { path }),
         name().prop_map(|name| ParameterSource::Context { name }),
         name().prop_map(|name| ParameterSource::StageVariable { name }),
@@ -116,6 +114,7 @@ fn response_source() -> impl Strategy<Value = ParameterSource> {
         name().prop_map(|name| ParameterSource::ResponseHeaderValues { name }),
         text().prop_map(|path| ParameterSource::ResponseBody { path }),
         name().prop_map(|name| ParameterSource::Context { name }),
+        name().prop_map(|name| ParameterSource::StageVariable { name }),
         text().prop_map(ParameterSource::Static),
     ]
 }

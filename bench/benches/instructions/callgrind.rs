@@ -1,6 +1,7 @@
 //! What: the instructions of one noun, counted by callgrind.
 //! Shape: this program runs itself under valgrind; there it makes the noun, warms it up, and enters
-//!   [`counted_operations`], the one function that callgrind collects in.
+//!   [`counted_operations`], the one function that callgrind collects in; of whole requests only
+//!   the gateway's turns are.
 //! Units: instructions of one operation, rounded.
 //! Errors: valgrind missing or failing, with its last words; a total of nothing.
 //! Source: the callgrind manual, "Limiting the range of collected events", and its output's format.
@@ -21,11 +22,17 @@ pub(crate) fn is_there() -> bool {
 
 /// Counts one operation of `noun`.
 pub(crate) fn count(noun: &Noun) -> io::Result<u64> {
+    // Nobody else's function knows where the warm-up ends: there it is counted along.
+    let (function, operations) = if noun.name.starts_with(WHOLE_REQUESTS) {
+        (COUNTED_TURN, WARM_OPERATIONS + OPERATIONS)
+    } else {
+        (COUNTED, OPERATIONS)
+    };
     let folder = tempfile::tempdir()?;
     let profile = folder.path().join("profile");
     let output = Command::new("valgrind")
         .arg("--tool=callgrind")
-        .arg(format!("--toggle-collect=*{COUNTED}*"))
+        .arg(format!("--toggle-collect=*{function}*"))
         .arg(format!("--callgrind-out-file={}", profile.display()))
         .arg(std::env::current_exe()?)
         .args(["--inside", noun.name])
@@ -37,7 +44,7 @@ pub(crate) fn count(noun: &Noun) -> io::Result<u64> {
         return Err(io::Error::other(last.join("\n")));
     }
     let total = total(&profile)?;
-    Ok((total + OPERATIONS / 2) / OPERATIONS)
+    Ok((total + operations / 2) / operations)
 }
 
 /// What the profile says of all that was collected.
@@ -47,7 +54,7 @@ fn total(profile: &Path) -> io::Result<u64> {
     match totals.and_then(|totals| totals.trim().parse().ok()) {
         Some(total) if total >= OPERATIONS => Ok(total),
         _ => Err(io::Error::other(format!(
-            "callgrind saw nothing of {COUNTED}"
+            "callgrind saw nothing of what it counts"
         ))),
     }
 }
@@ -70,6 +77,9 @@ fn counted_operations(operation: &mut dyn FnMut()) {
 }
 
 const COUNTED: &str = "counted_operations";
+/// Of these only the gateway's turns count, not its client's and its origin's.
+const WHOLE_REQUESTS: &str = "request_";
+const COUNTED_TURN: &str = "counted_turn";
 /// Past what allocates or grows on first use, and once through all data of every noun.
 const WARM_OPERATIONS: u64 = 2_000;
 const OPERATIONS: u64 = 4_000;

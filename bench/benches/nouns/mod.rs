@@ -1,4 +1,5 @@
-//! What: the nouns that every request meets, one operation of each, for the clock and for callgrind.
+//! What: the nouns that every request meets, and the load generator's sample, one operation of each,
+//!   for the clock and for callgrind.
 //! Shape: [`NOUNS`] has a row per noun; a row makes a closure that does the operation once, on data
 //!   made beforehand, and proves on the way that it did it.
 //! Units: one call is one operation.
@@ -8,8 +9,10 @@
 mod bucket;
 mod head;
 mod key;
+mod request;
 mod response;
 mod route;
+mod sample;
 mod store;
 mod template;
 
@@ -57,5 +60,21 @@ pub(crate) const NOUNS: &[Noun] = &[
     Noun {
         name: "response_head_write",
         make: response::write_head,
+    },
+    Noun {
+        name: "request_proxied",
+        make: request::proxied,
+    },
+    Noun {
+        name: "request_passed",
+        make: request::passed,
+    },
+    Noun {
+        name: "request_mapped",
+        make: request::mapped,
+    },
+    Noun {
+        name: "sample_record",
+        make: sample::record,
     },
 ];

@@ -81,7 +81,7 @@ pub(crate) fn command() -> Command {
 }
 
 /// What `--case` takes.
-const CASE_NAMES: [&str; 11] = [
+const CASE_NAMES: [&str; 12] = [
     "proxy",
     "proxy_log",
     "proxy_tls",
@@ -91,6 +91,7 @@ const CASE_NAMES: [&str; 11] = [
     "hit_tls",
     "refused",
     "limited",
+    "mapped",
     "idle",
     "responder",
 ];

@@ -173,6 +173,7 @@ impl Contestant {
                     } else {
                         gateway::Throttle::Open
                     },
+                    integration: gateway::Integration::Proxied,
                     origin: setup.origin,
                 };
                 let (name, directory) = (setup.case.name, &setup.directory);

@@ -252,6 +252,7 @@ impl Bench<'_> {
             is_new_connection: case.is_new_connection,
             is_refused: case.way == Way::Refused && !contestant.is_floor(),
             has_key: false,
+            posts_order: false,
         };
         Wrk::new(self.cpus.load, self.options.connections, traffic, directory)
     }

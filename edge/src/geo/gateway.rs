@@ -205,8 +205,8 @@ fn blueprint(
             .iter_mut()
             .for_each(|listener| listener.tls = true);
         blueprint.tls = Some(ServerTls::null());
-        for (tls, _) in blueprint.origin_tls.iter_mut().flatten() {
-            *tls = OriginTls::null();
+        for tls in blueprint.origin_tls.iter_mut().flatten() {
+            tls.faces.fill(OriginTls::null());
         }
     }
     if let Some(cache) = cache_of(setup, kind, setup.sites[site].role) {

@@ -127,20 +127,10 @@ impl Reader {
             return Ok(Heard::Nothing);
         }
         if self.parsed.is_none() {
-            let before = self.head.len();
-            self.head.extend_from_slice(input);
-            let from = before.saturating_sub(3);
-            let Some(end) = memchr::memmem::find(&self.head[from..], b"\r\n\r\n") else {
-                return if self.head.len() > HEAD_BYTES_MAX {
-                    Err(Broken)
-                } else {
-                    Ok(Heard::Nothing)
-                };
+            let Some((head, rest)) = self.head(input)? else {
+                return Ok(Heard::Nothing);
             };
-            let end = from + end + 4;
-            input = &input[end - before..];
-            let head = parse(&self.head[..end]).ok_or(Broken)?;
-            self.head.clear();
+            input = rest;
             self.body_left = head.body_bytes;
             self.parsed = Some(head);
         }
@@ -156,6 +146,32 @@ impl Reader {
             }
             _ => Ok(Heard::Nothing),
         }
+    }
+
+    /// The head, once it is whole, and what stands behind it. One that comes in a piece, as nearly
+    /// all do, is read where it lies; nothing is kept while a connection idles.
+    fn head<'a>(&mut self, input: &'a [u8]) -> Result<Option<(Head, &'a [u8])>, Broken> {
+        let end_of = |bytes: &[u8]| memchr::memmem::find(bytes, HEAD_END).map(|at| at + 4);
+        if self.head.is_empty()
+            && let Some(end) = end_of(input)
+        {
+            let (head, rest) = input.split_at(end);
+            return Ok(Some((parse(head).ok_or(Broken)?, rest)));
+        }
+        let before = self.head.len();
+        self.head.extend_from_slice(input);
+        let from = before.saturating_sub(3);
+        let Some(end) = end_of(&self.head[from..]) else {
+            return if self.head.len() > HEAD_BYTES_MAX {
+                Err(Broken)
+            } else {
+                Ok(None)
+            };
+        };
+        let end = from + end;
+        let head = parse(&self.head[..end]).ok_or(Broken)?;
+        self.head = Vec::new();
+        Ok(Some((head, &input[end - before..])))
     }
 }
 
@@ -193,6 +209,7 @@ fn parse(head: &[u8]) -> Option<Head> {
     Some(found)
 }
 
+const HEAD_END: &[u8] = b"\r\n\r\n";
 /// Longest head that is taken.
 const HEAD_BYTES_MAX: usize = 16_384;
 

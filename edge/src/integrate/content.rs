@@ -6,7 +6,10 @@
 //! [`NotBase64`], answered with 500. Source: Amazon API Gateway developer guide, "binary media
 //! types", "content type conversions" and "passthrough behaviors"; recorded rows.
 
-use crate::base::base64::{self, NotBase64};
+use crate::base::{
+    base64::{self, NotBase64},
+    text::lossy,
+};
 use std::borrow::Cow;
 
 /// The media type of a request or answer that names none.
@@ -159,24 +162,51 @@ pub fn response_conversion(
     }
 }
 
+/// A payload after its conversion; borrowed where nothing has changed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Converted<'p> {
+    /// It is known to be a text.
+    Text(Cow<'p, str>),
+    /// It can be anything.
+    Bytes(Cow<'p, [u8]>),
+}
+
+impl<'p> Converted<'p> {
+    /// As a template reads it: what is no UTF-8 becomes U+FFFD.
+    #[must_use]
+    pub fn text(&self) -> Cow<'_, str> {
+        match self {
+            Converted::Text(text) => Cow::Borrowed(text),
+            Converted::Bytes(bytes) => lossy(bytes),
+        }
+    }
+
+    /// As it is sent.
+    #[must_use]
+    pub fn into_bytes(self) -> Cow<'p, [u8]> {
+        match self {
+            Converted::Text(Cow::Borrowed(text)) => Cow::Borrowed(text.as_bytes()),
+            Converted::Text(Cow::Owned(text)) => Cow::Owned(text.into_bytes()),
+            Converted::Bytes(bytes) => bytes,
+        }
+    }
+}
+
 impl Conversion {
-    /// The payload after the conversion; borrowed where nothing changes.
-    pub fn apply(self, payload: &[u8]) -> Result<Cow<'_, [u8]>, NotBase64> {
+    /// The payload after the conversion.
+    pub fn apply(self, payload: &[u8]) -> Result<Converted<'_>, NotBase64> {
         Ok(match self {
-            Conversion::Raw => Cow::Borrowed(payload),
-            Conversion::Text => match String::from_utf8_lossy(payload) {
-                Cow::Borrowed(_) => Cow::Borrowed(payload),
-                Cow::Owned(text) => Cow::Owned(text.into_bytes()),
-            },
+            Conversion::Raw => Converted::Bytes(Cow::Borrowed(payload)),
+            Conversion::Text => Converted::Text(lossy(payload)),
             Conversion::Decode => {
                 let mut out = Vec::new();
                 base64::decode(&mut out, payload)?;
-                Cow::Owned(out)
+                Converted::Bytes(Cow::Owned(out))
             }
             Conversion::Encode => {
                 let mut out = Vec::new();
                 base64::encode(&mut out, payload);
-                Cow::Owned(out)
+                Converted::Bytes(Cow::Owned(out))
             }
         })
     }
@@ -387,7 +417,7 @@ mod tests {
             (C::Decode, b"", Ok(b"")),
         ];
         for (conversion, payload, expected) in rows {
-            let found = conversion.apply(payload);
+            let found = conversion.apply(payload).map(Converted::into_bytes);
             assert_eq!(
                 found.as_deref(),
                 expected.as_deref(),

@@ -82,6 +82,16 @@ pub fn fate(way: Way, kind: Kind, name: &[u8]) -> Fate {
     }
 }
 
+/// The same in an HTTP API, which keeps no second name for what is its own.
+#[must_use]
+pub fn fate_in_http_apis(way: Way, kind: Kind, name: &[u8]) -> Fate {
+    match fate(way, kind, name) {
+        Fate::Rename if Known::of(name) == Known::WwwAuthenticate => Fate::Pass,
+        Fate::Rename => Fate::Drop,
+        other => other,
+    }
+}
+
 fn client_to_backend(kind: Kind, name: &[u8]) -> Fate {
     if !is_visible(name) {
         return Fate::Drop;
@@ -120,19 +130,36 @@ fn mapping_to_backend(kind: Kind, name: &[u8]) -> Fate {
         }
         // Their mappings are checked, but nothing is sent.
         _ if matches!(kind, Kind::AwsProxy | Kind::Mock) => Fate::Drop,
-        Known::Connection
-        | Known::Expect
-        | Known::ProxyAuthenticate
-        | Known::Te
-        | Known::Via
-        | Known::Trailer
-        | Known::Upgrade
-        | Known::KeepAlive
-        | Known::ProxyConnection
-        | Known::Http2Settings => Fate::Drop,
+        _ if is_of_connection(known) => Fate::Drop,
         Known::Referer if is_service => Fate::Drop,
         _ => Fate::Pass,
     }
+}
+
+/// What speaks of one connection. Recorded for the first five; the others are ours, so that nobody
+/// reframes a message.
+fn is_of_connection(known: Known) -> bool {
+    matches!(
+        known,
+        Known::Connection
+            | Known::Expect
+            | Known::ProxyAuthenticate
+            | Known::Te
+            | Known::Via
+            | Known::Trailer
+            | Known::Upgrade
+            | Known::KeepAlive
+            | Known::ProxyConnection
+            | Known::Http2Settings
+    )
+}
+
+/// Whether a field of this name frames messages or speaks of one connection, so that no setting
+/// may claim it.
+#[must_use]
+pub fn is_reserved(name: &[u8]) -> bool {
+    let known = Known::of_disguised(name);
+    is_of_connection(known) || matches!(known, Known::ContentLength | Known::TransferEncoding)
 }
 
 fn backend_to_client(kind: Kind, name: &[u8]) -> Fate {
@@ -400,8 +427,51 @@ mod tests {
         for name in ENTRY.split_whitespace() {
             assert!(!is_visible(name.as_bytes()), "{name}");
         }
+        for name in "Te content_length Transfer-Encoding VIA Http2-Settings".split_whitespace() {
+            assert!(is_reserved(name.as_bytes()), "{name}");
+        }
+        for name in ["X-Request-Id", "X-Amzn-Trace-Id", "Host", ""] {
+            assert!(!is_reserved(name.as_bytes()), "{name}");
+        }
         for name in ["Host", "Via", "Content-Encoding", "X-A", ""] {
             assert!(is_visible(name.as_bytes()), "{name}");
+        }
+    }
+
+    #[test]
+    fn http_apis_keep_no_second_names() {
+        let rows = [
+            (
+                Kind::HttpProxy,
+                Fate::Drop,
+                "Connection Content-Length Date Server x-amzn-requestid",
+            ),
+            (
+                Kind::HttpProxy,
+                Fate::Drop,
+                "Via Content-Encoding Transfer-Encoding",
+            ),
+            (
+                Kind::AwsProxy,
+                Fate::Drop,
+                "Connection Content-Length Date Server Keep-Alive",
+            ),
+            (
+                Kind::HttpProxy,
+                Fate::Pass,
+                "WWW-Authenticate X-A Set-Cookie",
+            ),
+            (
+                Kind::AwsProxy,
+                Fate::Pass,
+                "WWW-Authenticate X-A Content-Encoding",
+            ),
+        ];
+        for (kind, expected, names) in rows {
+            for name in names.split_whitespace() {
+                let found = fate_in_http_apis(Way::BackendToClient, kind, name.as_bytes());
+                assert_eq!(found, expected, "{kind:?} {name}");
+            }
         }
     }
 

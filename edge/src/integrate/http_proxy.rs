@@ -9,7 +9,7 @@
 
 use super::encode::Cursor;
 use crate::{
-    origin::OriginIndex,
+    origin::{Face, OriginIndex},
     route::{Params, Verb},
     wire::target::check_path,
 };
@@ -20,6 +20,8 @@ pub use super::encode::TargetFault;
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct HttpProxyPlan {
     pub origin: OriginIndex,
+    /// Which client certificate is shown.
+    pub face: Face,
     /// The verb towards the origin; `None` passes the client's token.
     pub method: Option<Verb>,
     /// What `Host` says: the authority of the URI unless `Host` is mapped.

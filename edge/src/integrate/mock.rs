@@ -24,6 +24,8 @@ pub(crate) enum Selection {
     Misconfigured,
     /// 415.
     UnsupportedMediaType,
+    /// What the request's payload leads to, which stands for the template.
+    Passes,
 }
 
 /// One prepared answer.
@@ -54,6 +56,8 @@ pub enum MockOutcome<'p> {
     Misconfigured,
     /// `UNSUPPORTED_MEDIA_TYPE`, 415.
     UnsupportedMediaType,
+    /// The request's payload stands for the template; without one it is misconfigured.
+    Passes,
 }
 
 /// The media type of a request or answer that names none.
@@ -75,6 +79,7 @@ impl MockPlan {
         {
             Selection::Misconfigured => MockOutcome::Misconfigured,
             Selection::UnsupportedMediaType => MockOutcome::UnsupportedMediaType,
+            Selection::Passes => MockOutcome::Passes,
             Selection::Answer(index) => match self.answers.get(index) {
                 Some(answer) => MockOutcome::Answer {
                     answer,
@@ -83,6 +88,13 @@ impl MockPlan {
                 None => MockOutcome::Misconfigured,
             },
         }
+    }
+
+    /// Whether a request's payload may stand for the template.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        let takes_all = (self.templates.iter()).any(|(known, _)| &**known == "$default");
+        self.otherwise == Selection::Passes && !takes_all
     }
 
     /// All answers it can give, for `explain`.

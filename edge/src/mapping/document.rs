@@ -191,7 +191,7 @@ impl<'d> Node<'d> {
             Value::Int(number) => Some(Cow::Owned(number.to_string())),
             Value::Double(number) => {
                 let mut out = String::new();
-                super::print::double(&mut out, number);
+                super::decimal::double(&mut out, number);
                 Some(Cow::Owned(out))
             }
             _ => None,
@@ -213,7 +213,7 @@ impl<'d> Node<'d> {
             return None;
         };
         let members = self.heap.members(id).iter();
-        Some(members.map(move |(name, value)| {
+        Some(members.map(move |[name, value]| {
             let name = match name {
                 Value::Text(text) => self.text_of(*text),
                 _ => "",

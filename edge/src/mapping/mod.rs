@@ -8,6 +8,7 @@
 //! depths, and memory. Source: Apache Velocity 1.7 with missing references as empty texts, Jayway
 //! JsonPath, and the Amazon API Gateway developer guide, "mapping template reference".
 
+mod decimal;
 mod document;
 mod error;
 pub mod gateway_response;
@@ -16,6 +17,7 @@ mod json;
 mod json_path;
 mod meter;
 mod pattern;
+mod plain;
 mod print;
 mod run;
 mod value;

@@ -5,7 +5,9 @@
 //! `toString` of collections and `Double`; RFC 8259 for JSON, with nothing escaped that need not.
 
 use super::{
+    decimal::{double, integer},
     error::Fault,
+    plain,
     value::{Heap, ListKind, MapKind, Pool, Text, Value},
 };
 use std::fmt::Write;
@@ -26,10 +28,33 @@ pub(super) struct Printer<'p> {
 impl<'p> Printer<'p> {
     /// What a text says.
     pub(super) fn text(&self, text: Text) -> &'p str {
+        text.of(self.pool(text))
+    }
+
+    /// What a text is a range of.
+    #[inline]
+    fn pool(&self, text: Text) -> &'p str {
         match text.pool {
-            Pool::Program => text.of(self.program),
-            Pool::Body => text.of(self.body),
-            Pool::Heap => text.of(&self.heap.text),
+            Pool::Program => self.program,
+            Pool::Body => self.body,
+            Pool::Heap => &self.heap.text,
+        }
+    }
+
+    /// The same as bytes, where characters do not matter.
+    #[inline]
+    pub(super) fn bytes(&self, text: Text) -> &'p [u8] {
+        text.bytes_of(self.pool(text))
+    }
+
+    /// Whether a key is this text.
+    #[inline]
+    pub(super) fn is_named(&self, key: Value, name: &[u8]) -> bool {
+        match key {
+            Value::Text(text) => {
+                text.bytes as usize == name.len() && plain::are_same(self.bytes(text), name)
+            }
+            _ => false,
         }
     }
 
@@ -58,7 +83,7 @@ impl<'p> Printer<'p> {
             Value::Map(id) if self.heap.map_kind(id) != MapKind::Plain => {}
             Value::Map(id) => {
                 out.push('{');
-                for (position, (key, item)) in self.heap.members(id).iter().enumerate() {
+                for (position, [key, item]) in self.heap.members(id).iter().enumerate() {
                     if position > 0 {
                         out.push_str(", ");
                     }
@@ -67,7 +92,7 @@ impl<'p> Printer<'p> {
                 out.push('}');
             }
             Value::Entry(id, position) => {
-                if let Some((key, item)) = self.heap.members(id).get(position as usize) {
+                if let Some([key, item]) = self.heap.members(id).get(position as usize) {
                     self.pair(out, *key, *item, depth)?;
                 }
             }
@@ -87,8 +112,15 @@ impl<'p> Printer<'p> {
     /// Appends `value` as JSON.
     pub(super) fn json(&self, out: &mut String, value: Value, depth: usize) -> Result<(), Fault> {
         self.check(out, depth)?;
+        // What was read nests no deeper than what is printed may, if it is not nested itself.
+        if depth == 0
+            && let Some(written) = self.heap.written(value)
+        {
+            out.push_str(self.text(written));
+            return self.check(out, depth);
+        }
         match value {
-            Value::Text(text) => quoted(out, self.text(text)),
+            Value::Text(text) => self.quoted(out, text),
             Value::List(id) => {
                 out.push('[');
                 for (position, item) in self.heap.items(id).iter().enumerate() {
@@ -101,12 +133,12 @@ impl<'p> Printer<'p> {
             }
             Value::Map(id) => {
                 out.push('{');
-                for (position, (key, item)) in self.heap.members(id).iter().enumerate() {
+                for (position, [key, item]) in self.heap.members(id).iter().enumerate() {
                     if position > 0 {
                         out.push(',');
                     }
                     match key {
-                        Value::Text(text) => quoted(out, self.text(*text)),
+                        Value::Text(text) => self.quoted(out, *text),
                         other => {
                             out.push('"');
                             self.java(out, *other, depth.saturating_add(1))?;
@@ -123,6 +155,27 @@ impl<'p> Printer<'p> {
         Ok(())
     }
 
+    /// Appends a JSON string.
+    fn quoted(&self, out: &mut String, text: Text) {
+        let pool = self.pool(text);
+        let end = text.at.saturating_add(text.bytes);
+        if plain::json_end(pool.as_bytes(), text.at) < end {
+            return escaped(out, text.of(pool));
+        }
+        // In a document it stands between quotes already.
+        let around = text.at.saturating_sub(1) as usize..end.saturating_add(1) as usize;
+        match pool.get(around) {
+            Some(quoted) if quoted.starts_with('"') && quoted.ends_with('"') && text.at > 0 => {
+                out.push_str(quoted);
+            }
+            _ => {
+                out.push('"');
+                out.push_str(text.of(pool));
+                out.push('"');
+            }
+        }
+    }
+
     fn check(&self, out: &str, depth: usize) -> Result<(), Fault> {
         if depth > DATA_DEPTH_MAX {
             let max = DATA_DEPTH_MAX;
@@ -136,84 +189,28 @@ impl<'p> Printer<'p> {
     }
 }
 
-/// Appends an integer.
-pub(super) fn integer(out: &mut String, value: i64) {
-    // Writing to a string cannot fail.
-    let _ = write!(out, "{value}");
-}
-
-/// Appends a double as `Double.toString` does: plain from 0.001 to 10,000,000.
-pub(super) fn double(out: &mut String, value: f64) {
-    if value.is_nan() {
-        out.push_str("NaN");
-    } else if value.is_infinite() {
-        out.push_str(if value > 0.0 { "Infinity" } else { "-Infinity" });
-    } else if value == 0.0 || (1e-3..1e7).contains(&value.abs()) {
-        let _ = write!(out, "{value:?}");
-    } else {
-        // Rust writes 1e-5 and 1.25e10 where Java writes 1.0E-5 and 1.25E10.
-        let text = format!("{value:e}");
-        let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
-        out.push_str(digits);
-        if !digits.contains('.') {
-            out.push_str(".0");
-        }
-        out.push('E');
-        out.push_str(exponent);
-    }
-}
-
-/// Appends a JSON string.
-fn quoted(out: &mut String, text: &str) {
+/// Appends a JSON string of a text that needs escapes.
+fn escaped(out: &mut String, text: &str) {
     out.push('"');
     let mut rest = text;
-    while let Some(at) = rest
-        .bytes()
-        .position(|byte| byte < 0x20 || matches!(byte, b'"' | b'\\'))
-    {
+    loop {
+        let at = plain::json_run(rest.as_bytes());
         out.push_str(rest.get(..at).unwrap_or(""));
-        match rest.as_bytes().get(at).copied().unwrap_or(0) {
-            b'"' => out.push_str("\\\""),
-            b'\\' => out.push_str("\\\\"),
-            b'\n' => out.push_str("\\n"),
-            b'\r' => out.push_str("\\r"),
-            b'\t' => out.push_str("\\t"),
-            0x08 => out.push_str("\\b"),
-            0x0c => out.push_str("\\f"),
-            other => {
+        match rest.as_bytes().get(at) {
+            None => break,
+            Some(b'"') => out.push_str("\\\""),
+            Some(b'\\') => out.push_str("\\\\"),
+            Some(b'\n') => out.push_str("\\n"),
+            Some(b'\r') => out.push_str("\\r"),
+            Some(b'\t') => out.push_str("\\t"),
+            Some(0x08) => out.push_str("\\b"),
+            Some(0x0c) => out.push_str("\\f"),
+            Some(other) => {
+                // Writing to a string cannot fail.
                 let _ = write!(out, "\\u{other:04X}");
             }
         }
         rest = rest.get(at.saturating_add(1)..).unwrap_or("");
     }
-    out.push_str(rest);
     out.push('"');
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn doubles_print_as_java_prints_them() {
-        let rows = [
-            (10.5, "10.5"),
-            (1.0, "1.0"),
-            (0.0, "0.0"),
-            (-0.0, "-0.0"),
-            (0.001, "0.001"),
-            (0.0001, "1.0E-4"),
-            (1e7, "1.0E7"),
-            (9_999_999.0, "9999999.0"),
-            (1.25e10, "1.25E10"),
-            (1.0 / 3.0, "0.3333333333333333"),
-            (f64::NAN, "NaN"),
-            (f64::NEG_INFINITY, "-Infinity"),
-        ];
-        for (value, expected) in rows {
-            let mut out = String::new();
-            double(&mut out, value);
-            assert_eq!(out, expected);
-        }
-    }
 }

@@ -2,13 +2,17 @@
 //!
 //! Shape: a [`Value`] is 16 bytes and copied; lists and maps are ids into the [`Heap`], so two
 //! names can mean one list, as in Java, and a list that holds itself leaks nothing. A [`Text`] is a
-//! range of the template, the body or the heap. Units: bytes, ids. Errors: [`Fault::Memory`] past
-//! [`HEAP_BYTES_MAX`]. The heap is kept between renders and only forgets what it held.
+//! range of the template, the body or the heap. What documents hold lies side by side, until the
+//! template changes it. Units: bytes, ids. Errors: [`Fault::Memory`] past [`HEAP_BYTES_MAX`]. The
+//! heap is kept between renders and only forgets what it held.
 
-use super::error::Fault;
+use super::{error::Fault, json::Open};
 
 /// Most bytes of text and values that one render may make.
 pub(super) const HEAP_BYTES_MAX: usize = 48 << 20;
+
+/// So many values are more than that.
+pub(super) const VALUES_MAX: usize = HEAP_BYTES_MAX / size_of::<Value>();
 
 /// Where a text lies.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -39,6 +43,14 @@ impl Text {
         source
             .get(at..at.saturating_add(self.bytes as usize))
             .unwrap_or("")
+    }
+
+    /// The same as bytes, where characters do not matter.
+    #[inline]
+    pub(super) fn bytes_of(self, source: &str) -> &[u8] {
+        let at = self.at as usize;
+        let range = at..at.saturating_add(self.bytes as usize);
+        source.as_bytes().get(range).unwrap_or(&[])
     }
 }
 
@@ -77,14 +89,19 @@ pub(super) enum ListKind {
     Java,
     /// From a JSON document: `[1,"two"]`.
     Json,
-    /// An array or a view: as `Java`, but nothing is added.
+    /// An array: as `Java`, but nothing is added.
     Fixed,
+    /// Keys, values or entries of a map: as `Fixed`, and without positions.
+    View,
 }
 
-#[derive(Clone, Debug)]
-pub(super) struct List {
-    pub(super) kind: ListKind,
-    pub(super) items: Vec<Value>,
+#[derive(Debug)]
+struct List {
+    kind: ListKind,
+    place: Place,
+    /// What a document says in place of this list, if it prints just so.
+    written: Text,
+    own: Vec<Value>,
 }
 
 /// How a map prints, and what may be put there.
@@ -99,11 +116,53 @@ pub(super) enum MapKind {
     StatusOnce,
 }
 
-#[derive(Clone, Debug)]
-pub(super) struct Map {
-    pub(super) kind: MapKind,
-    /// In the order of arrival; keys are unique.
-    pub(super) members: Vec<(Value, Value)>,
+/// Members are in the order of arrival; keys are unique.
+#[derive(Debug)]
+struct Map {
+    kind: MapKind,
+    place: Place,
+    /// As of a list.
+    written: Text,
+    own: Vec<Member>,
+}
+
+/// Key and value.
+pub(super) type Member = [Value; 2];
+
+/// Where the items of a list or the members of a map lie.
+#[derive(Clone, Copy, Debug)]
+enum Place {
+    /// With those of other containers of documents.
+    Read { at: u32, count: u32 },
+    /// By themselves, since they change.
+    Own,
+}
+
+impl Place {
+    fn of<'h, T>(self, read: &'h [T], own: &'h [T]) -> &'h [T] {
+        match self {
+            Place::Own => own,
+            Place::Read { at, count } => {
+                let at = at as usize;
+                read.get(at..at.saturating_add(count as usize))
+                    .unwrap_or(&[])
+            }
+        }
+    }
+
+    fn is_read(self) -> bool {
+        matches!(self, Place::Read { .. })
+    }
+
+    /// The same, to be changed, where adding and removing is possible.
+    fn owned<'h, T: Copy>(&mut self, read: &[T], own: &'h mut Vec<T>) -> &'h mut Vec<T> {
+        if let Place::Read { .. } = self {
+            own.clear();
+            own.extend_from_slice(self.of(read, &[]));
+            *self = Place::Own;
+        }
+        own
+    }
 }
 
 /// Lists, maps and made text of one render.
@@ -114,6 +173,17 @@ pub(super) struct Heap {
     lists_used: usize,
     maps: Vec<Map>,
     maps_used: usize,
+    /// Items of all lists that were read.
+    items: Vec<Value>,
+    /// Members of all maps that were read.
+    members: Vec<Member>,
+    /// Something that was read has been changed since.
+    is_changed: bool,
+    /// Room of whoever reads.
+    stack: Vec<Value>,
+    around: Vec<Open>,
+    /// Room of whoever makes a text.
+    room: String,
     values: usize,
 }
 
@@ -123,6 +193,7 @@ impl Heap {
         self.lists_used = 0;
         self.maps_used = 0;
         self.values = 0;
+        self.is_changed = false;
         self.text.clear();
         if self.text.capacity() > KEPT_TEXT_BYTES_MAX {
             self.text = String::new();
@@ -131,12 +202,15 @@ impl Heap {
             self.lists = Vec::new();
             self.maps = Vec::new();
         }
+        forget(&mut self.items);
+        forget(&mut self.members);
     }
 
     /// Counts `values` made and checks the bound.
+    #[inline]
     pub(super) fn charge(&mut self, values: usize) -> Result<(), Fault> {
         self.values = self.values.saturating_add(values);
-        let bytes = self.values.saturating_mul(size_of::<(Value, Value)>());
+        let bytes = self.values.saturating_mul(size_of::<Member>());
         if bytes.saturating_add(self.text.len()) > HEAP_BYTES_MAX {
             return Err(Fault::Memory);
         }
@@ -144,6 +218,7 @@ impl Heap {
     }
 
     /// Keeps a copy of `text`.
+    #[inline]
     pub(super) fn keep(&mut self, text: &str) -> Result<Text, Fault> {
         let at = self.text.len();
         if at.saturating_add(text.len()) > HEAP_BYTES_MAX {
@@ -154,6 +229,7 @@ impl Heap {
     }
 
     /// The text pushed onto the heap since `at`.
+    #[inline]
     pub(super) fn made_since(&mut self, at: usize) -> Result<Text, Fault> {
         self.charge(1)?;
         Ok(Text {
@@ -165,19 +241,24 @@ impl Heap {
 
     /// A new empty list.
     pub(super) fn new_list(&mut self, kind: ListKind) -> Result<u32, Fault> {
+        self.add_list(kind, Place::Own, Text::EMPTY)
+    }
+
+    fn add_list(&mut self, kind: ListKind, place: Place, written: Text) -> Result<u32, Fault> {
         self.charge(1)?;
         let id = self.lists_used;
         match self.lists.get_mut(id) {
             Some(list) => {
                 list.kind = kind;
-                list.items.clear();
-                if list.items.capacity() > KEPT_ITEMS_MAX {
-                    list.items = Vec::new();
-                }
+                list.place = place;
+                list.written = written;
+                clear_own(&mut list.own);
             }
             None => self.lists.push(List {
                 kind,
-                items: Vec::new(),
+                place,
+                written,
+                own: Vec::new(),
             }),
         }
         self.lists_used = id.saturating_add(1);
@@ -186,27 +267,99 @@ impl Heap {
 
     /// A new empty map.
     pub(super) fn new_map(&mut self, kind: MapKind) -> Result<u32, Fault> {
+        self.add_map(kind, Place::Own, Text::EMPTY)
+    }
+
+    fn add_map(&mut self, kind: MapKind, place: Place, written: Text) -> Result<u32, Fault> {
         self.charge(1)?;
         let id = self.maps_used;
         match self.maps.get_mut(id) {
             Some(map) => {
                 map.kind = kind;
-                map.members.clear();
-                if map.members.capacity() > KEPT_ITEMS_MAX {
-                    map.members = Vec::new();
-                }
+                map.place = place;
+                map.written = written;
+                clear_own(&mut map.own);
             }
             None => self.maps.push(Map {
                 kind,
-                members: Vec::new(),
+                place,
+                written,
+                own: Vec::new(),
             }),
         }
         self.maps_used = id.saturating_add(1);
         Ok(small(id))
     }
 
+    /// A new list of these items.
+    pub(super) fn list_of(&mut self, kind: ListKind, items: &[Value]) -> Result<u32, Fault> {
+        self.place_list(kind, items, Text::EMPTY)
+    }
+
+    /// A new list of a document; `written` is what stands there, if that is how it prints.
+    pub(super) fn read_list(&mut self, items: &[Value], written: Text) -> Result<u32, Fault> {
+        self.place_list(ListKind::Json, items, written)
+    }
+
+    fn place_list(&mut self, kind: ListKind, items: &[Value], written: Text) -> Result<u32, Fault> {
+        let (at, count) = (small(self.items.len()), small(items.len()));
+        let id = self.add_list(kind, Place::Read { at, count }, written)?;
+        self.charge(items.len())?;
+        self.items.extend_from_slice(items);
+        Ok(id)
+    }
+
+    /// A new map of a document, whose keys are unique; `written` as for lists.
+    pub(super) fn read_map(&mut self, members: &[Member], written: Text) -> Result<u32, Fault> {
+        let (at, count) = (small(self.members.len()), small(members.len()));
+        let id = self.add_map(MapKind::Plain, Place::Read { at, count }, written)?;
+        self.charge(members.len())?;
+        self.members.extend_from_slice(members);
+        Ok(id)
+    }
+
+    /// The text of a document that says what `value` prints as JSON, if there is one.
+    pub(super) fn written(&self, value: Value) -> Option<Text> {
+        let written = match value {
+            Value::List(id) => self.lists.get(id as usize)?.written,
+            Value::Map(id) => self.maps.get(id as usize)?.written,
+            _ => return None,
+        };
+        // A change anywhere may be one below this value.
+        (written.bytes > 0 && !self.is_changed).then_some(written)
+    }
+
+    /// Empty room for values, to be given back by [`Heap::give_stack`].
+    pub(super) fn take_stack(&mut self) -> Vec<Value> {
+        std::mem::take(&mut self.stack)
+    }
+
+    /// Empty room for containers, to be given back likewise.
+    pub(super) fn take_around(&mut self) -> Vec<Open> {
+        std::mem::take(&mut self.around)
+    }
+
+    pub(super) fn give_stack(&mut self, stack: Vec<Value>, around: Vec<Open>) {
+        (self.stack, self.around) = (stack, around);
+        forget(&mut self.stack);
+        self.around.clear();
+    }
+
+    /// Empty room for a text, to be given back by [`Heap::give_room`].
+    pub(super) fn take_room(&mut self) -> String {
+        std::mem::take(&mut self.room)
+    }
+
+    pub(super) fn give_room(&mut self, mut room: String) {
+        room.clear();
+        if room.capacity() <= KEPT_TEXT_BYTES_MAX {
+            self.room = room;
+        }
+    }
+
     pub(super) fn items(&self, id: u32) -> &[Value] {
-        self.lists.get(id as usize).map_or(&[], |list| &list.items)
+        let list = self.lists.get(id as usize);
+        list.map_or(&[], |list| list.place.of(&self.items, &list.own))
     }
 
     pub(super) fn list_kind(&self, id: u32) -> ListKind {
@@ -217,7 +370,9 @@ impl Heap {
 
     /// The items, to be changed; whoever adds has charged for it.
     pub(super) fn items_mut(&mut self, id: u32) -> Option<&mut Vec<Value>> {
-        self.lists.get_mut(id as usize).map(|list| &mut list.items)
+        let list = self.lists.get_mut(id as usize)?;
+        self.is_changed |= list.place.is_read();
+        Some(list.place.owned(&self.items, &mut list.own))
     }
 
     pub(super) fn push(&mut self, id: u32, value: Value) -> Result<(), Fault> {
@@ -228,8 +383,9 @@ impl Heap {
         Ok(())
     }
 
-    pub(super) fn members(&self, id: u32) -> &[(Value, Value)] {
-        self.maps.get(id as usize).map_or(&[], |map| &map.members)
+    pub(super) fn members(&self, id: u32) -> &[Member] {
+        let map = self.maps.get(id as usize);
+        map.map_or(&[], |map| map.place.of(&self.members, &map.own))
     }
 
     pub(super) fn map_kind(&self, id: u32) -> MapKind {
@@ -239,17 +395,35 @@ impl Heap {
     }
 
     /// The members, to be changed; keys stay unique.
-    pub(super) fn members_mut(&mut self, id: u32) -> Option<&mut Vec<(Value, Value)>> {
-        self.maps.get_mut(id as usize).map(|map| &mut map.members)
+    pub(super) fn members_mut(&mut self, id: u32) -> Option<&mut Vec<Member>> {
+        let map = self.maps.get_mut(id as usize)?;
+        self.is_changed |= map.place.is_read();
+        Some(map.place.owned(&self.members, &mut map.own))
     }
 
     /// Adds a member whose key is known to be new.
     pub(super) fn push_member(&mut self, id: u32, key: Value, value: Value) -> Result<(), Fault> {
         self.charge(1)?;
         if let Some(members) = self.members_mut(id) {
-            members.push((key, value));
+            members.push([key, value]);
         }
         Ok(())
+    }
+}
+
+/// Empties room that is used again, unless there is too much of it.
+fn forget<T>(room: &mut Vec<T>) {
+    room.clear();
+    if room.capacity() > KEPT_VALUES_MAX {
+        *room = Vec::new();
+    }
+}
+
+/// The same for the room of one list or map.
+fn clear_own<T>(room: &mut Vec<T>) {
+    room.clear();
+    if room.capacity() > KEPT_ITEMS_MAX {
+        *room = Vec::new();
     }
 }
 
@@ -262,6 +436,7 @@ pub(super) fn small(number: usize) -> u32 {
 const KEPT_TEXT_BYTES_MAX: usize = 256 << 10;
 const KEPT_CONTAINERS_MAX: usize = 4_096;
 const KEPT_ITEMS_MAX: usize = 1_024;
+const KEPT_VALUES_MAX: usize = 16_384;
 
 const _: () = assert!(HEAP_BYTES_MAX < u32::MAX as usize);
 const _: () = assert!(size_of::<Value>() == 16);

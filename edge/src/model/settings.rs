@@ -23,7 +23,7 @@ pub mod throttle;
 
 pub use self::{
     cache::{Cache, CachePolicy, Choice, MethodCache, StageCache, StageCapacity, Unauthorized},
-    domains::{Domain, Mapping},
+    domains::{Domain, Mapping, MatchHeader, RoutingCondition, RoutingMode, RoutingRule},
     functions::FunctionRegion,
     limits::Limits,
     origin::{Balance, Ejection, Endpoint, Health, Origin, OriginTls, Roots},
@@ -43,6 +43,8 @@ pub struct Settings {
     pub apis: Vec<ApiSource>,
     pub domains: Vec<Domain>,
     pub account: Account,
+    /// By id: what stages show to origins that ask for a certificate.
+    pub client_certificates: BTreeMap<String, Certificate>,
     /// By name; the name is what logs, metrics and `tidegate origins` show.
     pub origins: BTreeMap<String, Origin>,
     /// By region.

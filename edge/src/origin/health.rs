@@ -9,17 +9,16 @@
 
 use std::{cell::Cell, net::SocketAddr, rc::Rc, sync::Arc};
 
-use rustls_pki_types::ServerName;
-
 use super::{
-    plan::{HealthPlan, OriginIndex, OriginPlan},
+    plan::{Face, HealthPlan, OriginIndex, OriginPlan},
+    pool::GroupTls,
     state::{EndpointState, GroupState},
     task::Running,
 };
 use crate::{
     base::time::Mono,
     exec::{Core, RecvEnd, connect},
-    net::{address, conn::Conn, tls::client::OriginTls},
+    net::{address, conn::Conn},
     ring::{Errno, Transport},
     wire::{
         HeadFault, HeadFinder, HeadLimits, HeadWriter, ResponseHead, ResponseTo,
@@ -34,7 +33,7 @@ pub struct Checked {
     pub index: OriginIndex,
     pub state: Arc<GroupState>,
     /// For endpoints that use TLS, the same as the pools use.
-    pub tls: Option<(OriginTls, ServerName<'static>)>,
+    pub tls: Option<GroupTls>,
 }
 
 /// Why a check failed.
@@ -257,8 +256,10 @@ impl Check {
         if !uses_tls {
             return Ok(Conn::plain(stream));
         }
-        let (tls, name) = self.group.tls.as_ref().ok_or(CheckFault::Tls)?;
-        let session = tls.session(name).map_err(|_| CheckFault::Tls)?;
+        let tls = self.group.tls.as_ref().ok_or(CheckFault::Tls)?;
+        let client = tls.face(Face::OWN).ok_or(CheckFault::Tls)?;
+        let session = client.session(&tls.server_name);
+        let session = session.map_err(|_| CheckFault::Tls)?;
         let mut conn = Conn::over(stream, session);
         match conn.handshake(deadline).await {
             Ok(()) => Ok(conn),

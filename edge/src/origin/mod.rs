@@ -14,9 +14,10 @@ pub mod state;
 mod task;
 
 pub use plan::{
-    EjectionPlan, EndpointHost, EndpointPlan, HealthPlan, OriginIndex, OriginPlan, OriginTlsPlan,
+    ClientIdentity, EjectionPlan, EndpointHost, EndpointPlan, Face, HealthPlan, OriginIndex,
+    OriginPlan, OriginTlsPlan,
 };
-pub use pool::{AcquireFault, Failed, Group, Lease};
+pub use pool::{AcquireFault, Failed, Group, GroupTls, Lease};
 pub use report::{EndpointReport, describe};
 pub use resolver::{PlanStates, Resolver, ResolverConfig, ResolverFigures};
 pub use state::{EndpointState, GroupState};

@@ -12,6 +12,28 @@ use crate::{model::settings::Balance, model::settings::Roots, net::address::Allo
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct OriginIndex(pub u32);
 
+/// As whom a connection of a group introduces itself: [`Face::OWN`], or one of
+/// [`OriginTlsPlan::faces`]. Connections with different faces never stand for each other.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Debug)]
+pub struct Face(u16);
+
+impl Face {
+    /// With the group's own certificate, or without any.
+    pub const OWN: Face = Face(0);
+
+    /// With the certificate at `index` of [`OriginTlsPlan::faces`].
+    #[must_use]
+    pub fn of(index: usize) -> Option<Face> {
+        index.checked_add(1)?.try_into().ok().map(Face)
+    }
+
+    /// Its place among all faces of a group, [`Face::OWN`] before the others.
+    #[must_use]
+    pub const fn place(self) -> usize {
+        self.0 as usize
+    }
+}
+
 /// A group of endpoints that answers for some integration URIs.
 #[derive(Clone, Debug)]
 pub struct OriginPlan {
@@ -65,9 +87,21 @@ pub struct OriginTlsPlan {
     pub roots: Roots,
     /// Certificate chain and key.
     pub client_identity: Option<(PathBuf, PathBuf)>,
+    /// What stages show in place of that, each once.
+    pub faces: Vec<ClientIdentity>,
     /// Name to send and to verify.
     pub server_name: Box<str>,
     pub insecure_skip_verification: bool,
+}
+
+/// A client certificate of the settings.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ClientIdentity {
+    /// The key in `[client_certificates]`.
+    pub name: Box<str>,
+    /// PEM, leaf first.
+    pub chain: PathBuf,
+    pub key: PathBuf,
 }
 
 /// Active checks, once per host.
@@ -88,6 +122,14 @@ pub struct EjectionPlan {
     pub failures: u16,
     pub base_ms: u32,
     pub percent_max: u8,
+}
+
+impl OriginPlan {
+    /// What a stage shows as `face`; `None`: the group's own certificate, or none.
+    #[must_use]
+    pub fn identity(&self, face: Face) -> Option<&ClientIdentity> {
+        self.tls.faces.get(face.place().checked_sub(1)?)
+    }
 }
 
 impl HealthPlan {

@@ -1,10 +1,10 @@
 //! One core's connections to one origin group.
 //!
 //! What it is: picks an endpoint, hands out a connection to it, takes it back. Shape: a stack of
-//! idle connections per endpoint (the warmest is used first), counts of what is out, and a bounded
-//! line of waiters. Units: milliseconds in the plan, [`Mono`] here. Ranges: `connections_max`
-//! connections and `waiters_max` waiters a core. Errors: [`AcquireFault`]. A connection is used
-//! again only if it is quiet: nothing unread, nothing unsent, not closed.
+//! idle connections per endpoint and face (the warmest is used first), counts of what is out, and a
+//! bounded line of waiters. Units: milliseconds in the plan, [`Mono`] here. Ranges:
+//! `connections_max` connections and `waiters_max` waiters a core. Errors: [`AcquireFault`]. A
+//! connection is used again only if it is quiet: nothing unread, nothing unsent, not closed.
 //! Source: RELIABILITY section 4.
 
 use std::{
@@ -18,7 +18,7 @@ use std::{
 use rustls_pki_types::ServerName;
 
 use super::{
-    plan::{OriginIndex, OriginPlan},
+    plan::{Face, OriginIndex, OriginPlan},
     state::GroupState,
 };
 use crate::{
@@ -63,8 +63,27 @@ pub struct GroupFigures {
     pub retries: u64,
 }
 
+/// TLS towards a group.
+#[derive(Clone, Debug)]
+pub struct GroupTls {
+    /// What is sent and verified.
+    pub server_name: ServerName<'static>,
+    /// As [`Face::OWN`], then as each of the plan's faces. Sessions are resumed under the face that
+    /// they were made under, as each has a cache of its own.
+    pub faces: Box<[OriginTls]>,
+}
+
+impl GroupTls {
+    /// As `face`.
+    #[must_use]
+    pub fn face(&self, face: Face) -> Option<&OriginTls> {
+        self.faces.get(face.place())
+    }
+}
+
 struct Endpoint {
-    idle: RefCell<Vec<Idle>>,
+    /// By face.
+    idle: Box<[RefCell<Vec<Idle>>]>,
     /// Requests under way.
     outstanding: Cell<u32>,
     /// Which of several addresses is next.
@@ -81,7 +100,7 @@ pub struct Group {
     origins: Arc<[OriginPlan]>,
     index: OriginIndex,
     state: Arc<GroupState>,
-    tls: Option<(OriginTls, ServerName<'static>)>,
+    tls: Option<GroupTls>,
     endpoints: Box<[Endpoint]>,
     connections: Cell<u32>,
     waiters: RefCell<VecDeque<TaskId>>,
@@ -97,13 +116,14 @@ impl Group {
         origins: &Arc<[OriginPlan]>,
         index: OriginIndex,
         state: Arc<GroupState>,
-        tls: Option<(OriginTls, ServerName<'static>)>,
+        tls: Option<GroupTls>,
     ) -> Rc<Group> {
+        let faces = (origins.get(index.0 as usize)).map_or(0, |origin| origin.tls.faces.len()) + 1;
         let endpoints = state
             .endpoints
             .iter()
             .map(|_| Endpoint {
-                idle: RefCell::new(Vec::new()),
+                idle: (0..faces).map(|_| RefCell::default()).collect(),
                 outstanding: Cell::new(0),
                 turn: Cell::new(0),
             })
@@ -152,8 +172,8 @@ impl Group {
         }
     }
 
-    /// A connection to the best endpoint. A request that failed before gets a fresh one: whatever
-    /// ended an idle connection may have ended the others, and there is no third try.
+    /// A connection to the best endpoint, as `face`. A request that failed before gets a fresh one:
+    /// whatever ended an idle connection may have ended the others, and there is no third try.
     ///
     /// # Errors
     /// Why there is none; nothing was sent.
@@ -161,24 +181,26 @@ impl Group {
         self: &Rc<Group>,
         core: &Rc<Core>,
         deadline: Mono,
+        face: Face,
         before: Option<Failed>,
     ) -> Result<Lease, AcquireFault> {
         let avoid = before.and_then(|failed| (!failed.reused).then_some(failed.endpoint));
         loop {
             if before.is_none()
-                && let Some(lease) = self.acquire_idle(core)
+                && let Some(lease) = self.acquire_idle(core, face)
             {
                 return Ok(lease);
             }
             if self.connections.get() < self.plan().connections_max {
                 break;
             }
-            if before.is_none() || !self.drop_idle() {
+            // Those that are idle are of another endpoint or face.
+            if !self.drop_idle() {
                 self.wait_for_room(core, deadline).await?;
             }
         }
         let endpoint = self.pick(core, avoid).ok_or(AcquireFault::NoEndpoint)?;
-        match self.lease_fresh(core, endpoint, deadline).await {
+        match self.lease_fresh(core, (endpoint, face), deadline).await {
             Ok(lease) => Ok(lease),
             Err(fault) => {
                 // No byte was sent, so another endpoint may be asked, once.
@@ -187,7 +209,7 @@ impl Group {
                     .filter(|other| *other != endpoint);
                 match other {
                     Some(other) if before.is_none() && self.spend_retry() => {
-                        self.lease_fresh(core, other, deadline).await
+                        self.lease_fresh(core, (other, face), deadline).await
                     }
                     _ => Err(fault),
                 }
@@ -199,15 +221,15 @@ impl Group {
     async fn lease_fresh(
         self: &Rc<Group>,
         core: &Rc<Core>,
-        endpoint: usize,
+        (endpoint, face): (usize, Face),
         deadline: Mono,
     ) -> Result<Lease, AcquireFault> {
         // It counts from here on: others must not open one too many meanwhile.
         self.connections.set(self.connections.get() + 1);
-        let lease = Lease::new(self, core, endpoint);
+        let lease = Lease::new(self, core, endpoint, face);
         let connect_ms = u64::from(self.plan().connect_ms);
         let deadline = deadline.min(core.now().plus_ms(connect_ms));
-        let opened = self.open(core, endpoint, deadline).await;
+        let opened = self.open(core, (endpoint, face), deadline).await;
         match opened {
             Ok(conn) => {
                 self.count(|figures| figures.connects += 1);
@@ -221,15 +243,16 @@ impl Group {
         }
     }
 
-    /// A warm connection to the best endpoint, if there is one.
-    fn acquire_idle(self: &Rc<Group>, core: &Rc<Core>) -> Option<Lease> {
+    /// A warm connection to the best endpoint as `face`, if there is one.
+    fn acquire_idle(self: &Rc<Group>, core: &Rc<Core>, face: Face) -> Option<Lease> {
         let endpoint = self.pick(core, None)?;
         let oldest = core.now().0.saturating_sub(self.idle_ns());
         loop {
-            let idle = self.endpoints[endpoint].idle.borrow_mut().pop()?;
+            let stack = self.endpoints[endpoint].idle.get(face.place())?;
+            let idle = stack.borrow_mut().pop()?;
             if idle.conn.is_quiet() && idle.since.0 >= oldest {
                 self.count(|figures| figures.reused += 1);
-                return Some(Lease::new(self, core, endpoint).with(idle.conn, true));
+                return Some(Lease::new(self, core, endpoint, face).with(idle.conn, true));
             }
             drop(idle);
             self.connection_closed(core);
@@ -238,8 +261,9 @@ impl Group {
 
     /// Closes one idle connection to make room for a fresh one; `false` when there is none.
     fn drop_idle(&self) -> bool {
-        for endpoint in &self.endpoints {
-            let idle = endpoint.idle.borrow_mut().pop();
+        let stacks = self.endpoints.iter().flat_map(|endpoint| &endpoint.idle);
+        for stack in stacks {
+            let idle = stack.borrow_mut().pop();
             if idle.is_some() {
                 drop(idle);
                 self.connections
@@ -332,15 +356,17 @@ impl Group {
     async fn open(
         &self,
         core: &Rc<Core>,
-        endpoint: usize,
+        (endpoint, face): (usize, Face),
         deadline: Mono,
     ) -> Result<Conn, AcquireFault> {
         let stream = self.connect(core, endpoint, deadline).await?;
         if !self.plan().endpoints[endpoint].tls {
             return Ok(Conn::plain(stream));
         }
-        let (tls, name) = self.tls.as_ref().ok_or(AcquireFault::Tls)?;
-        let session = tls.session(name).map_err(|_| AcquireFault::Tls)?;
+        let tls = self.tls.as_ref().ok_or(AcquireFault::Tls)?;
+        let client = tls.face(face).ok_or(AcquireFault::Tls)?;
+        let session = client.session(&tls.server_name);
+        let session = session.map_err(|_| AcquireFault::Tls)?;
         let mut conn = Conn::over(stream, session);
         match conn.handshake(deadline).await {
             Ok(()) => Ok(conn),
@@ -434,8 +460,8 @@ impl Group {
             let keep =
                 |idle: &Idle| idle.conn.is_quiet() && idle.since.0 >= oldest && !state.is_drained();
             let mut gone = Vec::new();
-            {
-                let mut idle = endpoint.idle.borrow_mut();
+            for stack in &endpoint.idle {
+                let mut idle = stack.borrow_mut();
                 let mut index = 0;
                 while index < idle.len() {
                     if keep(&idle[index]) {
@@ -454,8 +480,9 @@ impl Group {
 
     /// Drops every idle connection: the group is being replaced.
     pub fn close_idle(&self) {
-        for endpoint in &self.endpoints {
-            let idle = std::mem::take(&mut *endpoint.idle.borrow_mut());
+        let stacks = self.endpoints.iter().flat_map(|endpoint| &endpoint.idle);
+        for stack in stacks {
+            let idle = std::mem::take(&mut *stack.borrow_mut());
             let count = u32::try_from(idle.len()).unwrap_or(u32::MAX);
             self.connections
                 .set(self.connections.get().saturating_sub(count));
@@ -519,6 +546,7 @@ pub struct Lease {
     group: Rc<Group>,
     core: Rc<Core>,
     endpoint: usize,
+    face: Face,
     conn: Option<Conn>,
     /// The group's count of connections holds this one, which ends with the lease.
     counted: bool,
@@ -528,13 +556,14 @@ pub struct Lease {
 }
 
 impl Lease {
-    fn new(group: &Rc<Group>, core: &Rc<Core>, endpoint: usize) -> Lease {
+    fn new(group: &Rc<Group>, core: &Rc<Core>, endpoint: usize, face: Face) -> Lease {
         let outstanding = &group.endpoints[endpoint].outstanding;
         outstanding.set(outstanding.get() + 1);
         Lease {
             group: Rc::clone(group),
             core: Rc::clone(core),
             endpoint,
+            face,
             conn: None,
             counted: true,
             reused: false,
@@ -587,8 +616,11 @@ impl Lease {
         }
         conn.watch(TaskId::NONE);
         let since = self.core.now();
-        let idle = &self.group.endpoints[self.endpoint].idle;
-        idle.borrow_mut().push(Idle { conn, since });
+        let endpoint = &self.group.endpoints[self.endpoint];
+        let Some(stack) = endpoint.idle.get(self.face.place()) else {
+            return;
+        };
+        stack.borrow_mut().push(Idle { conn, since });
         self.counted = false;
         self.group.wake_waiter(&self.core);
     }

@@ -10,6 +10,7 @@
 use std::task::Poll;
 
 use super::{
+    collect::take_whole,
     exchange::Exchange,
     fault::Fault,
     forward::{Call, is_gone, may_repeat, note_status, take_head, unless_gone},
@@ -22,7 +23,7 @@ use crate::{
         conn::Conn,
         pump::{OutFraming, Pump, PumpEnd, Room},
     },
-    origin::{Group, Lease, OriginIndex},
+    origin::{Face, Group, Lease, OriginIndex},
     ring::Buf,
     wire::{
         body::BodyReader,
@@ -36,6 +37,8 @@ use crate::{
 /// Who is asked, and how.
 pub(super) struct Target {
     pub(super) origin: OriginIndex,
+    /// Which client certificate is shown.
+    pub(super) face: Face,
     /// From the first look for a connection to the last byte that is waited for here.
     pub(super) timeout_ms: u32,
     /// Asking twice does no harm.
@@ -47,9 +50,12 @@ pub(super) struct Target {
 /// What an origin is asked.
 pub(super) struct Question<'a> {
     pub(super) target: Target,
-    /// The request's head, whole.
-    pub(super) head: Buf,
-    pub(super) body: &'a [u8],
+    /// The request's head, and its payload if that is short.
+    pub(super) first: &'a Buf,
+    /// The payload, if it is not there.
+    pub(super) rest: &'a [u8],
+    /// How long the payload is, wherever it lies.
+    pub(super) body_bytes: usize,
 }
 
 /// Why there is no answer.
@@ -109,7 +115,8 @@ pub(super) async fn ask_head(
     let mut before = None;
     loop {
         x.integration.attempts += 1;
-        let acquired = unless_gone(call, conn, x, group.acquire(core, deadline, before));
+        let acquired = group.acquire(core, deadline, question.target.face, before);
+        let acquired = unless_gone(call, conn, x, acquired);
         let mut lease = match acquired.await {
             Some(Ok(lease)) => lease,
             Some(Err(fault)) => return Err(Unasked::Fault(Fault::Unreachable(fault))),
@@ -117,7 +124,7 @@ pub(super) async fn ask_head(
         };
         x.integration.endpoint = Some(lease.endpoint());
         x.cache.asked_at = core.wall();
-        lease.conn().send(question.head.clone());
+        lease.conn().send(question.first.clone());
         let answered = await_head(call, conn, lease.conn(), x, question, deadline).await;
         x.integration.latency_ns = core.now().since_ns(started);
         match answered {
@@ -154,7 +161,7 @@ fn may_retry(
     fault: Fault,
 ) -> bool {
     let bytes_max = call.serving.plan.limits.retry_body_bytes_max as usize;
-    let repeatable = question.target.is_idempotent && question.body.len() <= bytes_max;
+    let repeatable = question.target.is_idempotent && question.body_bytes <= bytes_max;
     may_repeat(group, x, repeatable, fault)
 }
 
@@ -171,7 +178,7 @@ async fn await_head(
     let mut finder = HeadFinder::response();
     let mut interims = 0u32;
     let mut held: Option<Buf> = None;
-    let mut sending = Sending::new(question.body, origin);
+    let mut sending = Sending::new(question.rest, origin);
     x.answer_bytes.clear();
     loop {
         let buf = match held.take() {
@@ -271,9 +278,15 @@ async fn read_body(
     deadline: Mono,
 ) -> Result<bool, Unasked> {
     let fault = |fault| Unasked::Fault(fault);
-    let reader =
-        BodyReader::new(x.answer.framing, LIMITS).map_err(|_| fault(Fault::AnswerTooLarge))?;
+    let reader = BodyReader::new(x.answer.framing, LIMITS);
+    let mut reader = reader.map_err(|_| fault(Fault::AnswerTooLarge))?;
     into.clear();
+    if let Some(bytes) = take_whole(&mut reader, &mut asked.carry, into) {
+        let bytes_max = call.serving.plan.limits.payload_bytes_max;
+        // What is there already is served, however much that makes.
+        let _ = account.holds(x.request_bytes.saturating_add(bytes), bytes_max);
+        return Ok(asked.carry.is_some());
+    }
     let mut pump = Pump::new(reader, OutFraming::Nowhere, asked.carry.take());
     pump.begin_copy(std::mem::take(into));
     let bytes_max = call.serving.plan.limits.payload_bytes_max;

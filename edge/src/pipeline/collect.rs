@@ -32,7 +32,7 @@ pub(super) async fn collect(
     call: &Call<'_>,
     conn: &mut Conn,
     x: &mut Exchange,
-    (body, carry): (BodyReader, Option<Buf>),
+    (mut body, mut carry): (BodyReader, Option<Buf>),
     account: &mut Account<'_>,
     into: &mut Vec<u8>,
 ) -> Result<(BodyReader, Option<Buf>), NoBody> {
@@ -48,6 +48,10 @@ pub(super) async fn collect(
         let length = usize::try_from(length).unwrap_or(usize::MAX);
         into.reserve(length.min(RESERVED_BYTES_MAX));
     }
+    if let Some(bytes) = take_whole(&mut body, &mut carry, into) {
+        x.request_bytes = bytes;
+        return Ok((body, carry));
+    }
     let mut pump = Pump::new(body, OutFraming::Nowhere, carry).with_source_pace(call.serving.pace);
     pump.begin_copy(std::mem::take(into));
     let read = std::future::poll_fn(|_| {
@@ -62,6 +66,26 @@ pub(super) async fn collect(
     *into = pump.copied().take().unwrap_or_default();
     x.request_bytes = pump.moved_bytes();
     read.map(|()| pump.into_rest())
+}
+
+/// Takes a payload of declared length that has come whole behind its head; gives its length.
+pub(super) fn take_whole(
+    body: &mut BodyReader,
+    carry: &mut Option<Buf>,
+    into: &mut Vec<u8>,
+) -> Option<u64> {
+    let length = body.length_left()?;
+    if length > 0 {
+        let buf = carry.as_mut()?;
+        let bytes = usize::try_from(length).ok()?;
+        into.extend_from_slice(buf.get(..bytes)?);
+        buf.advance(bytes);
+        *body = BodyReader::Length(0);
+    }
+    if carry.as_ref().is_some_and(|buf| buf.is_empty()) {
+        *carry = None;
+    }
+    Some(length)
 }
 
 /// A client that waits for permission to send its body gets it.

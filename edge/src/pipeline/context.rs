@@ -42,32 +42,6 @@ pub(super) struct Context<'a> {
     pub(super) answer: Option<&'a [u8]>,
 }
 
-/// Names of `$context` without a dot that templates can list, in the guide's order.
-pub(super) const NAMES: &[&str] = &[
-    "accountId",
-    "apiId",
-    "deploymentId",
-    "domainName",
-    "domainPrefix",
-    "extendedRequestId",
-    "httpMethod",
-    "isCanaryRequest",
-    "operationName",
-    "path",
-    "protocol",
-    "requestId",
-    "requestTime",
-    "requestTimeEpoch",
-    "resourceId",
-    "resourcePath",
-    "stage",
-    "status",
-    "xrayTraceId",
-];
-
-/// Names below `$context.identity` that are known without an authorizer.
-pub(super) const IDENTITY_NAMES: &[&str] = &["apiKey", "apiKeyId", "sourceIp", "userAgent"];
-
 type Text<'a> = Option<Cow<'a, [u8]>>;
 
 impl<'a> Context<'a> {
@@ -93,6 +67,7 @@ impl<'a> Context<'a> {
         let plan = |text: Option<&'a str>| text.and_then(|text| known(text.as_bytes()));
         let number = |number: u64| Some(Cow::Owned(number.to_string().into_bytes()));
         match name {
+            "awsEndpointRequestId" => known(x.endpoint_id()),
             "accountId" => known(self.account.id.as_bytes()),
             "apiId" => plan(self.stage.map(|stage| &*stage.api_id)),
             "domainName" => known(self.host()),
@@ -107,20 +82,19 @@ impl<'a> Context<'a> {
             "operationName" => plan(self.route.and_then(|route| route.operation_name.as_deref())),
             "path" => known(self.path_with_stage()),
             "protocol" => known(self.protocol()),
+            // In HTTP APIs the one id is the other.
+            "requestId" if x.is_http_api => self.value("extendedRequestId"),
             "requestId" => Some(Cow::Borrowed(&x.request_id[..])),
             "requestTime" => Some(Cow::Owned(self.request_time().to_vec())),
             "requestTimeEpoch" => number(x.received_wall.0),
             "resourceId" => plan(self.route.map(|route| &*route.resource_id)),
             "resourcePath" => plan(self.route.map(|route| &*route.resource_path)),
+            "routeKey" => plan(self.route.map(|route| &*route.route_key)),
             "stage" => plan(self.stage.map(|stage| &*stage.name)),
             "status" => (x.status > 0).then(|| number(x.status.into())).flatten(),
             "xrayTraceId" => root_of(&x.trace).and_then(|root| known(root.as_bytes())),
-            "customDomain.basePathMatched" => {
-                let path = x.head.path(bytes);
-                path.get(x.path_from.saturating_add(1)..x.base_to)
-                    .and_then(known)
-            }
-            "identity.sourceIp" => Some(Cow::Owned(x.source_ip(self.peer).to_vec())),
+            "customDomain.basePathMatched" => known(x.base_path()),
+            "identity.sourceIp" => Some(Cow::Borrowed(x.source_ip(self.peer))),
             "identity.userAgent" => self.known_field(Known::UserAgent).and_then(known),
             "identity.apiKey" if x.limits.key.is_some() => {
                 self.known_field(Known::XApiKey).and_then(known)
@@ -180,8 +154,7 @@ impl<'a> Context<'a> {
 
     /// Its first label.
     pub(super) fn host_prefix(&self) -> &'a [u8] {
-        let host = self.host();
-        host.split(|byte| *byte == b'.').next().unwrap_or(host)
+        prefix_of(self.host())
     }
 
     /// `HTTP/1.1`.
@@ -206,8 +179,21 @@ impl<'a> Context<'a> {
     /// All fields that mappings see, in order: the client's own, and behind them what the gateway
     /// says of the request's way.
     pub(super) fn each_field(&self, each: &mut dyn FnMut(&[u8], &[u8])) {
+        self.each_field_of(|_| true, each);
+    }
+
+    /// The same for the names that `wants` likes.
+    pub(super) fn each_field_of(
+        &self,
+        wants: impl Fn(&[u8]) -> bool,
+        each: &mut dyn FnMut(&[u8], &[u8]),
+    ) {
         let bytes = self.x.head_bytes.bytes();
         for field in self.x.head.fields.iter() {
+            let name = field.name.of(bytes);
+            if !wants(name) {
+                continue;
+            }
             let is_ours = matches!(
                 field.known,
                 Known::XForwardedFor
@@ -216,14 +202,13 @@ impl<'a> Context<'a> {
                     | Known::XAmznTraceId
                     | Known::XAmznRequestId
             );
-            let name = field.name.of(bytes);
             if !is_ours && is_visible(name) {
                 each(name, field.value.of(bytes));
             }
         }
         let mut room = Vec::new();
         for (name, known) in OWN_FIELDS {
-            if self.own_field(*known, &mut room) {
+            if wants(name.as_bytes()) && self.own_field(*known, &mut room) {
                 each(name.as_bytes(), &room);
             }
         }
@@ -290,6 +275,36 @@ impl<'a> Context<'a> {
         }
     }
 
+    fn last_query(&self, wanted: &str) -> Text<'a> {
+        let query = self.x.head.query(self.x.head_bytes.bytes());
+        let mut room = Vec::new();
+        let mut last = None;
+        for pair in pairs(query) {
+            if decoded(pair.name, &mut room) == wanted.as_bytes() {
+                last = Some(pair.value);
+            }
+        }
+        let raw = last?;
+        Some(match is_plain(raw) {
+            true => Cow::Borrowed(raw),
+            false => Cow::Owned(decoded(raw, &mut room).to_vec()),
+        })
+    }
+
+    fn last_header(&self, wanted: &str) -> Text<'a> {
+        let known = Known::of(wanted.as_bytes());
+        if OWN_FIELDS.iter().any(|(_, own)| *own == known) {
+            let mut room = Vec::new();
+            return self.own_field(known, &mut room).then_some(Cow::Owned(room));
+        }
+        if !is_visible(wanted.as_bytes()) {
+            return None;
+        }
+        let bytes = self.x.head_bytes.bytes();
+        let field = self.x.head.fields.named(bytes, wanted.as_bytes()).last()?;
+        Some(Cow::Borrowed(field.value.of(bytes)))
+    }
+
     fn each_header(&self, wanted: &str, each: &mut dyn FnMut(&[u8])) {
         let known = Known::of(wanted.as_bytes());
         if OWN_FIELDS.iter().any(|(_, own)| *own == known) {
@@ -309,6 +324,11 @@ impl<'a> Context<'a> {
     }
 }
 
+/// The first label of a host.
+pub(super) fn prefix_of(host: &[u8]) -> &[u8] {
+    host.split(|byte| *byte == b'.').next().unwrap_or(host)
+}
+
 /// What the gateway says of a request's way.
 const OWN_FIELDS: &[(&str, Known)] = &[
     ("X-Amzn-Trace-Id", Known::XAmznTraceId),
@@ -319,12 +339,17 @@ const OWN_FIELDS: &[(&str, Known)] = &[
 
 /// A name or value of a query, decoded into `room`.
 pub(super) fn decoded<'r>(raw: &'r [u8], room: &'r mut Vec<u8>) -> &'r [u8] {
-    if !raw.iter().any(|byte| matches!(byte, b'%' | b'+')) {
+    if is_plain(raw) {
         return raw;
     }
     room.clear();
     room.resize(raw.len(), 0);
     decode_query(raw, room).unwrap_or(raw)
+}
+
+/// Whether a name or value of a query is written as it is.
+fn is_plain(raw: &[u8]) -> bool {
+    memchr::memchr2(b'%', b'+', raw).is_none()
 }
 
 impl Variables for Context<'_> {
@@ -339,16 +364,11 @@ impl Variables for Context<'_> {
     }
 
     fn parameter(&self, place: ParameterPlace, name: &str) -> Option<Cow<'_, [u8]>> {
-        if place == ParameterPlace::Path {
-            return self.path_parameter(name).map(Cow::Borrowed);
+        match place {
+            ParameterPlace::Path => self.path_parameter(name).map(Cow::Borrowed),
+            ParameterPlace::Query => self.last_query(name),
+            ParameterPlace::Header => self.last_header(name),
         }
-        let mut last: Option<Vec<u8>> = None;
-        self.each_parameter(place, name, &mut |value| {
-            let into = last.get_or_insert_default();
-            into.clear();
-            into.extend_from_slice(value);
-        });
-        last.map(Cow::Owned)
     }
 
     fn each_parameter(&self, place: ParameterPlace, name: &str, each: &mut dyn FnMut(&[u8])) {

@@ -129,6 +129,8 @@ pub struct Integration {
     pub answer_seen: bool,
     /// Position of the endpoint in its group.
     pub endpoint: Option<usize>,
+    /// The status in the output of a proxied function; 0: none.
+    pub function_status: u16,
 }
 
 /// All state of one request.
@@ -171,6 +173,8 @@ pub struct Exchange {
     pub response_bytes: u64,
     /// How the origin did.
     pub integration: Integration,
+    /// How the endpoint named the request, where the head of its answer was not kept.
+    pub endpoint_id: Vec<u8>,
     /// Why it was not answered by its integration.
     pub fault: Option<Fault>,
     /// The connection may not carry another request.
@@ -199,6 +203,8 @@ pub struct Exchange {
     pub held: Vec<Buf>,
 }
 
+/// The fields in which endpoints name a request, the likelier first.
+const ENDPOINT_IDS: [&[u8]; 2] = [b"x-amzn-requestid", b"x-amz-request-id"];
 /// Longest outgoing target.
 const SCRATCH_BYTES: usize = 16 * 1024;
 
@@ -226,6 +232,7 @@ impl Exchange {
             request_bytes: 0,
             response_bytes: 0,
             integration: Integration::default(),
+            endpoint_id: Vec::new(),
             fault: None,
             last: false,
             leaves_at: None,
@@ -265,6 +272,7 @@ impl Exchange {
         self.request_bytes = 0;
         self.response_bytes = 0;
         self.integration = Integration::default();
+        self.endpoint_id.clear();
         self.fault = None;
         self.leaves_at = None;
         self.warns = false;
@@ -297,6 +305,28 @@ impl Exchange {
         told.map_or(&peer.ip_text, |told| &told.ip_text).as_bytes()
     }
 
+    /// The base path of a domain that led to the stage, without its slash.
+    #[must_use]
+    pub fn base_path(&self) -> &[u8] {
+        let path = self.head.path(self.head_bytes.bytes());
+        let from = self.path_from.saturating_add(1);
+        path.get(from..self.base_to).unwrap_or(b"")
+    }
+
+    /// How the endpoint that answered named the request; empty: not at all.
+    #[must_use]
+    pub fn endpoint_id(&self) -> &[u8] {
+        if self.integration.status == 0 || !self.endpoint_id.is_empty() {
+            return &self.endpoint_id;
+        }
+        let bytes = self.answer_bytes.bytes();
+        let mut named = ENDPOINT_IDS.iter().filter_map(|name| {
+            let mut fields = self.answer.fields.named(bytes, name);
+            fields.next().map(|field| field.value.of(bytes))
+        });
+        named.next().unwrap_or(b"")
+    }
+
     /// A part of the request head.
     #[must_use]
     pub fn text(&self, span: Span) -> &[u8] {
@@ -308,16 +338,21 @@ impl Exchange {
 fn write_uuid((high, low): (u64, u64), out: &mut [u8; REQUEST_ID_BYTES]) {
     let high = ((high & !0xf000) | 0x4000).to_be_bytes();
     let low = ((low & !(0b11 << 62)) | (0b10 << 62)).to_be_bytes();
-    let digits = |byte: u8| HEX_PAIRS[usize::from(byte)];
     for (byte, at) in high.into_iter().zip([0, 2, 4, 6, 9, 11, 14, 16]) {
-        out[at..at + 2].copy_from_slice(&digits(byte));
+        out[at..at + 2].copy_from_slice(&hex_pair(byte));
     }
     for (byte, at) in low.into_iter().zip([19, 21, 24, 26, 28, 30, 32, 34]) {
-        out[at..at + 2].copy_from_slice(&digits(byte));
+        out[at..at + 2].copy_from_slice(&hex_pair(byte));
     }
     for at in [8, 13, 18, 23] {
         out[at] = b'-';
     }
+}
+
+/// A byte as two hexadecimal digits.
+#[inline]
+pub(super) fn hex_pair(byte: u8) -> [u8; 2] {
+    HEX_PAIRS[usize::from(byte)]
 }
 
 /// Every byte as two hexadecimal digits.

@@ -116,7 +116,8 @@ pub(super) async fn forward(
     }
     loop {
         x.integration.attempts += 1;
-        let acquired = unless_gone(call, conn, x, group.acquire(core, deadline, before));
+        let acquired = group.acquire(core, deadline, passage.face(), before);
+        let acquired = unless_gone(call, conn, x, acquired);
         let mut lease = match acquired.await {
             Some(Ok(lease)) => lease,
             Some(Err(fault)) => {

@@ -6,11 +6,15 @@
 //! milliseconds, bytes. Errors: none. Source: Amazon API Gateway developer guide, "CloudWatch log
 //! formats for API Gateway" (texts and order as recorded).
 
+mod limits;
+
 use std::{
     cell::RefCell,
     fmt::{self, Write as _},
     rc::Rc,
 };
+
+pub(super) use limits::{limited, no_lease};
 
 use super::{
     ask::Unasked,
@@ -29,8 +33,7 @@ use crate::{
         content::MEDIA_TYPE_DEFAULT,
         function::{Invoked, error_message},
     },
-    limits::{Level, Refusal},
-    mapping::Document,
+    mapping::{Document, RenderError},
     model::settings::LoggingLevel,
     origin::{AcquireFault, OriginIndex},
     plan::{RoutePlan, StagePlan},
@@ -335,7 +338,7 @@ impl Journal {
     fn function_failed(&self, x: &Exchange, output: &[u8]) {
         let mut document = Document::default();
         let message = error_message(Invoked::FunctionError, output, &mut document);
-        let id = String::from_utf8_lossy(answer_id(x)).into_owned();
+        let id = String::from_utf8_lossy(x.endpoint_id()).into_owned();
         let status = x.answer.status;
         self.error(format_args!(
             "Lambda execution failed with status {status} due to customer function error: \
@@ -348,7 +351,7 @@ impl Journal {
 #[cold]
 pub(super) fn stream_failed(x: &Exchange, failure: &Failure) {
     if let Some(journal) = &x.journal {
-        let id = String::from_utf8_lossy(answer_id(x)).into_owned();
+        let id = String::from_utf8_lossy(x.endpoint_id()).into_owned();
         let status = x.answer.status;
         journal.error(format_args!(
             "Lambda execution failed with status {status} due to customer function error: {}: {}. \
@@ -356,13 +359,6 @@ pub(super) fn stream_failed(x: &Exchange, failure: &Failure) {
             failure.code, failure.details
         ));
     }
-}
-
-/// The id that the endpoint gave the request.
-fn answer_id(x: &Exchange) -> &[u8] {
-    let bytes = x.answer_bytes.bytes();
-    let mut fields = x.answer.fields.named(bytes, b"x-amzn-requestid");
-    fields.next().map_or(b"", |field| field.value.of(bytes))
 }
 
 /// The mapped request of a mock has no status.
@@ -387,61 +383,29 @@ pub(super) fn no_response(x: &Exchange, status: u16) -> Fault {
     )
 }
 
+/// A template that ended early; `side` is what it makes.
+pub(super) fn no_render(x: &Exchange, side: &str, error: &RenderError) -> Fault {
+    misconfigured(x, format_args!("Unable to transform {side}: {error}"))
+}
+
+/// A payload that is to be decoded is no Base64.
+pub(super) fn no_conversion(x: &Exchange) -> Fault {
+    misconfigured(x, format_args!("Unable to base64 decode the body."))
+}
+
+/// The mapped value for the field `name` cannot be sent.
+pub(super) fn illegal_value(x: &Exchange, name: &str) -> Fault {
+    misconfigured(x, format_args!("Illegal character in header {name}"))
+}
+
 /// An integration that cannot answer as it is configured, and why.
-fn misconfigured(x: &Exchange, reason: fmt::Arguments<'_>) -> Fault {
+pub(super) fn misconfigured(x: &Exchange, reason: fmt::Arguments<'_>) -> Fault {
     if let Some(journal) = &x.journal {
         journal.error(format_args!(
             "Execution failed due to configuration error: {reason}"
         ));
     }
     Fault::Configuration
-}
-
-/// The gate refused it.
-#[inline]
-pub(super) fn limited(x: &Exchange, serving: &Serving, refusal: &Refusal) {
-    if let Some(journal) = &x.journal {
-        journal.limited(x, serving, refusal);
-    }
-}
-
-impl Journal {
-    #[cold]
-    fn limited(&self, x: &Exchange, serving: &Serving, refusal: &Refusal) {
-        let (key, stage) = (api_key(x), stage_text(serving, x));
-        match refusal {
-            Refusal::Throttled { at, .. } => {
-                let level = at.map_or("No", |at| level_text(at.level));
-                self.error(format_args!(
-                    "API Key {key} exceeded throttle limit for API Stage {stage}: {level} throttle \
-                     limit exceeded for {}. Limit: {:.2} Burst: {}",
-                    method_text(serving, x),
-                    at.map_or(0.0, |at| rate(at.burst, at.fill_ns)),
-                    at.map_or(0, |at| at.burst),
-                ));
-            }
-            Refusal::QuotaExceeded { .. } => self.error(format_args!(
-                "API Key {key} exceeded quota limit for API Stage {stage}: Key quota exhausted"
-            )),
-            Refusal::Forbidden | Refusal::Awaits => {}
-        }
-    }
-}
-
-fn level_text(level: Level) -> &'static str {
-    match level {
-        Level::UsageMethod | Level::UsageKey | Level::Quota => "Key",
-        Level::Method => "Method",
-        Level::Stage => "Stage",
-        Level::Account => "Account",
-        Level::Client => "Client",
-    }
-}
-
-/// Requests a second of a bucket that fills in `fill_ns`.
-#[allow(clippy::cast_precision_loss)] // printed with two digits
-fn rate(burst: u32, fill_ns: u64) -> f64 {
-    f64::from(burst) * 1e9 / fill_ns.max(1) as f64
 }
 
 /// It is answered with a fault.
@@ -540,11 +504,7 @@ impl Journal {
         if x.status > 0 {
             self.info(format_args!("Method completed with status: {}", x.status));
         }
-        let id = if x.integration.status > 0 {
-            answer_id(x)
-        } else {
-            b""
-        };
+        let id = x.endpoint_id();
         if !id.is_empty() {
             self.info(format_args!(
                 "AWS Integration Endpoint RequestId : {}",
@@ -583,16 +543,6 @@ fn stage_text(serving: &Serving, x: &Exchange) -> String {
 
 fn label(stage: &StagePlan) -> String {
     format!("{}/{}", stage.api_id, stage.name)
-}
-
-/// `RestApi a1, Stage dev, Resource r1, HttpMethod GET`.
-fn method_text(serving: &Serving, x: &Exchange) -> String {
-    let stage = x.stage.and_then(|stage| serving.plan.stage(stage));
-    let route = x.route.and_then(|route| serving.plan.route(route));
-    let (api, stage) = stage.map_or(("", ""), |stage| (&*stage.api_id, &*stage.name));
-    let (resource, verb) =
-        route.map_or(("", ""), |route| (&*route.resource_id, route.verb.token()));
-    format!("RestApi {api}, Stage {stage}, Resource {resource}, HttpMethod {verb}")
 }
 
 fn text(bytes: &[u8]) -> &str {

@@ -73,7 +73,7 @@ pub(super) fn limit(
                     Ok(())
                 }
                 Err(refusal) => {
-                    journal::limited(x, serving, &refusal);
+                    journal::limited(local, serving, x, &refusal);
                     Err(refused(local, x, refusal, shows))
                 }
             }

@@ -24,7 +24,7 @@ use crate::{
     base::time::Mono,
     integrate::HttpProxyPlan,
     net::pump::OutFraming,
-    origin::OriginIndex,
+    origin::{Face, OriginIndex},
     plan::{HttpPlan, IntegrationPlan},
     ring::{Buf, BufMut},
     wire::{
@@ -62,6 +62,14 @@ impl<'a> Passage<'a> {
         match self {
             Passage::Proxy(proxy) => proxy.origin,
             Passage::Mapped(_, http) => http.origin,
+        }
+    }
+
+    /// What the gateway shows of itself to that origin.
+    pub(super) fn face(&self) -> Face {
+        match self {
+            Passage::Proxy(proxy) => proxy.face,
+            Passage::Mapped(_, http) => http.face,
         }
     }
 

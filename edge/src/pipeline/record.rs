@@ -5,9 +5,12 @@
 //! is dropped and counted. Source: API Gateway developer guide, "access logging variables".
 
 use super::{
+    context::prefix_of,
     exchange::{Exchange, Peer},
+    fault::Fault,
     journal,
     local::{Local, Serving},
+    trace::{extended_id, root_of},
 };
 use crate::{
     net::conn::Conn,
@@ -46,10 +49,7 @@ pub(super) fn record(local: &Local, serving: &Serving, peer: Peer, conn: &Conn, 
         return;
     };
     let bytes = x.head_bytes.bytes();
-    let unparsed = matches!(
-        x.fault,
-        Some(super::Fault::Head(_) | super::Fault::HeadTimeout)
-    );
+    let unparsed = matches!(x.fault, Some(Fault::Head(_) | Fault::HeadTimeout));
     let parsed = x.status != 0 && !unparsed;
     let text = |slice: &'_ [u8]| if parsed { slice.len() } else { 0 };
     let method = x.head.method_name.of(bytes);
@@ -64,6 +64,8 @@ pub(super) fn record(local: &Local, serving: &Serving, peer: Peer, conn: &Conn, 
         .map_or(&b""[..], |field| field.value.of(bytes));
     let stage = x.stage.and_then(|index| serving.plan.stage(index));
     let route = x.route.and_then(|index| serving.plan.route(index));
+    let operation_name = route.and_then(|route| route.operation_name.as_deref());
+    let operation_name = operation_name.unwrap_or("");
     let origin = route.and_then(|route| match &route.integration {
         IntegrationPlan::HttpProxy(proxy) => serving.plan.origin(proxy.origin),
         IntegrationPlan::Mapped(plan) => plan.origin().and_then(|at| serving.plan.origin(at)),
@@ -72,14 +74,20 @@ pub(super) fn record(local: &Local, serving: &Serving, peer: Peer, conn: &Conn, 
     let endpoint = origin
         .zip(x.integration.endpoint)
         .and_then(|(origin, index)| origin.endpoints.get(index));
-    let (message, response_type) = x
-        .fault
-        .map_or(("", ""), |fault| (fault.message(), fault.response_type()));
-    let detail = x.fault.map_or("", super::Fault::detail);
+    let message = x.fault.map_or("", |fault| message(x, fault));
+    let response_type = x.fault.map_or("", Fault::response_type);
+    let detail = x.fault.map_or("", Fault::detail);
     let tls = conn.tls();
     let key = x.limits.key.map(crate::limits::Id::text);
+    let extended_id = extended_id(&x.request_id);
+    let domain_name = &host[..text(host)];
     let record = AccessRecord {
-        request_id: &x.request_id,
+        // In HTTP APIs the one id is the other.
+        request_id: match x.is_http_api {
+            true => &extended_id[..],
+            false => &x.request_id[..],
+        },
+        extended_request_id: &extended_id,
         received: x.received_wall,
         source_ip: x.source_ip(&peer),
         api_key_id: key.as_ref().map_or(b"", |key| key.as_bytes()),
@@ -87,22 +95,29 @@ pub(super) fn record(local: &Local, serving: &Serving, peer: Peer, conn: &Conn, 
         method: &method[..text(method)],
         path: &path[..text(path)],
         resource_path: route.map_or(b"", |route| route.resource_path.as_bytes()),
+        resource_id: route.map_or(b"", |route| route.resource_id.as_bytes()),
+        route_key: route.map_or(b"", |route| route.route_key.as_bytes()),
+        operation_name: operation_name.as_bytes(),
         protocol: if x.head.minor == 0 {
             b"HTTP/1.0"
         } else {
             b"HTTP/1.1"
         },
         request_bytes: Some(x.request_bytes),
+        account_id: serving.plan.account.id.as_bytes(),
         api_id: stage.map_or(b"", |stage| stage.api_id.as_bytes()),
         stage: stage.map_or(b"", |stage| stage.name.as_bytes()),
         deployment_id: stage.map_or(b"", |stage| stage.deployment_id.as_bytes()),
         is_canary: x.canary,
-        base_path: base_path(x),
-        domain_name: &host[..text(host)],
+        base_path: x.base_path(),
+        domain_name,
+        domain_prefix: prefix_of(domain_name),
         status: x.status,
         response_bytes: Some(x.response_bytes),
         response_latency_us: Some(latency_us),
         integration_status: x.integration.status,
+        function_status: x.integration.function_status,
+        endpoint_request_id: x.endpoint_id(),
         integration_latency_us: integration_us,
         integration_error: if x.integration.attempts > 0 {
             detail.as_bytes()
@@ -114,21 +129,24 @@ pub(super) fn record(local: &Local, serving: &Serving, peer: Peer, conn: &Conn, 
         origin_endpoint: endpoint.map_or(b"", |endpoint| endpoint.authority.as_bytes()),
         origin_attempts: Some(x.integration.attempts),
         error_message: message.as_bytes(),
+        validation_error: x.validation.as_bytes(),
         error_response_type: response_type.as_bytes(),
         tls_version: tls
             .and_then(|tls| tls.version())
             .map_or(b"", |version| version.as_str().as_bytes()),
         tls_cipher: tls.and_then(|tls| tls.cipher()).map_or(b"", str::as_bytes),
-        ..AccessRecord::default()
+        trace_id: root_of(&x.trace).map_or(b"", str::as_bytes),
     };
     if !sink.log(format, &record, now) {
         local.metrics.cell(Metric::LogLinesDropped).add(1);
     }
 }
 
-/// The base path of a domain that led to the stage, without its slash.
-fn base_path(x: &Exchange) -> &[u8] {
-    let path = x.head.path(x.head_bytes.bytes());
-    let from = x.path_from.saturating_add(1);
-    path.get(from..x.base_to).unwrap_or(b"")
+/// What the client reads of `fault`, which may be more than its name.
+fn message(x: &Exchange, fault: Fault) -> &str {
+    match (x.is_http_api, &*x.detail) {
+        (true, _) => fault.of_http_api().1,
+        (false, "") => fault.message(),
+        (false, detail) => detail,
+    }
 }

@@ -47,7 +47,7 @@ use crate::{
     },
     plan::{Access, Backend, IntegrationPlan, Resolution, RoutePlan},
     ring::Buf,
-    route::{Asked, StageIndex, Verb},
+    route::{Asked, Headers, StageIndex, Verb},
     wire::{
         body::BodyReader, fields::Fields, finder::HeadFinder, head::parse_request, known::Known,
         method::Method,
@@ -258,7 +258,11 @@ fn go_on(
         Err(fault) => return fault_way(at, conn, x, fault, keep_alive, rest),
     };
     if let IntegrationPlan::Mock(plan) = &route.integration {
-        let sent = mock(at, conn, x, plan, keep_alive);
+        let outcome = mock_outcome(x, plan);
+        if matches!(outcome, MockOutcome::Passes) && !rest.0.is_done() {
+            return Way::Maps { rest, looked: true };
+        }
+        let sent = mock(at, conn, x, outcome, keep_alive);
         return sent_way(sent, keep_alive, rest);
     }
     let call = call(local, serving, peer, x);
@@ -312,7 +316,10 @@ async fn lease(
     let passed = match (limited, route) {
         (Ok(()), Some(route)) => Ok(route),
         (Ok(()), None) => Err(Fault::NoRoute), // it was one when it was resolved
-        (Err(Fault::AwaitsLease), _) => Err(Fault::QuotaExceeded),
+        (Err(Fault::AwaitsLease), _) => {
+            journal::no_lease(x);
+            Err(Fault::QuotaExceeded)
+        }
         (Err(fault), _) => Err(fault),
     };
     go_on(local, serving, conn, peer, x, passed, rest)
@@ -372,14 +379,15 @@ async fn map(
 fn road<'s>(serving: &'s Serving, x: &Exchange) -> Option<Road<'s>> {
     let route = serving.plan.route(x.route?)?;
     let stage = serving.plan.stage(x.stage?)?;
-    match &route.integration {
-        IntegrationPlan::Mapped(plan) => Some(Road {
-            api: &stage.api,
-            plan,
-            route,
-        }),
-        IntegrationPlan::HttpProxy(_) | IntegrationPlan::Mock(_) => None,
-    }
+    let plan = match &route.integration {
+        IntegrationPlan::Mapped(plan) => plan,
+        IntegrationPlan::HttpProxy(_) | IntegrationPlan::Mock(_) => route.passing.as_ref()?,
+    };
+    Some(Road {
+        api: &stage.api,
+        plan,
+        route,
+    })
 }
 
 /// The way of a request that was mapped.
@@ -562,6 +570,7 @@ fn resolve<'s>(
         host,
         path: x.head.path(bytes),
         api_id: api_id(&x.head, bytes, peer.door),
+        headers: Headers::of(&x.head.fields, bytes),
     };
     let draw = || local.core.random();
     let plan = &serving.plan;
@@ -573,6 +582,7 @@ fn resolve<'s>(
             path_from,
             base_to,
             resource_from,
+            ..
         } => {
             x.stage = Some(stage);
             x.route = Some(route);
@@ -587,6 +597,7 @@ fn resolve<'s>(
             path_from,
             base_to,
             resource_from,
+            ..
         } => {
             x.stage = Some(stage);
             x.canary = canary;
@@ -665,17 +676,30 @@ fn admit(serving: &Serving, x: &Exchange) -> Result<BodyReader, Fault> {
     BodyReader::new(x.head.framing, limits).map_err(Fault::Body)
 }
 
-/// Answers from the plan alone.
-fn mock(at: At<'_>, conn: &mut Conn, x: &mut Exchange, plan: &MockPlan, keep_alive: bool) -> bool {
+/// What the plan alone says to the request.
+fn mock_outcome<'p>(x: &Exchange, plan: &'p MockPlan) -> MockOutcome<'p> {
     let bytes = x.head_bytes.bytes();
     let last = |fields: &Fields, known| fields.all(known).last().map(|field| field.value);
     let content_type = last(&x.head.fields, Known::ContentType).map(|span| span.of(bytes));
     let accept = last(&x.head.fields, Known::Accept).map(|span| span.of(bytes));
-    match plan.answer(content_type, accept) {
+    plan.answer(content_type, accept)
+}
+
+/// Answers from the plan alone.
+fn mock(
+    at: At<'_>,
+    conn: &mut Conn,
+    x: &mut Exchange,
+    outcome: MockOutcome<'_>,
+    keep_alive: bool,
+) -> bool {
+    match outcome {
         MockOutcome::Answer { answer, body } => {
             respond::mock(at.local, x, conn, answer, body, keep_alive)
         }
-        MockOutcome::Misconfigured => respond::fault(at, x, conn, Fault::Configuration, keep_alive),
+        MockOutcome::Misconfigured | MockOutcome::Passes => {
+            respond::fault(at, x, conn, Fault::Configuration, keep_alive)
+        }
         MockOutcome::UnsupportedMediaType => {
             respond::fault(at, x, conn, Fault::UnsupportedMediaType, keep_alive)
         }

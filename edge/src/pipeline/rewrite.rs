@@ -145,21 +145,29 @@ fn passes_to_origin(field: &Field, call: &Call<'_>) -> bool {
     }
     match field.known {
         Known::Host | Known::ContentLength | Known::TransferEncoding | Known::Expect => false,
-        // Ours are written below; a client's own word never passes unless its proxy is trusted.
-        Known::Forwarded
-        | Known::XForwardedFor
-        | Known::XForwardedProto
-        | Known::XForwardedHost
-        | Known::XForwardedPort
-        | Known::XForwardedPrefix
-        | Known::XForwardedServer
-        | Known::XRealIp
-        | Known::XAmznRequestId
-        | Known::XAmznApigatewayApiId => false,
+        known if tells_the_way(known) => false,
         Known::Via => call.serving.plan.forwarding.via.is_none(),
         Known::XRequestId => call.serving.plan.forwarding.request_id_header.is_none(),
         _ => true,
     }
+}
+
+/// Fields that say how a request came. Ours are written by [`write_forwarding`]; a client's own
+/// word never passes unless its proxy is trusted.
+pub(super) fn tells_the_way(known: Known) -> bool {
+    matches!(
+        known,
+        Known::Forwarded
+            | Known::XForwardedFor
+            | Known::XForwardedProto
+            | Known::XForwardedHost
+            | Known::XForwardedPort
+            | Known::XForwardedPrefix
+            | Known::XForwardedServer
+            | Known::XRealIp
+            | Known::XAmznRequestId
+            | Known::XAmznApigatewayApiId
+    )
 }
 
 fn is_mapped(proxy: &HttpProxyPlan, name: &[u8]) -> bool {

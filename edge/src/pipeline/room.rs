@@ -5,7 +5,11 @@
 //! in one text; `Account` says how much all requests of a core hold. Units: bytes. Ranges: an
 //! unused room keeps at most `KEPT_BYTES` of each. Errors: none.
 
-use super::{fault::Fault, local::Local};
+use super::{
+    fault::Fault,
+    local::Local,
+    mapped::{InputMemory, Parameters},
+};
 use crate::{
     integrate::{
         function::{AnswerReader, EventWriter},
@@ -38,8 +42,10 @@ pub struct Room {
     pub(super) events: EventWriter,
     /// What reads their outputs.
     pub(super) answers: AnswerReader,
-    /// Names and values that templates read.
-    pub(super) text: String,
+    /// What templates read.
+    pub(super) inputs: InputMemory,
+    /// Path and query parameters on their way out.
+    pub(super) parameters: Parameters,
     /// A target on its way out.
     pub(super) target: Vec<u8>,
 }
@@ -54,8 +60,8 @@ impl Room {
             bytes.clear();
             bytes.shrink_to(KEPT_BYTES);
         }
-        self.text.clear();
-        self.text.shrink_to(KEPT_BYTES);
+        self.inputs.clear(KEPT_BYTES);
+        self.parameters.clear(KEPT_BYTES);
         self.fields.clear();
         self.left_out_bytes = None;
         if self.output.text().len() > KEPT_BYTES {
@@ -78,20 +84,39 @@ struct Row {
     name_end: usize,
     value_end: usize,
     is_gone: bool,
+    /// Its name and its value have been looked at by a parser or a compiler.
+    is_verified: bool,
 }
 
 impl FieldList {
-    /// Appends a line.
+    /// Appends a line that may be none: whoever writes it looks.
     pub(super) fn add(&mut self, name: &[u8], value: &[u8]) {
+        self.append(name, &[value], false);
+    }
+
+    /// The same, its value in parts that stand next to each other.
+    pub(super) fn add_parts(&mut self, name: &[u8], value: &[&[u8]]) {
+        self.append(name, value, false);
+    }
+
+    /// Appends a line whose name and value a parser or a compiler has looked at.
+    pub(super) fn add_verified(&mut self, name: &[u8], value: &[u8]) {
+        self.append(name, &[value], true);
+    }
+
+    fn append(&mut self, name: &[u8], value: &[&[u8]], is_verified: bool) {
         let from = self.text.len();
         self.text.extend_from_slice(name);
         let name_end = self.text.len();
-        self.text.extend_from_slice(value);
+        for part in value {
+            self.text.extend_from_slice(part);
+        }
         self.rows.push(Row {
             from,
             name_end,
             value_end: self.text.len(),
             is_gone: false,
+            is_verified,
         });
     }
 
@@ -99,6 +124,12 @@ impl FieldList {
     pub(super) fn set(&mut self, name: &[u8], value: &[u8]) {
         self.remove(name);
         self.add(name, value);
+    }
+
+    /// The same with a line that was looked at.
+    pub(super) fn set_verified(&mut self, name: &[u8], value: &[u8]) {
+        self.remove(name);
+        self.add_verified(name, value);
     }
 
     /// Removes all lines of this name.
@@ -126,11 +157,15 @@ impl FieldList {
 
     /// All lines in order.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.rows().map(|(_, name, value)| (name, value))
+    }
+
+    fn rows(&self) -> impl Iterator<Item = (&Row, &[u8], &[u8])> {
         let rows = self.rows.iter().filter(|row| !row.is_gone);
         rows.map(|row| {
             let name = self.text.get(row.from..row.name_end).unwrap_or(&[]);
             let value = self.text.get(row.name_end..row.value_end).unwrap_or(&[]);
-            (name, value)
+            (row, name, value)
         })
     }
 
@@ -139,8 +174,23 @@ impl FieldList {
     /// # Errors
     /// They do not fit, or one is no field: the writer keeps the fault to its end.
     pub(super) fn write(&self, head: &mut HeadWriter<'_>) {
-        for (name, value) in self.iter() {
-            head.field(name, value);
+        self.write_but(b"", head);
+    }
+
+    /// The same without the lines named `left_out`.
+    ///
+    /// # Errors
+    /// As [`FieldList::write`].
+    pub(super) fn write_but(&self, left_out: &[u8], head: &mut HeadWriter<'_>) {
+        for (row, name, value) in self.rows() {
+            if name.eq_ignore_ascii_case(left_out) && !left_out.is_empty() {
+                continue;
+            }
+            if row.is_verified {
+                head.field_verified(name, value);
+            } else {
+                head.field(name, value);
+            }
         }
     }
 

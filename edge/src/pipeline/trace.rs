@@ -7,7 +7,7 @@
 //! guide, "`$context` variables"; AWS X-Ray developer guide, "tracing header" (recorded table of
 //! what is kept and what is added).
 
-use super::exchange::{Exchange, REQUEST_ID_BYTES};
+use super::exchange::{Exchange, REQUEST_ID_BYTES, hex_pair};
 use crate::wire::known::Known;
 
 /// Length of an extended request id, its `=` included.
@@ -64,7 +64,11 @@ pub(super) fn write_trace(x: &mut Exchange, mut random: impl FnMut() -> u64) {
         None => {
             let second = u32::try_from(x.received_wall.0 / 1000).unwrap_or(u32::MAX);
             let (high, low) = (random() & u64::from(u32::MAX), random());
-            trace.push_str(&format!("Root=1-{second:08x}-{high:08x}{low:016x}"));
+            trace.push_str("Root=1-");
+            push_hex(&mut trace, u64::from(second), 8);
+            trace.push('-');
+            push_hex(&mut trace, high, 8);
+            push_hex(&mut trace, low, 16);
         }
     }
     let parent = root.and_then(|_| member("Parent"));
@@ -73,7 +77,10 @@ pub(super) fn write_trace(x: &mut Exchange, mut random: impl FnMut() -> u64) {
             trace.push_str(";Parent=");
             trace.push_str(parent);
         }
-        None => trace.push_str(&format!(";Parent={:016x}", random())),
+        None => {
+            trace.push_str(";Parent=");
+            push_hex(&mut trace, random(), 16);
+        }
     }
     let sampled = parent.map(|_| member("Sampled").unwrap_or("1"));
     trace.push_str(";Sampled=");
@@ -89,6 +96,16 @@ pub(super) fn write_trace(x: &mut Exchange, mut random: impl FnMut() -> u64) {
         }
     }
     x.trace = trace;
+}
+
+/// Appends the last `digits` of the 16 hexadecimal digits of `value`.
+fn push_hex(text: &mut String, value: u64, digits: usize) {
+    let mut room = [b'0'; 16];
+    for (pair, byte) in room.chunks_exact_mut(2).zip(value.to_be_bytes()) {
+        pair.copy_from_slice(&hex_pair(byte));
+    }
+    let shown = room.get(room.len().saturating_sub(digits)..);
+    text.push_str(shown.map_or("", |digits| std::str::from_utf8(digits).unwrap_or("")));
 }
 
 /// The root of a trace header, as `$context.xrayTraceId` has it.

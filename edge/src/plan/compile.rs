@@ -14,6 +14,7 @@ mod mock;
 mod origins;
 mod parts;
 mod places;
+mod rules;
 mod stages;
 mod stream;
 mod throttle;
@@ -71,6 +72,7 @@ pub fn compile_releases(
     let account = throttle::account(settings, &mut reporter);
     let clients = throttle::clients(settings, &mut reporter);
     function::check(settings, &mut reporter);
+    stages::check_identities(settings, &mut reporter);
     let mut origins = OriginTable::new(settings, &mut reporter);
     let mut served = apis::Served::default();
     for (index, source) in settings.apis.iter().enumerate() {

@@ -96,6 +96,8 @@ pub struct ListenTlsPlan {
 pub struct CertificatePlan {
     pub chain: PathBuf,
     pub key: PathBuf,
+    /// The oldest version of TLS for its names; `None`: that of all.
+    pub version_min: Option<TlsVersion>,
     /// Where the settings name them.
     pub pointer: Box<str>,
 }

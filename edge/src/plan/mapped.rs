@@ -12,10 +12,11 @@ use crate::{
         parameter::{HttpApiMapping, ParameterMapping},
         selection::Selection,
     },
-    mapping::Template,
     model::api::PayloadFormat,
-    origin::OriginIndex,
+    origin::{Face, OriginIndex},
 };
+
+use super::template::TemplatePlan;
 
 /// An integration that maps.
 #[derive(Debug)]
@@ -77,6 +78,8 @@ pub struct FunctionPlan {
 #[derive(Debug)]
 pub struct HttpPlan {
     pub origin: OriginIndex,
+    /// Which client certificate is shown.
+    pub face: Face,
     /// Upper case; `None` passes the client's.
     pub method: Option<Box<str>>,
     /// What `Host` says unless it is mapped.
@@ -121,32 +124,6 @@ pub struct AnswerPlan {
     pub parameters: ParameterMapping,
     pub templates: Templates<TemplatePlan>,
     pub handling: ContentHandling,
-}
-
-/// One template, and which variables it names.
-#[derive(Debug)]
-pub struct TemplatePlan {
-    pub template: Template,
-    /// It may read `$input.params`.
-    pub reads_params: bool,
-    /// It may read `$context`.
-    pub reads_context: bool,
-    /// It may read `$stageVariables`.
-    pub reads_stage_variables: bool,
-}
-
-impl TemplatePlan {
-    /// A compiled template; `source` is its text.
-    #[must_use]
-    pub fn new(template: Template, source: &str) -> TemplatePlan {
-        // A reference has to spell its name: nothing in the language makes one of a text.
-        TemplatePlan {
-            template,
-            reads_params: source.contains("params"),
-            reads_context: source.contains("context"),
-            reads_stage_variables: source.contains("stageVariables"),
-        }
-    }
 }
 
 impl MappedPlan {

@@ -13,6 +13,7 @@ pub mod listen;
 pub mod mapped;
 pub mod release;
 pub mod stage;
+pub mod template;
 pub mod throttle;
 
 use std::sync::Arc;
@@ -20,7 +21,7 @@ use std::sync::Arc;
 use crate::{
     model::settings::{Account, Limits},
     origin::{OriginIndex, OriginPlan},
-    route::{Asked, Found, HostMap, Params, RouteIndex, StageIndex, Verb},
+    route::{Asked, Found, Headers, HostMap, Params, RouteIndex, StageIndex, Verb},
 };
 
 pub use api::{ApiPlan, Validation};
@@ -37,10 +38,10 @@ pub use listen::{
 };
 pub use mapped::{
     AnswerPlan, Backend, FunctionPlan, HttpApiPlan, HttpPlan, MappedPlan, Piece, RequestPlan,
-    TemplatePlan,
 };
 pub use release::{CanaryRelease, Release};
 pub use stage::{Access, CanaryPlan, IntegrationPlan, RouteFacts, RoutePlan, StagePlan};
+pub use template::TemplatePlan;
 pub use throttle::{ClientPlan, ThrottlePlan};
 
 /// One revision of the configuration, ready to serve.
@@ -88,6 +89,8 @@ pub enum Resolution {
         base_to: usize,
         /// Start of the path behind the stage; the path's end when nothing follows.
         resource_from: usize,
+        /// Priority of the rule of a domain that led to the stage.
+        rule: Option<u32>,
     },
     /// The stage has no such resource or verb.
     NoRoute {
@@ -96,6 +99,7 @@ pub enum Resolution {
         path_from: usize,
         base_to: usize,
         resource_from: usize,
+        rule: Option<u32>,
     },
     /// The host is asked whether it is well.
     Health,
@@ -104,12 +108,13 @@ pub enum Resolution {
 }
 
 impl Plan {
-    /// The route of a request that any listener took, without canaries.
+    /// The route of a request that any listener took, without canaries and headers.
     pub fn resolve(&self, host: &[u8], path: &[u8], verb: Verb, params: &mut Params) -> Resolution {
         let asked = Asked {
             host,
             path,
             api_id: None,
+            headers: Headers::default(),
         };
         self.resolve_asked(&asked, verb, Door::Any, || u64::MAX, params)
     }
@@ -145,7 +150,7 @@ impl Plan {
         };
         let canary = canary.map(|(_, taken)| taken);
         let (path_from, base_to) = (place.path_from, place.base_to);
-        let resource_from = place.resource_from;
+        let (resource_from, rule) = (place.resource_from, place.rule);
         let tree = self.stage(stage).map(StagePlan::tree);
         match tree.and_then(|tree| tree.find(asked.path, resource_from, verb, params)) {
             Some(route) => Resolution::Route {
@@ -155,6 +160,7 @@ impl Plan {
                 path_from,
                 base_to,
                 resource_from,
+                rule,
             },
             None => Resolution::NoRoute {
                 stage,
@@ -162,6 +168,7 @@ impl Plan {
                 path_from,
                 base_to,
                 resource_from,
+                rule,
             },
         }
     }

@@ -26,6 +26,7 @@ use crate::{
 pub struct StagePlan {
     pub api_id: Box<str>,
     pub api_name: Box<str>,
+    /// Every stage of the document has the same.
     pub api: Arc<ApiPlan>,
     /// Stage name.
     pub name: Box<str>,
@@ -88,15 +89,19 @@ pub struct RoutePlan {
     pub variables: Box<[Box<str>]>,
     /// `$context.resourceId`.
     pub resource_id: Box<str>,
+    /// `$context.routeKey` of an HTTP API: `GET /pets`, `$default`; empty in REST APIs.
+    pub route_key: Box<str>,
     /// `$context.operationName`.
     pub operation_name: Option<Box<str>>,
     /// Where the API's document defines it.
     pub pointer: Box<str>,
     /// Who may call it, beside keys.
     pub access: Access,
-    /// What is checked of a request; `None`: nothing.
-    pub validation: Option<Box<Validation>>,
+    /// What is checked of a request; `None`: nothing. Every stage of the document has the same.
+    pub validation: Option<Arc<Validation>>,
     pub integration: IntegrationPlan,
+    /// What maps the requests whose payload stands for a template of a prepared mock.
+    pub passing: Option<Box<MappedPlan>>,
     /// How its answers are kept; `None`: not at all.
     pub cache: Option<RouteCache>,
     /// How often it may be called, and whether by anybody.

@@ -1,20 +1,25 @@
 //! From `Host` and the first path segments to a stage.
 //!
 //! Shape: host patterns in three tiers (exact, `*.example.com` for one label, any host). Behind
-//! each is one of: a root stage (the whole path is the resource path), the base paths of a domain,
-//! or named stages (`/{stage}/…`). Beside them every API has its default hosts,
+//! each is one of: a root stage (the whole path is the resource path), the rules and base paths of a
+//! domain, or named stages (`/{stage}/…`). Beside them every API has its default hosts,
 //! `{api}.execute-api.localhost` and `{api}.execute-api.{region}.amazonaws.com`. Units: byte
 //! offsets into the path. Ranges: hosts to 253 bytes. Errors: a lookup only misses; building
 //! returns [`HostFault`]. Source: RFC 9110 section 7.2 (Host), RFC 4343 (names ignore case),
-//! Amazon API Gateway developer guide, "invoke a REST API", "API mappings" and "invoke a private
-//! API".
+//! Amazon API Gateway developer guide, "invoke a REST API", "API mappings", "routing rules" and
+//! "invoke a private API".
 //!
 //! Slashes before the stage or base path, and between it and the resource path, collapse, as the
 //! service does: `//dev/x` and `/dev//x` both reach the resource path `/x`.
 
 mod build;
+mod rule;
 
-pub use build::{ApiHosts, HostMapBuilder};
+use crate::wire::fields::Fields;
+
+pub use build::{ApiHosts, HostMapBuilder, RuleRow};
+use rule::Rule;
+pub use rule::{Glob, GlobFault, is_rule_header};
 
 /// A stage, an index into the plan's stages.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -41,6 +46,30 @@ pub struct Asked<'a> {
     pub path: &'a [u8],
     /// `x-apigw-api-id`, where the listener lets it count.
     pub api_id: Option<&'a [u8]>,
+    /// What rules of domains look at.
+    pub headers: Headers<'a>,
+}
+
+/// The headers of a request: fields, and the head that they lie in. The default has none.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Headers<'a>(Option<(&'a Fields, &'a [u8])>);
+
+impl<'a> Headers<'a> {
+    /// Those of a parsed head.
+    #[must_use]
+    pub const fn of(fields: &'a Fields, bytes: &'a [u8]) -> Headers<'a> {
+        Headers(Some((fields, bytes)))
+    }
+
+    /// The values of every field of this name, in any case.
+    fn values(&self, name: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
+        let known = self.0.into_iter();
+        known.flat_map(move |(fields, bytes)| {
+            fields
+                .named(bytes, name)
+                .map(move |field| field.value.of(bytes))
+        })
+    }
 }
 
 /// Where a request landed.
@@ -53,6 +82,8 @@ pub struct Place {
     pub base_to: usize,
     /// Start of the resource path: a `/`, or the end of the path when nothing follows.
     pub resource_from: usize,
+    /// Priority of the domain's rule that led here; `None`: another way did.
+    pub rule: Option<u32>,
 }
 
 /// What is behind host and path.
@@ -82,8 +113,16 @@ type Table<T> = Box<[(Box<[u8]>, T)]>;
 struct Entry {
     root: Option<StageIndex>,
     stages: Names,
-    /// A domain's base paths, the longest first.
-    bases: Option<Box<[Base]>>,
+    domain: Option<Domain>,
+}
+
+/// What a domain of one's own leads to.
+#[derive(Clone, Debug, Default)]
+struct Domain {
+    /// By priority; they come before the base paths.
+    rules: Box<[Rule]>,
+    /// The longest first.
+    bases: Box<[Base]>,
 }
 
 /// Stages by name, sorted by length, then bytes.
@@ -92,10 +131,13 @@ struct Names(Vec<(Box<[u8]>, StageIndex)>);
 
 #[derive(Clone, Debug)]
 struct Base {
-    /// Without slashes around it.
-    path: Box<[u8]>,
+    path: BasePath,
     to: Target,
 }
+
+/// Whole parts that a path may begin with, without slashes around them.
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct BasePath(Box<[u8]>);
 
 #[derive(Clone, Debug)]
 enum Target {
@@ -138,10 +180,10 @@ impl HostMap {
         };
         let placed = match self.way(asked) {
             Way::Entry(entry) => {
-                if entry.bases.is_some() && is_health(path, slashes) {
+                if entry.domain.is_some() && is_health(path, slashes) {
                     return Found::Health;
                 }
-                entry.place(path, path_from)
+                entry.place(path, path_from, &asked.headers)
             }
             Way::Api(api) if api.is_closed => None,
             Way::Api(_) if is_health(path, slashes) => return Found::Health,
@@ -161,6 +203,7 @@ impl HostMap {
             host,
             path,
             api_id: None,
+            headers: Headers::default(),
         };
         match self.find(&asked) {
             Found::Place(place) => Some(place),
@@ -210,31 +253,44 @@ impl HostMap {
 }
 
 impl Entry {
-    fn place(&self, path: &[u8], path_from: usize) -> Option<Place> {
+    fn place(&self, path: &[u8], path_from: usize, headers: &Headers<'_>) -> Option<Place> {
         if let Some(stage) = self.root {
             return Some(Place::at_root(stage, path_from));
         }
-        let Some(bases) = &self.bases else {
-            return self.stages.place(path, path_from, path_from);
-        };
+        match &self.domain {
+            Some(domain) => domain.place(path, path_from, headers),
+            None => self.stages.place(path, path_from, path_from),
+        }
+    }
+}
+
+impl Domain {
+    fn place(&self, path: &[u8], path_from: usize, headers: &Headers<'_>) -> Option<Place> {
+        let mut rules = self.rules.iter();
+        if let Some(place) = rules.find_map(|rule| rule.place(path, path_from, headers)) {
+            return Some(place);
+        }
         // The longest decides alone, also when it leads to no stage.
-        let ends = bases.iter().map(|base| (base, base.end(path, path_from)));
+        let ends = self.bases.iter();
+        let ends = ends.map(|base| (base, base.path.end(path, path_from)));
         let (base, base_to) = ends.filter_map(|(base, end)| Some((base, end?))).next()?;
         base.place(path, path_from, base_to)
     }
 }
 
-impl Base {
+impl BasePath {
     /// Where it ends in a path that begins with it, by whole segments.
     fn end(&self, path: &[u8], path_from: usize) -> Option<usize> {
-        if self.path.is_empty() {
+        if self.0.is_empty() {
             return Some(path_from);
         }
         let rest = path.get(path_from + 1..)?;
-        let after = rest.strip_prefix(&*self.path)?;
+        let after = rest.strip_prefix(&*self.0)?;
         matches!(after.first(), None | Some(b'/')).then(|| path.len() - after.len())
     }
+}
 
+impl Base {
     fn place(&self, path: &[u8], path_from: usize, base_to: usize) -> Option<Place> {
         match &self.to {
             Target::Stage(stage) => Some(Place {
@@ -242,6 +298,7 @@ impl Base {
                 path_from,
                 base_to,
                 resource_from: base_to + slashes(path, base_to).saturating_sub(1),
+                rule: None,
             }),
             Target::Stages(names) => names.place(path, path_from, base_to),
         }
@@ -263,6 +320,7 @@ impl Names {
             path_from,
             base_to,
             resource_from: end + slashes(path, end).saturating_sub(1),
+            rule: None,
         })
     }
 }
@@ -282,6 +340,7 @@ impl Place {
             path_from,
             base_to: path_from,
             resource_from: path_from,
+            rule: None,
         }
     }
 }

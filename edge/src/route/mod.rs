@@ -11,7 +11,10 @@ pub mod pattern;
 pub mod tree;
 pub mod verb;
 
-pub use host::{ApiHosts, Asked, Found, HostFault, HostMap, HostMapBuilder, StageIndex};
+pub use host::{
+    ApiHosts, Asked, Found, Glob, GlobFault, Headers, HostFault, HostMap, HostMapBuilder, RuleRow,
+    StageIndex, is_rule_header,
+};
 pub use params::{NameId, Param, Params};
 pub use pattern::{Part, PatternFault};
 pub use tree::{InsertFault, RouteIndex, Tree, TreeBuilder};

@@ -4,9 +4,7 @@
 //! adds its own pools. Shape: immutable, shared. Errors: [`BlueprintError`] with the pointer into
 //! the settings, so that a bad file leaves the last good plan serving.
 
-use std::{rc::Rc, sync::Arc};
-
-use rustls_pki_types::ServerName;
+use std::{path::Path, rc::Rc, sync::Arc};
 
 use super::{
     limits::LimitsHome,
@@ -20,12 +18,12 @@ use crate::{
     net::tls::{
         TlsClock, TlsVersion,
         client::{OriginTls, OriginTlsSettings, Verify, server_name},
-        load::{read_certificates, read_identity, system_roots},
+        load::{LoadError, read_certificates, read_identity, system_roots},
         provider,
         server::{ClientAuth, ServerCertificate, ServerTls, ServerTlsSettings},
         ticket::TicketKeys,
     },
-    origin::{Group, GroupState, OriginIndex, OriginPlan},
+    origin::{Group, GroupState, GroupTls, OriginIndex, OriginPlan, OriginTlsPlan},
     pipeline::Serving,
     plan::Plan,
     telemetry::{format::LogFormat, metrics::StageCells},
@@ -50,7 +48,7 @@ pub struct Blueprint {
     /// Certificates, when a listener speaks TLS.
     pub tls: Option<Arc<ServerTls>>,
     /// TLS towards each origin group that has an endpoint with it.
-    pub origin_tls: Box<[Option<(OriginTls, ServerName<'static>)>]>,
+    pub origin_tls: Box<[Option<GroupTls>]>,
     log_format: Option<Arc<LogFormat>>,
     /// The regions of the response cache, open, in the order of the plan's.
     pub caches: Box<[SharedCache]>,
@@ -251,6 +249,7 @@ fn server_tls(
                 identity,
                 names: Vec::new(),
                 client_auth: ClientAuth::Off,
+                version_min: certificate.version_min.map(least),
             }),
             Err(error) => errors.push(BlueprintError {
                 pointer: certificate.pointer.to_string(),
@@ -261,14 +260,10 @@ fn server_tls(
     if !errors.is_empty() {
         return None;
     }
-    let version_min = match plan.listen_tls.version_min {
-        Minimum::V1_2 => TlsVersion::V12,
-        Minimum::V1_3 => TlsVersion::V13,
-    };
     let settings = ServerTlsSettings {
         hello_bytes_max: plan.limits.tls_hello_bytes_max as usize,
         certificates,
-        version_min,
+        version_min: least(plan.listen_tls.version_min),
     };
     match ServerTls::new(settings, &provider(), &keyring.tickets, &keyring.clock) {
         Ok(tls) => Some(tls),
@@ -282,59 +277,101 @@ fn server_tls(
     }
 }
 
+fn least(version: Minimum) -> TlsVersion {
+    match version {
+        Minimum::V1_2 => TlsVersion::V12,
+        Minimum::V1_3 => TlsVersion::V13,
+    }
+}
+
 fn origin_tls(
     origin: &OriginPlan,
     keyring: &Keyring,
     errors: &mut Vec<BlueprintError>,
-) -> Option<(OriginTls, ServerName<'static>)> {
+) -> Option<GroupTls> {
     if !origin.endpoints.iter().any(|endpoint| endpoint.tls) {
         return None;
     }
-    let mut fail = |key: &str, message: String| {
-        let name = origin.name.replace('~', "~0").replace('/', "~1");
-        errors.push(BlueprintError {
-            pointer: format!("/origins/{name}/tls/{key}"),
-            message,
-        });
-    };
+    let at = |key: &str| format!("/origins/{}/tls/{key}", pointer_part(&origin.name));
     let plan = &origin.tls;
-    let verify = if plan.insecure_skip_verification {
-        Verify::InsecureSkip
-    } else {
-        let roots = match &plan.roots {
-            Roots::System => system_roots(),
-            Roots::File(file) => read_certificates(file),
-        };
-        match roots {
-            Ok(roots) => Verify::Roots(roots),
-            Err(error) => {
-                fail("roots", error.to_string());
-                return None;
-            }
+    let verify = match verify(plan) {
+        Ok(verify) => verify,
+        Err(error) => {
+            errors.push(fault(at("roots"), error));
+            return None;
         }
     };
-    let identity = match &plan.client_identity {
-        None => None,
-        Some((chain, key)) => match read_identity(chain, key) {
-            Ok(identity) => Some(identity),
-            Err(error) => {
-                fail("client_certificate", error.to_string());
-                return None;
+    let server_name = match server_name(&plan.server_name) {
+        Ok(name) => name,
+        Err(error) => {
+            errors.push(fault(at("server_name"), error));
+            return None;
+        }
+    };
+    let own = plan.client_identity.as_ref();
+    let own = own.map(|(chain, key)| (at("client_certificate"), &**chain, &**key));
+    let faces = plan.faces.iter().map(|face| {
+        let pointer = format!("/client_certificates/{}", pointer_part(&face.name));
+        Some((pointer, &*face.chain, &*face.key))
+    });
+    let mut all = Vec::with_capacity(plan.faces.len() + 1);
+    for shown in std::iter::once(own).chain(faces) {
+        match client(shown.as_ref(), &verify, keyring) {
+            Ok(client) => all.push(client),
+            Err(message) => {
+                let pointer = shown.map_or_else(|| at("roots"), |(pointer, _, _)| pointer);
+                let error = BlueprintError { pointer, message };
+                // Several groups may show it.
+                if !errors.contains(&error) {
+                    errors.push(error);
+                }
             }
-        },
+        }
+    }
+    (all.len() == plan.faces.len() + 1).then(|| GroupTls {
+        server_name,
+        faces: all.into(),
+    })
+}
+
+fn verify(plan: &OriginTlsPlan) -> Result<Verify, LoadError> {
+    if plan.insecure_skip_verification {
+        return Ok(Verify::InsecureSkip);
+    }
+    match &plan.roots {
+        Roots::System => system_roots(),
+        Roots::File(file) => read_certificates(file),
+    }
+    .map(Verify::Roots)
+}
+
+/// TLS towards origins with the certificate that is shown, if one is, and the files it is in.
+fn client(
+    shown: Option<&(String, &Path, &Path)>,
+    verify: &Verify,
+    keyring: &Keyring,
+) -> Result<OriginTls, String> {
+    let identity = match shown {
+        None => None,
+        Some((_, chain, key)) => {
+            Some(read_identity(chain, key).map_err(|error| error.to_string())?)
+        }
     };
     let settings = OriginTlsSettings {
-        verify,
+        verify: verify.clone(),
         identity,
         version_min: TlsVersion::V12,
     };
-    let built = OriginTls::new(settings, &provider(), &keyring.clock)
-        .and_then(|tls| Ok((tls, server_name(&plan.server_name)?)));
-    match built {
-        Ok(built) => Some(built),
-        Err(error) => {
-            fail("server_name", error.to_string());
-            None
-        }
+    OriginTls::new(settings, &provider(), &keyring.clock).map_err(|error| error.to_string())
+}
+
+fn fault(pointer: String, error: impl ToString) -> BlueprintError {
+    BlueprintError {
+        pointer,
+        message: error.to_string(),
     }
+}
+
+fn pointer_part(name: &str) -> String {
+    name.replace('~', "~0").replace('/', "~1")
 }

@@ -33,6 +33,8 @@ pub struct AccessRecord<'a> {
     pub resource_path: &'a [u8],
     /// Id of the matched resource.
     pub resource_id: &'a [u8],
+    /// The matched route of an HTTP API, for example `GET /pets`.
+    pub route_key: &'a [u8],
     /// Operation name of the matched method.
     pub operation_name: &'a [u8],
     /// `HTTP/1.1`, `HTTP/2.0`.
@@ -66,6 +68,10 @@ pub struct AccessRecord<'a> {
 
     /// Status of the origin's answer; 0 when there was none.
     pub integration_status: u16,
+    /// Status in the output of a proxied function; 0 when there was none.
+    pub function_status: u16,
+    /// How the endpoint named the request.
+    pub endpoint_request_id: &'a [u8],
     /// Request relayed to answer received.
     pub integration_latency_us: Option<u64>,
     /// What went wrong with the origin.
@@ -81,6 +87,8 @@ pub struct AccessRecord<'a> {
 
     /// The fault's text for the client.
     pub error_message: &'a [u8],
+    /// Why the payload is not valid.
+    pub validation_error: &'a [u8],
     /// The gateway response type, for example `THROTTLED`.
     pub error_response_type: &'a [u8],
 
@@ -121,11 +129,16 @@ impl<'a> AccessRecord<'a> {
             F::DeploymentId => text(self.deployment_id),
             F::DomainName => text(self.domain_name),
             F::DomainPrefix => text(self.domain_prefix),
+            F::EndpointRequestId => text(self.endpoint_request_id),
             F::ErrorMessage => text(self.error_message),
             F::ErrorMessageString if self.error_message.is_empty() => Value::Missing,
             F::ErrorMessageString => Value::Quoted(self.error_message),
             F::ErrorResponseType => text(self.error_response_type),
             F::ExtendedRequestId => text(self.extended_request_id),
+            F::FunctionStatus => match self.function_status {
+                0 => status(self.integration_status),
+                own => status(own),
+            },
             F::HttpMethod => text(self.method),
             F::IntegrationError => text(self.integration_error),
             F::IntegrationLatency => number(self.integration_latency_us.map(|us| us / US_PER_MS)),
@@ -152,6 +165,7 @@ impl<'a> AccessRecord<'a> {
             F::ResponseLatency => number(self.response_latency_us.map(|us| us / US_PER_MS)),
             F::ResponseLatencyUs => number(self.response_latency_us),
             F::ResponseLength => number(self.response_bytes),
+            F::RouteKey => text(self.route_key),
             F::SourceIp => text(self.source_ip),
             F::Stage => text(self.stage),
             F::Status => status(self.status),
@@ -159,6 +173,7 @@ impl<'a> AccessRecord<'a> {
             F::TlsVersion => text(self.tls_version),
             F::TraceId => text(self.trace_id),
             F::UserAgent => text(self.user_agent),
+            F::ValidationError => text(self.validation_error),
         }
     }
 }

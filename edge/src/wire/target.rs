@@ -108,6 +108,9 @@ fn split_absolute(text: &[u8]) -> Option<(Form, &[u8], &[u8])> {
 
 /// Refuses a path that a decoding origin would read differently from us.
 pub fn check_path(path: &[u8]) -> Result<(), HeadFault> {
+    if memchr::memchr2(b'%', b'.', path).is_none() {
+        return Ok(());
+    }
     check_escapes(path, true)?;
     check_dot_segments(path)
 }

@@ -93,6 +93,11 @@ impl Case {
         self.section(name).is_some()
     }
 
+    /// What its sections are called.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.sections.iter().map(|section| &*section.name)
+    }
+
     /// The words behind the title of section `name`.
     pub fn arguments(&self, name: &str) -> Vec<&str> {
         self.section(name)

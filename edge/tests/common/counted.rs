@@ -23,7 +23,7 @@ use std::{
 use rustls::pki_types::{CertificateDer, ServerName};
 use tidegate_edge::{
     exec::{Core, Inbox, Post},
-    model::settings::Settings,
+    model::{api::IntegrationKind, settings::Settings},
     net::tls::{TlsClock, ticket::TicketKeys},
     plan::compile,
     ring::{
@@ -110,6 +110,10 @@ pub struct Setup<'a> {
     pub cache: Option<PathBuf>,
     /// Where the access log goes.
     pub log: Option<PathBuf>,
+    /// The integration is `http`, behind mappings without templates, instead of `http_proxy`.
+    pub is_mapped: bool,
+    /// It is reached by the last of many routing rules of a domain.
+    pub is_ruled: bool,
 }
 
 /// A worker that serves.
@@ -123,6 +127,7 @@ pub struct Running {
 pub fn start(origin: SocketAddr, setup: &Setup<'_>) -> Running {
     let settings = settings(origin, setup);
     let log = setup.log.clone();
+    let is_mapped = setup.is_mapped;
     let (tell, told) = mpsc::channel();
     thread::spawn(move || {
         let core = Core::new(
@@ -130,8 +135,13 @@ pub fn start(origin: SocketAddr, setup: &Setup<'_>) -> Running {
             1 << 12,
         );
         let uri = format!("http://{origin}/{{proxy}}");
-        let mapped = documents::proxy(&uri, &[("path.proxy", "path.proxy")]);
-        let api = documents::api("counted", vec![("ANY /{proxy+}", mapped)]);
+        let mut integration = documents::proxy(&uri, &[("path.proxy", "path.proxy")]);
+        if is_mapped {
+            integration.kind = IntegrationKind::Http;
+            integration.responses = documents::ok_mock().responses;
+            integration.responses[0].templates.clear();
+        }
+        let api = documents::api("counted", vec![("ANY /{proxy+}", integration)]);
         let compiled = compile(&settings, &[api], 1).expect("compiles");
         let keyring = Keyring {
             tickets: TicketKeys::new(core.wall()).expect("randomness"),
@@ -195,6 +205,9 @@ fn settings(origin: SocketAddr, setup: &Setup<'_>) -> Settings {
             "path": path, "capacity": "64 MiB", "policies": {"kept": {"ttl_default_s": 3600}},
         });
     }
+    if setup.is_ruled {
+        given["domains"] = ruled_domain();
+    }
     if let Some(path) = &setup.log {
         given["access_log"] = serde_json::json!({ "path": path });
     }
@@ -206,6 +219,27 @@ fn settings(origin: SocketAddr, setup: &Setup<'_>) -> Settings {
         }];
     }
     settings
+}
+
+/// `localhost` as a domain whose last rule takes what [`REQUEST`] asks for.
+fn ruled_domain() -> serde_json::Value {
+    let rule = |priority: u32, glob: &str| {
+        serde_json::json!({
+            "priority": priority, "api": "counted", "stage": "dev", "strip_base_path": true,
+            "conditions": [
+                { "match_base_paths": ["dev", "other/path"] },
+                { "match_headers": [{ "header": "user-agent", "value_glob": glob }] },
+            ],
+        })
+    };
+    let globs = ["wget*", "*9", "*fire*", "curl-8", "*curl*"];
+    let rules: Vec<_> = (1..)
+        .zip(globs)
+        .map(|(nth, glob)| rule(nth, glob))
+        .collect();
+    serde_json::json!([
+        { "name": "localhost", "routing_mode": "ROUTING_RULE_ONLY", "rules": rules },
+    ])
 }
 
 /// A certificate of its own for `localhost`.

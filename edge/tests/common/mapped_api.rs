@@ -2,8 +2,9 @@
 //!
 //! Shape: `{"methods": {"POST /pets/{id}": INTEGRATION}, …}`, where an integration has the members
 //! of `x-amazon-apigateway-integration`, and beside them those of the operation that examples need
-//! (`parameters`, `security`, `operationId`). Units: the model's. Errors: a malformed example
-//! panics. Source: Amazon API Gateway developer guide, "OpenAPI extensions".
+//! (`parameters`, `security`, `operationId`, `apiKeyRequired`; `validated` are its models, and `validator` says that
+//! only `parameters` or only the `body` is looked at). Units: the model's. Errors: a malformed
+//! example panics. Source: Amazon API Gateway developer guide, "OpenAPI extensions".
 
 #![allow(dead_code, unreachable_pub)]
 
@@ -62,12 +63,21 @@ pub fn read(text: &[u8]) -> Api {
             pointer: format!("/models/{name}"),
         })
         .collect();
-    api.validators = vec![RequestValidator {
-        name: "all".to_owned(),
-        validates_body: true,
-        validates_parameters: true,
-        pointer: "/validators/all".to_owned(),
-    }];
+    let validators = [
+        ("all", true, true),
+        ("body", true, false),
+        ("parameters", false, true),
+    ];
+    api.validators = validators
+        .map(
+            |(name, validates_body, validates_parameters)| RequestValidator {
+                name: name.to_owned(),
+                validates_body,
+                validates_parameters,
+                pointer: format!("/validators/{name}"),
+            },
+        )
+        .into();
     api.gateway_responses = members(&value["gatewayResponses"])
         .map(|(name, described)| gateway_response(name, described))
         .collect();
@@ -90,9 +100,12 @@ pub fn read(text: &[u8]) -> Api {
             allow_methods: list("allowMethods"),
             allow_headers: list("allowHeaders"),
             expose_headers: list("exposeHeaders"),
-            max_age_s: Some(60),
+            allow_credentials: value["cors"]["allowCredentials"] == true,
+            max_age_s: match value["cors"]["maxAge"].as_i64() {
+                Some(seconds) => Some(i32::try_from(seconds).expect("seconds")),
+                None => Some(60),
+            },
             pointer: "/cors".to_owned(),
-            ..Cors::default()
         });
     }
     if !value["policy"].is_null() {
@@ -156,7 +169,7 @@ fn method(verb: Verb, at: &str, described: &Value) -> Method {
     Method {
         parameters: parameters.collect(),
         request_validator: described["validated"].is_object().then(|| Named {
-            name: "all".to_owned(),
+            name: described["validator"].as_str().unwrap_or("all").to_owned(),
             value: Value::Null,
             pointer: at.to_owned(),
         }),
@@ -169,6 +182,7 @@ fn method(verb: Verb, at: &str, described: &Value) -> Method {
             .collect(),
         operation_name: described["operationId"].as_str().map(str::to_owned),
         authorization,
+        api_key_required: described["apiKeyRequired"] == true,
         ..Method::new(verb, at, integration)
     }
 }

@@ -85,6 +85,7 @@ pub fn group(
         tls: OriginTlsPlan {
             roots: Roots::System,
             client_identity: None,
+            faces: Vec::new(),
             server_name: "origin.test".into(),
             insecure_skip_verification: false,
         },

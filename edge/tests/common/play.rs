@@ -17,6 +17,7 @@ use tidegate_edge::{
     net::tls::{TlsClock, ticket::TicketKeys},
     server::{Admission, Blueprint, CacheSecrets, Gauges, Keyring, LimitsHome, Worker},
     telemetry::{
+        access_log::LogSink,
         execution::ExecutionSink,
         histograms::CoreHistograms,
         metrics::{Registry, StageName},
@@ -143,10 +144,21 @@ impl Stage {
     /// The same, and executions go to `execution`: whole, where they are held.
     pub(crate) fn told(
         kind: Kind,
-        mut settings: Value,
+        settings: Value,
         apis: &[Api],
         answers: Vec<Answer>,
         execution: Option<ExecutionSink>,
+    ) -> Stage {
+        Stage::logged(kind, settings, apis, answers, (execution, None))
+    }
+
+    /// The same, and access-log lines go to `log`.
+    pub(crate) fn logged(
+        kind: Kind,
+        mut settings: Value,
+        apis: &[Api],
+        answers: Vec<Answer>,
+        (execution, log): (Option<ExecutionSink>, Option<LogSink>),
     ) -> Stage {
         let folder = tempfile::tempdir().expect("a folder");
         if let Some(cache) = settings.get_mut("cache") {
@@ -182,7 +194,7 @@ impl Stage {
             metrics: registry.core(0).expect("one core"),
             cells: registry.stage_cells(0, &ids),
             histograms: CoreHistograms::new(&ids),
-            log: None,
+            log,
             execution,
         };
         let blueprint = Blueprint::new(plan, &keyring, None).expect("a usable plan");

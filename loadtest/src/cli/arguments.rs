@@ -150,9 +150,10 @@ fn connection_args() -> Vec<Arg> {
         text(
             "spin",
             "TIME",
-            "So long before a start a worker stays awake: exact, but never idle",
+            "So long before a start a worker stays awake, to be exact; 0s lets it sleep",
         )
-        .value_parser(time),
+        .value_parser(time)
+        .default_value("30us"),
         flag(
             "allow-remote",
             "Load a host other than this one; only with leave",

@@ -7,6 +7,7 @@
 mod answers;
 mod load;
 mod peers;
+mod planted;
 mod results;
 mod server;
 mod timing;

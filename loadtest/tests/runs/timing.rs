@@ -1,4 +1,4 @@
-//! Time: a server that stalls, a generator that starves, a change that was planted.
+//! Time: a server that stalls, a generator that starves.
 //!
 //! Shape: the theory of each case stands beside it. Units: nanoseconds and seconds. Errors: as the
 //! tests say. Source: Gil Tene, "How NOT to measure latency".
@@ -12,10 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tidegate_loadtest::{
-    compare::{Rules, Verdict, sides},
-    options::Pace,
-};
+use tidegate_loadtest::options::Pace;
 
 use crate::{
     SECOND, figures, options, run_whole,
@@ -121,53 +118,4 @@ fn a_starved_generator_says_so() {
         "{kinds:?}"
     );
     assert!(figures.counts.late > 0);
-}
-
-/// A server that takes so long for every answer.
-fn delaying(delay_us: u64) -> Server {
-    serve(move |_: &Request| {
-        thread::sleep(Duration::from_micros(delay_us));
-        answer("200 OK", "", b"x")
-    })
-}
-
-#[test]
-fn a_planted_delay_is_found_between_real_runs_and_none_between_equal_ones() {
-    let run = |delay_us| {
-        let mut wanted = options(&delaying(delay_us), 200.0, 3 * SECOND / 2);
-        wanted.connections = 32;
-        wanted.interval_ns = SECOND / 10;
-        figures(&wanted)
-    };
-    // In turn, so that what drifts meets all of them.
-    let mut runs = [const { Vec::new() }; 3];
-    for _ in 0..5 {
-        for (runs, delay_us) in runs.iter_mut().zip([60_000, 60_000, 61_800]) {
-            runs.push(run(delay_us));
-        }
-    }
-    let [first, again, slower] = runs;
-    let verdict = |a: &[_], b: &[_]| {
-        let comparison = sides(a, b, &Rules::default()).expect("long enough");
-        let row = comparison
-            .rows
-            .iter()
-            .find(|row| row.name == "p50")
-            .expect("a row");
-        (row.verdict, row.change)
-    };
-    let (equal, change) = verdict(&first, &again);
-    assert!(
-        matches!(equal, Verdict::Same | Verdict::Unclear),
-        "{change:?}"
-    );
-    if [&first, &slower]
-        .iter()
-        .any(|runs| runs.iter().any(|run| run.generator_limited))
-    {
-        eprintln!("skipped: the host is too busy to tell a change of 3 % by the clock");
-        return;
-    }
-    let (planted, change) = verdict(&first, &slower);
-    assert_eq!(planted, Verdict::Worse, "{change:?}");
 }

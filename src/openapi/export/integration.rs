@@ -70,7 +70,7 @@ impl Writer<'_> {
         }
         let handling = from.content_handling.map(|handling| handling.as_str());
         put(&mut object, "contentHandling", handling);
-        if from.timeout_ms != Integration::TIMEOUT_MS_DEFAULT {
+        if from.timeout_ms != Integration::timeout_ms_default(self.api.kind) {
             object.insert("timeoutInMillis".to_owned(), from.timeout_ms.into());
         }
         put(

@@ -17,6 +17,7 @@ use crate::{
         control::{Control, Phase},
         documents, reload, scrape, upgrade, upstreams,
     },
+    query::decode,
 };
 
 /// An answer with its whole body.
@@ -159,18 +160,6 @@ fn set_drained(origin: &str, endpoint: Option<&str>, drained: bool) -> Action {
         endpoint: endpoint.map(str::to_owned),
         drained,
     }
-}
-
-/// `%XX` as bytes; `None` for a malformed escape or what is no text.
-fn decode(part: &str) -> Option<String> {
-    let mut pieces = part.split('%');
-    let mut bytes = pieces.next().unwrap_or_default().as_bytes().to_vec();
-    for piece in pieces {
-        let (digits, rest) = piece.split_at_checked(2)?;
-        bytes.push(u8::from_str_radix(digits, 16).ok()?);
-        bytes.extend_from_slice(rest.as_bytes());
-    }
-    String::from_utf8(bytes).ok()
 }
 
 /// Does what was asked.

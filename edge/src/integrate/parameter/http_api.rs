@@ -8,9 +8,9 @@
 
 use super::{
     fault::{MappingFault, RowFault, RowPart},
-    memory::MappingMemory,
+    memory::{MappingMemory, Rules, Sink},
     rest::check_field,
-    source::{Phase, Source, SourceFault},
+    source::{Phase, Reading, Source, SourceFault},
 };
 use crate::{
     integrate::headers::is_reserved_in_http_apis,
@@ -20,11 +20,7 @@ use crate::{
 
 /// The rows of one direction; those of answers belong to one status.
 #[derive(Clone, Debug)]
-pub struct HttpApiMapping {
-    phase: Phase,
-    rules: Box<[Rule]>,
-    reads_body: bool,
-}
+pub struct HttpApiMapping(Rules<Rule>);
 
 #[derive(Clone, Debug)]
 struct Rule {
@@ -107,13 +103,13 @@ impl HttpApiMapping {
     /// Whether there is nothing to edit.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.rules.is_empty()
+        self.0.is_empty()
     }
 
     /// Whether a row needs the payload.
     #[must_use]
     pub fn reads_body(&self) -> bool {
-        self.reads_body
+        self.0.reads_body()
     }
 
     /// The edits of one exchange, in document order.
@@ -125,48 +121,51 @@ impl HttpApiMapping {
         variables: &dyn Variables,
         memory: &'m mut MappingMemory,
     ) -> Result<impl Iterator<Item = MappedEdit<'m>>, MappingFault> {
-        memory.run(
-            variables,
-            self.phase,
-            self.reads_body,
-            true,
-            |reading, sink| {
-                for (at, rule) in self.rules.iter().enumerate() {
-                    if rule.edit == Edit::Remove {
-                        sink.mark(at);
-                        continue;
-                    }
-                    let start = sink.text.len();
-                    for piece in &rule.pieces {
-                        match piece {
-                            Piece::Literal(text) => sink.text.extend_from_slice(text.as_bytes()),
-                            Piece::Source(source) => reading.value(source, sink.text)?,
-                        }
-                    }
-                    if rule.target == Target::Status && !is_status(sink.since(start)) {
-                        sink.text.truncate(start);
-                    }
-                    let value = sink.take(at, start);
-                    if let Target::Header(name) = &rule.target {
-                        check_field(self.phase, name, value)?;
-                    }
-                }
-                Ok(())
+        let values = self.0.run(variables, memory, true, Rule::run)?;
+        Ok(values.map(|(rule, value)| MappedEdit {
+            edit: rule.edit,
+            target: match &rule.target {
+                Target::Header(name) => EditTarget::Header(name),
+                Target::Query(name) => EditTarget::Query(name),
+                Target::Path => EditTarget::Path,
+                Target::Status => EditTarget::Status,
             },
-        )?;
-        Ok(memory.values().filter_map(|(rule, value)| {
-            let rule = self.rules.get(rule)?;
-            Some(MappedEdit {
-                edit: rule.edit,
-                target: match &rule.target {
-                    Target::Header(name) => EditTarget::Header(name),
-                    Target::Query(name) => EditTarget::Query(name),
-                    Target::Path => EditTarget::Path,
-                    Target::Status => EditTarget::Status,
-                },
-                value,
-            })
+            value,
         }))
+    }
+}
+
+impl Rule {
+    fn reads_body(&self) -> bool {
+        let mut pieces = self.pieces.iter();
+        pieces.any(|piece| matches!(piece, Piece::Source(source) if source.reads_body()))
+    }
+
+    fn run(
+        &self,
+        at: usize,
+        reading: &mut Reading<'_>,
+        sink: &mut Sink<'_>,
+    ) -> Result<(), MappingFault> {
+        if self.edit == Edit::Remove {
+            sink.mark(at);
+            return Ok(());
+        }
+        let start = sink.text.len();
+        for piece in &self.pieces {
+            match piece {
+                Piece::Literal(text) => sink.text.extend_from_slice(text.as_bytes()),
+                Piece::Source(source) => reading.value(source, sink.text)?,
+            }
+        }
+        if self.target == Target::Status && !is_status(sink.since(start)) {
+            sink.text.truncate(start);
+        }
+        let value = sink.take(at, start);
+        if let Target::Header(name) = &self.target {
+            check_field(reading.phase, name, value)?;
+        }
+        Ok(())
     }
 }
 
@@ -208,15 +207,7 @@ fn compile<'t>(
             pieces: pieces.into(),
         });
     }
-    let sources = rules.iter().flat_map(|rule| rule.pieces.iter());
-    let reads_body = sources
-        .into_iter()
-        .any(|piece| matches!(piece, Piece::Source(source) if source.reads_body()));
-    Ok(HttpApiMapping {
-        phase,
-        reads_body,
-        rules: rules.into(),
-    })
+    Ok(HttpApiMapping(Rules::new(phase, rules, Rule::reads_body)))
 }
 
 fn parse_key(key: &str, phase: Phase) -> Result<(Edit, Target), SourceFault> {

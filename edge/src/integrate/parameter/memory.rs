@@ -1,14 +1,83 @@
-//! Memory of mappings, kept from run to run.
+//! What mappings of both kinds of API run in, and the memory that they keep from run to run.
 //!
-//! Shape: values lie one after the other in one run of bytes; a slot says whose each is. Units:
-//! byte offsets, positions of rules. Errors: [`MappingFault`]. Source: own.
+//! Shape: [`Rules`] are the rows of one direction; their values lie one after the other in one run
+//! of bytes, and a slot says whose each is. Units: byte offsets, positions of rules. Errors:
+//! [`MappingFault`]. Source: own.
 
 use super::{
     fault::MappingFault,
     source::{Phase, Reading},
 };
-use crate::mapping::{Document, Variables};
+use crate::{
+    base::text::lossy,
+    mapping::{Document, Variables},
+};
 use std::{borrow::Cow, ops::Range};
+
+/// The rows of one direction.
+#[derive(Clone, Debug)]
+pub(super) struct Rules<R> {
+    phase: Phase,
+    rules: Box<[R]>,
+    reads_body: bool,
+}
+
+impl<R> Rules<R> {
+    pub(super) fn new(phase: Phase, rules: Vec<R>, reads_body: impl Fn(&R) -> bool) -> Rules<R> {
+        Rules {
+            phase,
+            reads_body: rules.iter().any(reads_body),
+            rules: rules.into(),
+        }
+    }
+
+    /// Whether one of them needs the payload.
+    pub(super) fn reads_body(&self) -> bool {
+        self.reads_body
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.rules.is_empty()
+    }
+
+    /// The values of one exchange with their rows, in document order; `run` puts those of a row
+    /// down.
+    pub(super) fn run<'m>(
+        &'m self,
+        variables: &dyn Variables,
+        memory: &'m mut MappingMemory,
+        is_lenient: bool,
+        run: impl Fn(&R, usize, &mut Reading<'_>, &mut Sink<'_>) -> Result<(), MappingFault>,
+    ) -> Result<impl Iterator<Item = (&'m R, &'m [u8])>, MappingFault> {
+        memory.text.clear();
+        memory.slots.clear();
+        let payload = match (self.reads_body, self.phase) {
+            (false, _) => Cow::Borrowed("{}"),
+            (true, Phase::Answer) => payload_text(variables.answer_body()),
+            (true, Phase::Request | Phase::GatewayResponse) => payload_text(variables.body()),
+        };
+        let mut reading = Reading {
+            variables,
+            phase: self.phase,
+            finder: memory.document.open(payload.trim_ascii()),
+            is_lenient,
+            is_json: None,
+            scratch: std::mem::take(&mut memory.scratch),
+        };
+        let mut sink = Sink {
+            text: &mut memory.text,
+            slots: &mut memory.slots,
+        };
+        let mut rules = self.rules.iter().enumerate();
+        let done = rules.try_for_each(|(at, rule)| run(rule, at, &mut reading, &mut sink));
+        memory.scratch = reading.scratch;
+        done?;
+        Ok(memory.slots.iter().filter_map(|slot| {
+            let rule = self.rules.get(slot.rule)?;
+            Some((rule, memory.text.get(slot.value.clone()).unwrap_or(&[])))
+        }))
+    }
+}
 
 /// What a mapping writes into; one serves one core.
 #[derive(Debug, Default)]
@@ -66,45 +135,6 @@ impl MappingMemory {
     pub fn new() -> MappingMemory {
         MappingMemory::default()
     }
-
-    /// Runs `rules` over one exchange; the payload is looked at only if `reads_body`.
-    pub(super) fn run(
-        &mut self,
-        variables: &dyn Variables,
-        phase: Phase,
-        reads_body: bool,
-        is_lenient: bool,
-        rules: impl FnOnce(&mut Reading<'_>, &mut Sink<'_>) -> Result<(), MappingFault>,
-    ) -> Result<(), MappingFault> {
-        self.text.clear();
-        self.slots.clear();
-        let payload = match (reads_body, phase) {
-            (false, _) => Cow::Borrowed("{}"),
-            (true, Phase::Answer) => payload_text(variables.answer_body()),
-            (true, Phase::Request | Phase::GatewayResponse) => payload_text(variables.body()),
-        };
-        let mut reading = Reading {
-            variables,
-            phase,
-            finder: self.document.open(payload.trim_ascii()),
-            is_lenient,
-            is_json: None,
-            scratch: std::mem::take(&mut self.scratch),
-        };
-        let mut sink = Sink {
-            text: &mut self.text,
-            slots: &mut self.slots,
-        };
-        let done = rules(&mut reading, &mut sink);
-        self.scratch = reading.scratch;
-        done
-    }
-
-    /// The values of the last run with their rules.
-    pub(super) fn values(&self) -> impl Iterator<Item = (usize, &[u8])> {
-        let slots = self.slots.iter();
-        slots.map(|slot| (slot.rule, self.text.get(slot.value.clone()).unwrap_or(&[])))
-    }
 }
 
 /// A payload as text; an empty one is an empty object.
@@ -112,5 +142,5 @@ fn payload_text(payload: &[u8]) -> Cow<'_, str> {
     if payload.is_empty() {
         return Cow::Borrowed("{}");
     }
-    String::from_utf8_lossy(payload)
+    lossy(payload)
 }

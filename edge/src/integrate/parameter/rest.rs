@@ -7,7 +7,7 @@
 
 use super::{
     fault::{MappingFault, RowFault, RowPart},
-    memory::{MappingMemory, Sink},
+    memory::{MappingMemory, Rules, Sink},
     source::{Phase, Reading, Source},
 };
 use crate::{
@@ -18,11 +18,7 @@ use crate::{
 
 /// The rows of one direction.
 #[derive(Clone, Debug)]
-pub struct ParameterMapping {
-    phase: Phase,
-    rules: Box<[Rule]>,
-    reads_body: bool,
-}
+pub struct ParameterMapping(Rules<Rule>);
 
 #[derive(Clone, Debug)]
 struct Rule {
@@ -97,13 +93,13 @@ impl ParameterMapping {
     /// Whether there is nothing to map.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.rules.is_empty()
+        self.0.is_empty()
     }
 
     /// Whether a row needs the payload.
     #[must_use]
     pub fn reads_body(&self) -> bool {
-        self.reads_body
+        self.0.reads_body()
     }
 
     /// The parameters of one exchange, in document order; those with several values in the query
@@ -116,26 +112,12 @@ impl ParameterMapping {
         variables: &dyn Variables,
         memory: &'m mut MappingMemory,
     ) -> Result<impl Iterator<Item = MappedValue<'m>>, MappingFault> {
-        memory.run(
-            variables,
-            self.phase,
-            self.reads_body,
-            false,
-            |reading, sink| {
-                for (at, rule) in self.rules.iter().enumerate() {
-                    rule.run(at, reading, sink)?;
-                }
-                Ok(())
-            },
-        )?;
-        Ok(memory.values().filter_map(|(rule, value)| {
-            let rule = self.rules.get(rule)?;
-            Some(MappedValue {
-                place: rule.place,
-                name: &rule.name,
-                value,
-                is_encoded: matches!(rule.source, Source::Parameter(ParameterPlace::Path, _)),
-            })
+        let values = self.0.run(variables, memory, false, Rule::run)?;
+        Ok(values.map(|(rule, value)| MappedValue {
+            place: rule.place,
+            name: &rule.name,
+            value,
+            is_encoded: matches!(rule.source, Source::Parameter(ParameterPlace::Path, _)),
         }))
     }
 }
@@ -231,11 +213,8 @@ fn compile<'t>(
             is_refused,
         });
     }
-    Ok(ParameterMapping {
-        phase,
-        reads_body: rules.iter().any(|rule| rule.source.reads_body()),
-        rules: rules.into(),
-    })
+    let reads_body = |rule: &Rule| rule.source.reads_body();
+    Ok(ParameterMapping(Rules::new(phase, rules, reads_body)))
 }
 
 #[cfg(test)]

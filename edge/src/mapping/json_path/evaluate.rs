@@ -9,9 +9,11 @@ use super::{
     filter::{Comparison, Filter, Operand},
 };
 use crate::mapping::{
+    OUTPUT_BYTES_MAX,
     error::Fault,
     meter::Meter,
-    value::{Heap, ListKind, MapKind, Pool, Text, Value},
+    print::Printer,
+    value::{Heap, ListKind, MapKind, Member, Text, Value},
 };
 use std::cmp::Ordering;
 
@@ -38,13 +40,16 @@ impl Walker<'_> {
             Some((Segment::Function(function), before)) => (before, Some(*function)),
             _ => (&*path.segments, None),
         };
+        if function.is_none() && path.is_straight {
+            return self.follow(from, segments);
+        }
         let mut found = Vec::new();
         self.walk(root, from, segments, &mut found)?;
         if let Some(function) = function {
             return match found.first() {
                 Some(first) if found.len() == 1 => self.apply(function, *first),
                 Some(_) => {
-                    let all = self.list(found)?;
+                    let all = self.list(&found)?;
                     self.apply(function, all)
                 }
                 None => Ok(None),
@@ -53,16 +58,30 @@ impl Walker<'_> {
         if path.is_definite {
             return Ok(found.first().copied());
         }
-        self.list(found).map(Some)
+        self.list(&found).map(Some)
     }
 
-    fn list(&mut self, found: Vec<Value>) -> Result<Value, Fault> {
-        let id = self.heap.new_list(ListKind::Json)?;
-        self.heap.charge(found.len())?;
-        if let Some(items) = self.heap.items_mut(id) {
-            *items = found;
+    /// As `walk`, for members and positions alone.
+    fn follow(&mut self, from: Value, segments: &[Segment]) -> Result<Option<Value>, Fault> {
+        let mut at = from;
+        for segment in segments {
+            self.meter.spend(1)?;
+            let next = match segment {
+                Segment::Member(name) => self.member(at, name)?.map(|[_, value]| value),
+                Segment::Position(position) => self.item(at, *position),
+                _ => None,
+            };
+            match next {
+                Some(value) => at = value,
+                None => return Ok(None),
+            }
         }
-        Ok(Value::List(id))
+        self.meter.spend(1)?;
+        Ok(Some(at))
+    }
+
+    fn list(&mut self, found: &[Value]) -> Result<Value, Fault> {
+        Ok(Value::List(self.heap.list_of(ListKind::Json, found)?))
     }
 
     fn walk(
@@ -79,7 +98,7 @@ impl Walker<'_> {
         };
         match segment {
             Segment::Member(name) => match self.member(at, name)? {
-                Some((_, value)) => self.walk(root, value, rest, found),
+                Some([_, value]) => self.walk(root, value, rest, found),
                 None => Ok(()),
             },
             Segment::Members(names) => self.members(root, at, names, rest, found),
@@ -163,7 +182,7 @@ impl Walker<'_> {
         }
         let id = self.heap.new_map(MapKind::Plain)?;
         for name in names {
-            let Some((key, value)) = self.member(at, name)? else {
+            let Some([key, value]) = self.member(at, name)? else {
                 continue;
             };
             if rest.is_empty() {
@@ -179,23 +198,27 @@ impl Walker<'_> {
     }
 
     fn text(&self, text: Text) -> &str {
-        match text.pool {
-            Pool::Program => text.of(self.program),
-            Pool::Body => text.of(self.body),
-            Pool::Heap => text.of(&self.heap.text),
+        self.printer().text(text)
+    }
+
+    fn printer(&self) -> Printer<'_> {
+        Printer {
+            program: self.program,
+            body: self.body,
+            heap: self.heap,
+            bytes_max: OUTPUT_BYTES_MAX,
         }
     }
 
-    fn member(&mut self, at: Value, name: &str) -> Result<Option<(Value, Value)>, Fault> {
+    fn member(&mut self, at: Value, name: &str) -> Result<Option<Member>, Fault> {
         let Value::Map(id) = at else {
             return Ok(None);
         };
         let members = self.heap.members(id);
         self.meter.spend_looks(members.len())?;
-        let named = members.iter().find(|(key, _)| match key {
-            Value::Text(text) => text.bytes as usize == name.len() && self.text(*text) == name,
-            _ => false,
-        });
+        let printer = self.printer();
+        let mut members = members.iter();
+        let named = members.find(|[key, _]| printer.is_named(*key, name.as_bytes()));
         Ok(named.copied())
     }
 
@@ -240,7 +263,7 @@ impl Walker<'_> {
     fn child(&self, at: Value, position: usize) -> Option<Value> {
         match at {
             Value::List(id) => self.heap.items(id).get(position).copied(),
-            Value::Map(id) => self.heap.members(id).get(position).map(|(_, value)| *value),
+            Value::Map(id) => self.heap.members(id).get(position).map(|[_, value]| *value),
             _ => None,
         }
     }
@@ -376,8 +399,9 @@ impl Walker<'_> {
             let Value::Map(id) = to else {
                 return Ok(None);
             };
-            let keys = self.heap.members(id).iter().map(|(key, _)| *key).collect();
-            return self.list(keys).map(Some);
+            let keys = self.heap.members(id).iter().map(|[key, _]| *key);
+            let keys: Vec<Value> = keys.collect();
+            return self.list(&keys).map(Some);
         }
         let Value::List(id) = to else {
             return Ok(None);

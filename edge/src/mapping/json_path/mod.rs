@@ -24,6 +24,8 @@ pub(super) struct Path {
     segments: Box<[Segment]>,
     /// Finds at most one value; any other path gives a list.
     is_definite: bool,
+    /// Nothing but members and positions.
+    is_straight: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -98,9 +100,13 @@ impl Path {
             });
         // A function makes one value of whatever was found.
         let is_definite = is_definite || matches!(segments.last(), Some(Segment::Function(_)));
+        let is_straight = segments
+            .iter()
+            .all(|segment| matches!(segment, Segment::Member(_) | Segment::Position(_)));
         Path {
             segments: segments.into_boxed_slice(),
             is_definite,
+            is_straight,
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::mapping::{
     vtl::program::Constant,
 };
 
-impl Run<'_> {
+impl<'r> Run<'r> {
     /// `$input.body`.
     pub(super) fn body_text(&self) -> Value {
         Value::Text(Text {
@@ -43,13 +43,13 @@ impl Run<'_> {
                 if name == "path" {
                     return Ok(found.unwrap_or(Value::Null));
                 }
-                let mut made = String::new();
+                let mut made = self.heap.take_room();
                 match found {
                     Some(value) => self.printer().json(&mut made, value, 0)?,
                     None => made.push_str("\"\""),
                 }
                 self.meter.spend_bytes(made.len())?;
-                self.kept(&made)
+                self.kept_room(made)
             }
             ("getBody", []) => Ok(self.body_text()),
             _ => Ok(Value::Null),
@@ -93,18 +93,16 @@ impl Run<'_> {
     fn param(&mut self, wanted: Text) -> Result<Value, Fault> {
         let inputs = self.inputs;
         let wanted = self.text(wanted);
-        let named = |pairs: Pairs<'_>| {
-            let found = pairs.iter().position(|(name, _)| *name == wanted);
-            found
-                .and_then(|at| pairs.get(at))
-                .map(|(_, value)| (*value).to_owned())
+        let named = |pairs: Pairs<'r>| {
+            let found = pairs.iter().find(|(name, _)| *name == wanted);
+            found.map(|(_, value)| *value)
         };
         let looked = [inputs.path, inputs.query, inputs.header];
         let count = looked.iter().map(|pairs| pairs.len()).sum();
         let found = looked.into_iter().find_map(named);
         self.meter.spend_looks(count)?;
         match found {
-            Some(value) => self.kept(&value),
+            Some(value) => self.kept(value),
             None => Ok(Value::EMPTY),
         }
     }
@@ -143,12 +141,20 @@ impl Run<'_> {
 
     /// A member of `$context` or of a map below it.
     pub(super) fn context_member(&mut self, id: u32, name: &str) -> Result<Value, Fault> {
-        if id == 0
-            && let Some(value) = self.own_context_member(name)?
-        {
-            return Ok(value);
+        if id == 0 {
+            match name {
+                "requestOverride" => return self.request_override().map(Value::Map),
+                "responseOverride" => return self.response_override().map(Value::Map),
+                _ => {}
+            }
+            if let Some(extra) = self.extra {
+                let value = self.member(extra, name.as_bytes())?;
+                if value != Value::Null {
+                    return Ok(value);
+                }
+            }
         }
-        let members = self.contexts.get(id as usize).copied().unwrap_or(&[]);
+        let members = self.context_members(id);
         self.meter.spend_looks(members.len())?;
         let found = members.iter().find(|(known, _)| *known == name);
         match found.map(|(_, value)| value) {
@@ -156,13 +162,21 @@ impl Run<'_> {
             Some(ContextValue::Map(map)) => {
                 // Looked up again and again, a map keeps its number.
                 let is_map = |known: &&[(&str, ContextValue<'_>)]| std::ptr::eq(*known, *map);
-                if let Some(at) = self.contexts.iter().position(is_map) {
-                    return Ok(Value::Context(small(at)));
+                let known = self.contexts.iter().position(is_map);
+                let at = known.unwrap_or(self.contexts.len());
+                if known.is_none() {
+                    self.contexts.push(map);
                 }
-                self.contexts.push(map);
-                Ok(Value::Context(small(self.contexts.len().saturating_sub(1))))
+                Ok(Value::Context(small(at.saturating_add(1))))
             }
             None => Ok(Value::Null),
+        }
+    }
+
+    fn context_members(&self, id: u32) -> &'r [(&'r str, ContextValue<'r>)] {
+        match id.checked_sub(1) {
+            None => self.inputs.context,
+            Some(at) => self.contexts.get(at as usize).copied().unwrap_or(&[]),
         }
     }
 
@@ -190,9 +204,9 @@ impl Run<'_> {
         }
     }
 
-    /// The members as a map, for its other methods.
-    fn context_map(&mut self, id: u32) -> Result<u32, Fault> {
-        let members = self.contexts.get(id as usize).copied().unwrap_or(&[]);
+    /// The members as a map, for loops and its other methods.
+    pub(super) fn context_map(&mut self, id: u32) -> Result<u32, Fault> {
+        let members = self.context_members(id);
         let map = self.heap.new_map(MapKind::Silent)?;
         for (name, _) in members {
             let value = self.context_member(id, name)?;

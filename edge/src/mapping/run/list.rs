@@ -19,9 +19,12 @@ impl Run<'_> {
         arguments: &[Value],
     ) -> Result<Value, Fault> {
         let count = self.heap.items(id).len();
+        let kind = self.heap.list_kind(id);
+        if kind == ListKind::View && !VIEW_METHODS.contains(&name) {
+            return Ok(Value::Null);
+        }
         Ok(match (name, arguments) {
             ("size", []) => number(count),
-            ("length", []) if self.heap.list_kind(id) == ListKind::Fixed => number(count),
             ("isEmpty", []) => Value::Bool(count == 0),
             ("get", [Value::Int(position)]) => {
                 let at = in_range("get", *position, count)?;
@@ -51,7 +54,7 @@ impl Run<'_> {
             ("toString", []) => self.printed(Value::List(id))?,
             ("equals", [value]) => Value::Bool(self.equals(Value::List(id), *value)?),
             ("subList", [Value::Int(from), Value::Int(to)]) => self.part(id, *from, *to)?,
-            _ if self.heap.list_kind(id) == ListKind::Fixed => Value::Null,
+            _ if kind == ListKind::Fixed => Value::Null,
             _ => return self.list_change(id, name, arguments),
         })
     }
@@ -133,13 +136,9 @@ impl Run<'_> {
         let end = in_range("subList", to, count.saturating_add(1))?;
         let start = in_range("subList", from, end.saturating_add(1))?;
         let kind = self.heap.list_kind(id);
-        let made = self.heap.new_list(kind)?;
-        self.heap.charge(end.saturating_sub(start))?;
-        self.meter.spend_looks(count)?;
         let items: Vec<Value> = self.heap.items(id).get(start..end).unwrap_or(&[]).to_vec();
-        if let Some(place) = self.heap.items_mut(made) {
-            *place = items;
-        }
+        let made = self.heap.list_of(kind, &items)?;
+        self.meter.spend_looks(count)?;
         Ok(Value::List(made))
     }
 
@@ -166,22 +165,27 @@ impl Run<'_> {
     pub(super) fn turn(&self, value: Value, position: usize) -> Value {
         let found = match value {
             Value::List(id) => self.heap.items(id).get(position).copied(),
-            Value::Map(id) => self.heap.members(id).get(position).map(|(_, value)| *value),
+            Value::Map(id) => self.heap.members(id).get(position).map(|[_, value]| *value),
             _ => None,
         };
         found.unwrap_or(Value::Null)
     }
 
-    /// A list that nothing is added to.
-    pub(super) fn fixed_list(&mut self, items: Vec<Value>) -> Result<Value, Fault> {
-        let id = self.heap.new_list(ListKind::Fixed)?;
-        self.heap.charge(items.len())?;
-        if let Some(place) = self.heap.items_mut(id) {
-            *place = items;
-        }
-        Ok(Value::List(id))
+    /// A list that nothing is added to, of this kind.
+    pub(super) fn fixed_list(&mut self, kind: ListKind, items: &[Value]) -> Result<Value, Fault> {
+        Ok(Value::List(self.heap.list_of(kind, items)?))
     }
 }
+
+/// What `java.util.Set` and `Collection` have of the methods of a list.
+const VIEW_METHODS: [&str; 6] = [
+    "size",
+    "isEmpty",
+    "contains",
+    "containsAll",
+    "equals",
+    "toString",
+];
 
 /// A count or position as a template sees it.
 pub(super) fn number(count: usize) -> Value {

@@ -6,7 +6,7 @@
 use super::{Run, list::number};
 use crate::mapping::{
     error::Fault,
-    value::{MapKind, Value, small},
+    value::{ListKind, MapKind, Member, Value, small},
 };
 
 impl Run<'_> {
@@ -16,15 +16,12 @@ impl Run<'_> {
         self.meter.spend_looks(count)?;
         if let Value::Text(key) = key {
             let printer = self.printer();
-            let wanted = printer.text(key);
-            let is_named = |(known, _): &(Value, Value)| match known {
-                Value::Text(text) => text.bytes == key.bytes && printer.text(*text) == wanted,
-                _ => false,
-            };
-            return Ok(self.heap.members(id).iter().position(is_named));
+            let wanted = printer.bytes(key);
+            let mut members = self.heap.members(id).iter();
+            return Ok(members.position(|[known, _]| printer.is_named(*known, wanted)));
         }
         for position in 0..count {
-            let known = self.heap.members(id).get(position).map(|(known, _)| *known);
+            let known = self.heap.members(id).get(position).map(|[known, _]| *known);
             if self.equals(known.unwrap_or(Value::Null), key)? {
                 return Ok(Some(position));
             }
@@ -33,22 +30,24 @@ impl Run<'_> {
     }
 
     /// The member of this name; `Null` when there is none.
-    pub(super) fn member(&mut self, id: u32, name: &str) -> Result<Value, Fault> {
+    #[inline]
+    pub(super) fn member(&mut self, id: u32, name: &[u8]) -> Result<Value, Fault> {
         let members = self.heap.members(id);
         self.meter.spend_looks(members.len())?;
         let printer = self.printer();
-        let found = members.iter().find(|(known, _)| match known {
-            Value::Text(text) => text.bytes as usize == name.len() && printer.text(*text) == name,
-            _ => false,
-        });
-        Ok(found.map_or(Value::Null, |(_, value)| *value))
+        for [known, value] in members {
+            if printer.is_named(*known, name) {
+                return Ok(*value);
+            }
+        }
+        Ok(Value::Null)
     }
 
     /// `get(key)`.
     pub(super) fn get(&mut self, id: u32, key: Value) -> Result<Value, Fault> {
         let at = self.find_member(id, key)?;
         let member = at.and_then(|at| self.heap.members(id).get(at));
-        Ok(member.map_or(Value::Null, |(_, value)| *value))
+        Ok(member.map_or(Value::Null, |[_, value]| *value))
     }
 
     /// `put(key, value)`, which gives the former value.
@@ -60,11 +59,10 @@ impl Run<'_> {
     /// As [`Run::put`], for maps that anything may be put into.
     pub(super) fn put_member(&mut self, id: u32, key: Value, value: Value) -> Result<Value, Fault> {
         if let Some(at) = self.find_member(id, key)? {
-            let place = self
-                .heap
-                .members_mut(id)
-                .and_then(|members| members.get_mut(at));
-            return Ok(place.map_or(Value::Null, |place| std::mem::replace(&mut place.1, value)));
+            let members = self.heap.members_mut(id);
+            let place = members.and_then(|members| members.get_mut(at));
+            let former = place.map(|[_, place]| std::mem::replace(place, value));
+            return Ok(former.unwrap_or(Value::Null));
         }
         self.heap.push_member(id, key, value)?;
         Ok(Value::Null)
@@ -86,7 +84,7 @@ impl Run<'_> {
         if kind == MapKind::StatusOnce && name != "status" {
             return Ok(());
         }
-        let is_named = |(known, _): &(Value, Value)| match known {
+        let is_named = |[known, _]: &Member| match known {
             Value::Text(text) => printer.text(*text).eq_ignore_ascii_case(name),
             _ => false,
         };
@@ -101,8 +99,8 @@ impl Run<'_> {
     pub(super) fn entry_member(&self, id: u32, position: u32, name: &str) -> Value {
         let entry = self.heap.members(id).get(position as usize);
         match (entry, name) {
-            (Some((key, _)), "key") => *key,
-            (Some((_, value)), "value") => *value,
+            (Some([key, _]), "key") => *key,
+            (Some([_, value]), "value") => *value,
             _ => Value::Null,
         }
     }
@@ -125,7 +123,7 @@ impl Run<'_> {
             ("putAll", [Value::Map(other)]) => {
                 for position in 0..self.heap.members(*other).len() {
                     let member = self.heap.members(*other).get(position).copied();
-                    if let Some((key, value)) = member {
+                    if let Some([key, value]) = member {
                         self.meter.spend(1)?;
                         self.put(id, key, value)?;
                     }
@@ -135,7 +133,10 @@ impl Run<'_> {
             ("remove", [key]) => {
                 let at = self.find_member(id, *key)?;
                 match (at, self.heap.members_mut(id)) {
-                    (Some(at), Some(members)) => members.remove(at).1,
+                    (Some(at), Some(members)) => {
+                        let [_, former] = members.remove(at);
+                        former
+                    }
                     _ => Value::Null,
                 }
             }
@@ -151,23 +152,23 @@ impl Run<'_> {
             ("containsValue", [value]) => {
                 let mut found = false;
                 for position in 0..members.len() {
-                    let known = self.heap.members(id).get(position).map(|(_, known)| *known);
+                    let known = self.heap.members(id).get(position).map(|[_, known]| *known);
                     found |= self.equals(known.unwrap_or(Value::Null), *value)?;
                 }
                 Value::Bool(found)
             }
             ("keySet", []) => {
-                let keys = members.iter().map(|(key, _)| *key).collect();
-                self.fixed_list(keys)?
+                let keys: Vec<Value> = members.iter().map(|[key, _]| *key).collect();
+                self.fixed_list(ListKind::View, &keys)?
             }
             ("values", []) => {
-                let values = members.iter().map(|(_, value)| *value).collect();
-                self.fixed_list(values)?
+                let values: Vec<Value> = members.iter().map(|[_, value]| *value).collect();
+                self.fixed_list(ListKind::View, &values)?
             }
             ("entrySet", []) => {
                 let entries = (0..members.len()).map(|at| Value::Entry(id, small(at)));
-                let entries = entries.collect();
-                self.fixed_list(entries)?
+                let entries: Vec<Value> = entries.collect();
+                self.fixed_list(ListKind::View, &entries)?
             }
             ("toString", []) => self.printed(Value::Map(id))?,
             ("equals", [value]) => Value::Bool(self.equals(Value::Map(id), *value)?),

@@ -16,13 +16,13 @@ mod text;
 mod util;
 
 use super::{
-    Inputs, OUTPUT_BYTES_MAX, Output, Overrides, ROUNDS_MAX,
+    Inputs, OUTPUT_BYTES_MAX, Output, Overrides, ROUNDS_MAX, decimal,
     error::{Fault, RenderError},
     inputs::ContextValue,
     meter::Meter,
     pattern::Pattern,
     print::Printer,
-    value::{Heap, Text, Value},
+    value::{Heap, Pool, Text, Value},
     vtl::{
         SLOT_BODY, SLOT_COUNT, SLOT_FOREACH, SLOT_HAS_NEXT,
         program::{Block, Call, Expression, Foreach, If, Macro, Node, Program, Spot},
@@ -67,11 +67,12 @@ pub(super) fn render(
         frames: Vec::new(),
         visible: 0,
         loops: Vec::new(),
-        contexts: vec![inputs.context],
+        contexts: Vec::new(),
         document: None,
         params: None,
         stage_variables: None,
-        overrides: None,
+        request_override: None,
+        response_override: None,
         extra: None,
         patterns: Vec::new(),
         depth: 0,
@@ -132,14 +133,16 @@ struct Run<'r> {
     /// How many frames names are looked up in.
     visible: usize,
     loops: Vec<Round>,
-    /// Maps of `$context` that were read; the root is first.
+    /// Maps below `$context` that were read; `$context` itself is 0, the first of these 1.
     contexts: Vec<&'r [(&'r str, ContextValue<'r>)]>,
     /// The payload as JSON, once it was asked for.
     document: Option<Option<Value>>,
     params: Option<u32>,
     stage_variables: Option<u32>,
-    /// `requestOverride` and `responseOverride`, once they were asked for.
-    overrides: Option<[u32; 2]>,
+    /// `$context.requestOverride`, once it was asked for.
+    request_override: Option<u32>,
+    /// `$context.responseOverride`, likewise.
+    response_override: Option<u32>,
     /// What the template put into `$context` itself.
     extra: Option<u32>,
     /// Expressions that were not constant.
@@ -223,8 +226,12 @@ impl<'r> Run<'r> {
                 self.check_output()?;
             }
             Node::Reference(reference) => {
-                let value = self.reference(reference)?;
-                self.print(value)?;
+                // Looked at where it lies: a copy would wait for its parts to be written.
+                let found = self.reference(reference);
+                if let Ok(value) = &found {
+                    self.print(value)?;
+                }
+                found?;
             }
             Node::Set(set) => {
                 self.spot = set.left.spot;
@@ -253,15 +260,27 @@ impl<'r> Run<'r> {
     }
 
     /// Appends a value to the output.
-    fn print(&mut self, value: Value) -> Result<(), Fault> {
-        if let Value::Block(id) = value {
-            return self.print_block(id);
-        }
+    fn print(&mut self, value: &Value) -> Result<(), Fault> {
         let before = self.out.len();
-        let mut out = std::mem::take(&mut self.out);
-        let printed = self.printer().java(&mut out, value, 0);
-        self.out = out;
-        printed?;
+        match value {
+            Value::Text(text) => {
+                let text = match text.pool {
+                    Pool::Program => text.of(&self.program.text),
+                    Pool::Body => text.of(self.body),
+                    Pool::Heap => text.of(&self.heap.text),
+                };
+                self.out.push_str(text);
+            }
+            Value::Int(number) => decimal::integer(&mut self.out, *number),
+            Value::Double(number) => decimal::double(&mut self.out, *number),
+            Value::Block(id) => return self.print_block(*id),
+            _ => {
+                let mut out = std::mem::take(&mut self.out);
+                let printed = self.printer().java(&mut out, *value, 0);
+                self.out = out;
+                printed?;
+            }
+        }
         self.meter
             .spend_bytes(self.out.len().saturating_sub(before))?;
         self.check_output()
@@ -305,7 +324,10 @@ impl<'r> Run<'r> {
 
     fn foreach(&mut self, foreach: &'r Foreach) -> Result<Flow, Fault> {
         self.spot = foreach.spot;
-        let over = self.value(&foreach.over)?;
+        let over = match self.value(&foreach.over)? {
+            Value::Context(id) => Value::Map(self.context_map(id)?),
+            over => over,
+        };
         let Some(count) = self.turns(over) else {
             return Ok(Flow::Next);
         };

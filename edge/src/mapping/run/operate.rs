@@ -65,14 +65,15 @@ impl<'r> Run<'r> {
 
     /// A string whose references are put in.
     fn interpolated(&mut self, block: &'r Block) -> Result<Value, Fault> {
-        let out = std::mem::take(&mut self.out);
+        let room = self.heap.take_room();
+        let out = std::mem::replace(&mut self.out, room);
         let flow = self.block(block);
         let made = std::mem::replace(&mut self.out, out);
         let flow = flow?;
         if flow != Flow::Next {
             self.pending = flow;
         }
-        Ok(Value::Text(self.heap.keep(&made)?))
+        self.kept_room(made)
     }
 
     fn range(&mut self, from: Value, to: Value) -> Result<Value, Fault> {
@@ -144,13 +145,13 @@ impl<'r> Run<'r> {
     }
 
     fn joined(&mut self, left: Value, right: Value) -> Result<Value, Fault> {
-        let mut made = String::new();
+        let mut made = self.heap.take_room();
         for side in [left, right] {
             if side != Value::Null {
                 self.print_into(&mut made, side)?;
             }
         }
-        Ok(Value::Text(self.heap.keep(&made)?))
+        self.kept_room(made)
     }
 
     fn computed(&self, operator: Operator, left: Value, right: Value) -> Result<Value, Fault> {
@@ -257,13 +258,13 @@ impl<'r> Run<'r> {
         }
         self.enter()?;
         for position in 0..count {
-            let Some((key, value)) = self.heap.members(left).get(position).copied() else {
+            let Some([key, value]) = self.heap.members(left).get(position).copied() else {
                 return Ok(false);
             };
             let other = self.find_member(right, key)?;
             let other = other.and_then(|at| self.heap.members(right).get(at).copied());
             let is_same = match other {
-                Some((_, other)) => self.equals(value, other)?,
+                Some([_, other]) => self.equals(value, other)?,
                 None => false,
             };
             if !is_same {

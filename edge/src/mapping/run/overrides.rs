@@ -12,29 +12,17 @@ use crate::mapping::{
     value::{MapKind, Text, Value},
 };
 
+/// What a request template leaves that overrides nothing.
+static NONE: Overrides = Overrides {
+    request_path: Vec::new(),
+    request_query: Vec::new(),
+    request_header: Vec::new(),
+    response_header: Vec::new(),
+    status: None,
+};
 const PARTS: [&str; 3] = ["path", "querystring", "header"];
 
 impl Run<'_> {
-    /// A member of `$context` that the template can write.
-    pub(super) fn own_context_member(&mut self, name: &str) -> Result<Option<Value>, Fault> {
-        let [request, response] = match name {
-            "requestOverride" | "responseOverride" => self.override_maps()?,
-            _ => {
-                let Some(extra) = self.extra else {
-                    return Ok(None);
-                };
-                let value = self.member(extra, name)?;
-                return Ok(Some(value).filter(|value| *value != Value::Null));
-            }
-        };
-        let id = if name == "requestOverride" {
-            request
-        } else {
-            response
-        };
-        Ok(Some(Value::Map(id)))
-    }
-
     /// `#set($context.name = value)`: a member that only this render sees.
     pub(super) fn put_context(&mut self, name: &str, key: Text, value: Value) -> Result<(), Fault> {
         if matches!(name, "requestOverride" | "responseOverride") {
@@ -49,14 +37,12 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Both maps, made with what the request template has left.
-    fn override_maps(&mut self) -> Result<[u32; 2], Fault> {
-        if let Some(maps) = self.overrides {
-            return Ok(maps);
+    /// `$context.requestOverride`, made with what the request template has left.
+    pub(super) fn request_override(&mut self) -> Result<u32, Fault> {
+        if let Some(request) = self.request_override {
+            return Ok(request);
         }
-        let none = Overrides::default();
-        let inputs = self.inputs;
-        let before = inputs.overrides.unwrap_or(&none);
+        let before = self.inputs.overrides.unwrap_or(&NONE);
         let request = self.heap.new_map(MapKind::Silent)?;
         let lists = [
             &before.request_path,
@@ -66,18 +52,29 @@ impl Run<'_> {
         for (name, list) in PARTS.into_iter().zip(lists) {
             let map = self.override_map(list)?;
             let key = self.kept(name)?;
-            self.put_member(request, key, Value::Map(map))?;
+            self.heap.push_member(request, key, Value::Map(map))?;
         }
+        self.request_override = Some(request);
+        Ok(request)
+    }
+
+    /// `$context.responseOverride`, likewise.
+    pub(super) fn response_override(&mut self) -> Result<u32, Fault> {
+        if let Some(response) = self.response_override {
+            return Ok(response);
+        }
+        let before = self.inputs.overrides.unwrap_or(&NONE);
         let response = self.heap.new_map(MapKind::StatusOnce)?;
         let map = self.override_map(&before.response_header)?;
         let key = self.kept("header")?;
-        self.put_member(response, key, Value::Map(map))?;
+        self.heap.push_member(response, key, Value::Map(map))?;
         if let Some(status) = before.status {
             let key = self.kept("status")?;
-            self.put_member(response, key, Value::Int(i64::from(status)))?;
+            let status = Value::Int(i64::from(status));
+            self.heap.push_member(response, key, status)?;
         }
-        self.overrides = Some([request, response]);
-        Ok([request, response])
+        self.response_override = Some(response);
+        Ok(response)
     }
 
     fn override_map(&mut self, list: &[(String, String)]) -> Result<u32, Fault> {
@@ -92,25 +89,25 @@ impl Run<'_> {
 
     /// The overrides at the end of a render.
     pub(super) fn taken_overrides(&mut self) -> Result<Overrides, Fault> {
-        let Some([request, response]) = self.overrides else {
-            return Ok(self.inputs.overrides.cloned().unwrap_or_default());
-        };
-        let mut parts = [Vec::new(), Vec::new(), Vec::new()];
-        for (name, part) in PARTS.into_iter().zip(&mut parts) {
-            let map = self.member(request, name)?;
-            *part = self.pairs(map)?;
+        let mut taken = self.inputs.overrides.cloned().unwrap_or_default();
+        if let Some(request) = self.request_override {
+            let lists = [
+                &mut taken.request_path,
+                &mut taken.request_query,
+                &mut taken.request_header,
+            ];
+            for (name, list) in PARTS.into_iter().zip(lists) {
+                let map = self.member(request, name.as_bytes())?;
+                *list = self.pairs(map)?;
+            }
         }
-        let [request_path, request_query, request_header] = parts;
-        let map = self.member(response, "header")?;
-        let response_header = self.pairs(map)?;
-        let status = self.member(response, "status")?;
-        Ok(Overrides {
-            request_path,
-            request_query,
-            request_header,
-            response_header,
-            status: self.status(status),
-        })
+        if let Some(response) = self.response_override {
+            let map = self.member(response, b"header")?;
+            taken.response_header = self.pairs(map)?;
+            let status = self.member(response, b"status")?;
+            taken.status = self.status(status);
+        }
+        Ok(taken)
     }
 
     fn pairs(&mut self, map: Value) -> Result<Vec<(String, String)>, Fault> {
@@ -119,7 +116,7 @@ impl Run<'_> {
         };
         let mut pairs = Vec::with_capacity(self.heap.members(id).len());
         for position in 0..self.heap.members(id).len() {
-            let Some((key, value)) = self.heap.members(id).get(position).copied() else {
+            let Some([key, value]) = self.heap.members(id).get(position).copied() else {
                 continue;
             };
             let (mut name, mut text) = (String::new(), String::new());

@@ -7,7 +7,7 @@
 use super::Run;
 use crate::mapping::{
     error::Fault,
-    value::{MapKind, Text, Value},
+    value::{ListKind, MapKind, Text, Value},
     vtl::program::{Expression, Method, Reference, Step},
 };
 
@@ -21,8 +21,18 @@ impl<'r> Run<'r> {
                 break;
             }
             self.meter.spend(1)?;
-            value = self.step(value, step)?;
-            self.spot = reference.spot;
+            value = match (value, step) {
+                // Most steps by far.
+                (Value::Map(id), Step::Property(name)) => {
+                    let program = self.program;
+                    self.member(id, name.bytes_of(&program.text))?
+                }
+                _ => {
+                    let value = self.step(value, step)?;
+                    self.spot = reference.spot;
+                    value
+                }
+            };
         }
         Ok(if value == Value::Null {
             Value::EMPTY
@@ -32,7 +42,15 @@ impl<'r> Run<'r> {
     }
 
     /// The value of a name: what a macro has set its parameter to, the argument, or a variable.
+    #[inline]
     pub(super) fn variable(&mut self, slot: u32) -> Result<Value, Fault> {
+        match self.slot(slot) {
+            value if self.visible == 0 && value != Value::Null => Ok(value),
+            _ => self.variable_in_macros(slot),
+        }
+    }
+
+    fn variable_in_macros(&mut self, slot: u32) -> Result<Value, Fault> {
         for index in (0..self.visible).rev() {
             let Some(argument) = self.argument(index, slot) else {
                 continue;
@@ -89,10 +107,10 @@ impl<'r> Run<'r> {
     /// `.name`.
     fn property(&mut self, value: Value, name: &'r str) -> Result<Value, Fault> {
         Ok(match value {
-            Value::Map(id) => self.member(id, name)?,
+            Value::Map(id) => return self.member(id, name.as_bytes()),
+            Value::Context(id) => return self.context_member(id, name),
             Value::Entry(id, position) => self.entry_member(id, position, name),
             Value::Loop(depth) => self.round_member(depth, name),
-            Value::Context(id) => self.context_member(id, name)?,
             Value::Input if name == "body" => self.body_text(),
             Value::List(id) if name == "empty" => Value::Bool(self.heap.items(id).is_empty()),
             Value::Text(text) if name == "empty" => Value::Bool(text.bytes == 0),
@@ -121,6 +139,7 @@ impl<'r> Run<'r> {
     /// `[index]`: out of range is missing; negative positions count from the end.
     fn index(&mut self, value: Value, index: Value) -> Result<Value, Fault> {
         match (value, index) {
+            (Value::List(id), _) if self.heap.list_kind(id) == ListKind::View => Ok(Value::Null),
             (Value::List(id), Value::Int(position)) => {
                 let items = self.heap.items(id);
                 let found = position_of(position, items.len()).and_then(|at| items.get(at));
@@ -241,9 +260,9 @@ impl<'r> Run<'r> {
         if let Value::Text(_) = value {
             return Ok(value);
         }
-        let mut made = String::new();
+        let mut made = self.heap.take_room();
         self.print_into(&mut made, value)?;
-        Ok(Value::Text(self.heap.keep(&made)?))
+        self.kept_room(made)
     }
 
     /// Appends the value to a text that is being made.
@@ -252,7 +271,7 @@ impl<'r> Run<'r> {
         if let Value::Block(_) = value {
             // What the block prints goes to `made` instead of the output.
             std::mem::swap(made, &mut self.out);
-            let printed = self.print(value);
+            let printed = self.print(&value);
             std::mem::swap(made, &mut self.out);
             return printed;
         }
@@ -261,8 +280,16 @@ impl<'r> Run<'r> {
     }
 
     /// A new map or list counts against memory; this one is for names made from texts.
+    #[inline]
     pub(super) fn kept(&mut self, text: &str) -> Result<Value, Fault> {
         Ok(Value::Text(self.heap.keep(text)?))
+    }
+
+    /// The same for a text that was made in the heap's room, which is given back.
+    pub(super) fn kept_room(&mut self, made: String) -> Result<Value, Fault> {
+        let kept = self.heap.keep(&made);
+        self.heap.give_room(made);
+        kept.map(Value::Text)
     }
 
     /// A map of pairs.

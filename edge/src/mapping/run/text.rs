@@ -8,7 +8,7 @@ use super::{Run, list::number, reference::as_text};
 use crate::mapping::{
     error::Fault,
     pattern::Pattern,
-    value::{Text, Value, small},
+    value::{ListKind, Text, Value, small},
     vtl::program::Constant,
 };
 use std::cmp::Ordering;
@@ -201,7 +201,7 @@ impl Run<'_> {
         });
         let pieces: Vec<Value> = pieces.collect();
         self.meter.spend_looks(pieces.len())?;
-        self.fixed_list(pieces)
+        self.fixed_list(ListKind::Fixed, &pieces)
     }
 
     /// The compiled expression: a constant, one that was used before, or a new one.

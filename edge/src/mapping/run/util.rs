@@ -9,8 +9,8 @@ use crate::{
     base::base64,
     mapping::{
         error::Fault,
-        json,
-        value::{Pool, Value},
+        json, plain,
+        value::{Text, Value},
     },
 };
 use std::fmt::Write;
@@ -28,8 +28,11 @@ impl Run<'_> {
             return Ok(Value::Null);
         };
         self.meter.spend_bytes(text.bytes as usize)?;
+        if name == "parseJson" {
+            return self.parsed(text);
+        }
+        let mut made = self.heap.take_room();
         let given = self.text(text);
-        let mut made = String::with_capacity(given.len());
         match name {
             "escapeJavaScript" => escape(&mut made, given),
             "urlEncode" => url_encode(&mut made, given),
@@ -41,26 +44,26 @@ impl Run<'_> {
                 base64::encode(&mut digits, given.as_bytes());
                 made = String::from_utf8(digits).unwrap_or_default();
             }
-            "base64Decode" => {
+            _ => {
                 // Bytes that are no UTF-8 become U+FFFD.
                 let mut bytes = Vec::new();
                 base64::decode(&mut bytes, given.as_bytes())
                     .map_err(|_| Fault::method(name, "no Base64"))?;
                 made = String::from_utf8_lossy(&bytes).into_owned();
             }
-            _ => {
-                // The document is copied, since the heap it lies on grows while it is read.
-                let document = given.to_owned();
-                let (pool, base) = match text.pool {
-                    Pool::Heap => (Pool::Heap, text.at),
-                    pool => (pool, text.at),
-                };
-                let parsed = json::parse(self.heap, &document, pool, base)?;
-                return parsed.ok_or_else(|| Fault::method(name, "no JSON"));
-            }
         }
         self.meter.spend_bytes(made.len())?;
-        self.kept(&made)
+        self.kept_room(made)
+    }
+
+    /// `parseJson(text)`.
+    fn parsed(&mut self, text: Text) -> Result<Value, Fault> {
+        // The document is copied, since the heap it lies on grows while it is read.
+        let mut document = self.heap.take_room();
+        document.push_str(self.text(text));
+        let parsed = json::parse(self.heap, &document, text.pool, text.at);
+        self.heap.give_room(document);
+        parsed?.ok_or_else(|| Fault::method("parseJson", "no JSON"))
     }
 }
 
@@ -74,23 +77,27 @@ const METHODS: [&str; 6] = [
 ];
 
 fn escape(out: &mut String, text: &str) {
-    for character in text.chars() {
-        match character {
-            '"' | '\'' | '/' | '\\' => {
-                out.push('\\');
-                out.push(character);
-            }
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            '\u{8}' => out.push_str("\\b"),
-            '\u{c}' => out.push_str("\\f"),
-            control if control < ' ' => {
+    let mut rest = text;
+    loop {
+        let run = plain::java_script_run(rest.as_bytes());
+        out.push_str(rest.get(..run).unwrap_or(""));
+        match rest.as_bytes().get(run).copied() {
+            None => return,
+            Some(b'\n') => out.push_str("\\n"),
+            Some(b'\r') => out.push_str("\\r"),
+            Some(b'\t') => out.push_str("\\t"),
+            Some(0x08) => out.push_str("\\b"),
+            Some(0x0c) => out.push_str("\\f"),
+            Some(control @ ..b' ') => {
                 // Writing to a string cannot fail.
-                let _ = write!(out, "\\u{:04X}", u32::from(control));
+                let _ = write!(out, "\\u{control:04X}");
             }
-            other => out.push(other),
+            Some(mark) => {
+                out.push('\\');
+                out.push(char::from(mark));
+            }
         }
+        rest = rest.get(run.saturating_add(1)..).unwrap_or("");
     }
 }
 

@@ -33,12 +33,18 @@ impl Parser<'_, '_> {
                 self.builder.add_text(nodes, literal);
             }
             Some(reference) => {
+                let is_formal = literal.ends_with('}');
+                let ends_in_member = matches!(reference.steps.last(), Some(Step::Property(_)));
                 let kept = slashes.get(..backslashes / 2).unwrap_or("");
                 self.builder.add_text(nodes, kept);
                 if backslashes % 2 == 1 {
                     self.builder.add_text(nodes, literal);
                 } else {
                     nodes.push(Node::Reference(reference));
+                }
+                // As Velocity: right behind a member `##` is text, and no comment.
+                if ends_in_member && !is_formal && self.eat("##") {
+                    self.builder.add_text(nodes, "##");
                 }
             }
         }

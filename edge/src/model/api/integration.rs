@@ -8,7 +8,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{CacheKeyPart, ParameterMapping, Verb};
+use super::{ApiKind, CacheKeyPart, ParameterMapping, Verb};
 
 /// `x-amazon-apigateway-integration`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub struct Integration {
     pub connection: Connection,
     /// A role's ARN, or whose credentials are passed on.
     pub credentials: Option<String>,
-    /// 50 to 29,000, to 900,000 for an answer that streams; default 29,000.
+    /// From 50, to 900,000 for an answer that streams; see [`Integration::timeout_ms_default`].
     pub timeout_ms: u32,
     pub passthrough: Passthrough,
     pub content_handling: Option<ContentHandling>,
@@ -53,8 +53,8 @@ pub struct Integration {
 impl Integration {
     /// Longest and default wait for a backend of a REST API.
     pub const TIMEOUT_MS_DEFAULT: u32 = 29_000;
-    /// Longest wait for a backend of an HTTP API.
-    pub const TIMEOUT_MS_MAX_HTTP: u32 = 30_000;
+    /// The same of an HTTP API.
+    pub const TIMEOUT_MS_DEFAULT_HTTP: u32 = 30_000;
     /// Longest answer that streams, of an integration that says `STREAM`.
     pub const TIMEOUT_MS_MAX_STREAM: u32 = 900_000;
     /// Shortest wait a document may ask for.
@@ -84,6 +84,14 @@ impl Integration {
             target: None,
             request_changes: Vec::new(),
             response_changes: Vec::new(),
+        }
+    }
+
+    /// How long a backend of such an API is waited for, unless its document says otherwise.
+    pub const fn timeout_ms_default(kind: ApiKind) -> u32 {
+        match kind {
+            ApiKind::Rest => Integration::TIMEOUT_MS_DEFAULT,
+            ApiKind::Http => Integration::TIMEOUT_MS_DEFAULT_HTTP,
         }
     }
 

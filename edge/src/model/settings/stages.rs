@@ -27,6 +27,8 @@ pub struct StageSettings {
     pub methods: BTreeMap<String, MethodSettings>,
     /// A share of the requests that is served otherwise. Not with `deployed`.
     pub canary: Option<Canary>,
+    /// `clientCertificateId`: the `[client_certificates]` that HTTP origins are shown.
+    pub client_certificate_id: Option<String>,
 }
 
 /// `methodSettings` of one key; what is left out is as in `*/*`, or as for the API.

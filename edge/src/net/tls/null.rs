@@ -96,16 +96,19 @@ impl NullSession {
                 *input = &[];
                 break;
             }
+            let waiting: &[u8] = *input;
+            if let Some((record, rest)) = self.whole_record(waiting) {
+                *input = rest;
+                self.take_record(record)?;
+                continue;
+            }
             let wanted = self.record_bytes_missing();
             let (piece, rest) = input.split_at_checked(wanted).unwrap_or((input, &[]));
             self.record.extend_from_slice(piece);
             *input = rest;
             if self.record.len() > HEADER_BYTES && self.record_bytes_missing() == 0 {
                 let mut record = std::mem::take(&mut self.record);
-                if let Err(error) = self.accept_record(&record) {
-                    self.step = Step::Failed;
-                    return Err(error);
-                }
+                self.take_record(&record)?;
                 record.clear();
                 self.record = record;
             }
@@ -186,6 +189,23 @@ impl NullSession {
 
     fn plain_bytes(&self) -> usize {
         self.plain.len().saturating_sub(self.plain_read)
+    }
+
+    /// The record that `input` begins with, if it is there in one piece and nothing stands before it.
+    fn whole_record<'a>(&self, input: &'a [u8]) -> Option<(&'a [u8], &'a [u8])> {
+        let [_, _, _, high, low] = input.first_chunk::<HEADER_BYTES>()?;
+        let body_bytes = usize::from(u16::from_be_bytes([*high, *low]));
+        let is_whole = self.record.is_empty() && body_bytes > 0;
+        is_whole.then(|| input.split_at_checked(HEADER_BYTES.saturating_add(body_bytes)))?
+    }
+
+    /// Takes a record; after one that makes no sense nothing else is taken.
+    fn take_record(&mut self, record: &[u8]) -> Result<(), TlsError> {
+        let taken = self.accept_record(record);
+        if taken.is_err() {
+            self.step = Step::Failed;
+        }
+        taken
     }
 
     /// What the arriving record lacks: first its header, then the rest.

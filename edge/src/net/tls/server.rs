@@ -41,6 +41,8 @@ pub struct ServerCertificate {
     pub names: Vec<String>,
     /// Whether clients show certificates.
     pub client_auth: ClientAuth,
+    /// The least version accepted for its names; `None`: that of all.
+    pub version_min: Option<TlsVersion>,
 }
 
 /// Whether clients show a certificate.
@@ -106,14 +108,8 @@ impl ServerTls {
                 tls.insert(name, index, certificate.names.is_empty())?;
             }
             let leaf = certificate.identity.chain.first().cloned();
-            let config = server_config(
-                index,
-                certificate,
-                settings.version_min,
-                provider,
-                tickets,
-                clock,
-            )?;
+            let version_min = certificate.version_min.unwrap_or(settings.version_min);
+            let config = server_config(index, certificate, version_min, provider, tickets, clock)?;
             tls.rows.push(Row {
                 config: Arc::new(config),
                 leaf: leaf.ok_or(TlsConfigError::NoCertificate)?,

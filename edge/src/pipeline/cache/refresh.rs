@@ -149,7 +149,8 @@ async fn ask(call: &Call<'_>, x: &mut Exchange, proxy: &HttpProxyPlan) -> Option
     let core = &call.local.core;
     let group = call.serving.group(proxy.origin)?;
     let deadline = core.now().plus_ms(u64::from(proxy.timeout_ms));
-    let mut lease = group.acquire(core, deadline, None).await.ok()?;
+    let lease = group.acquire(core, deadline, proxy.face, None);
+    let mut lease = lease.await.ok()?;
     let head = rewrite::request(call, proxy, x, core.pool()).ok()?;
     x.cache.asked_at = core.wall();
     lease.conn().send(head);

@@ -19,7 +19,7 @@ use super::{Road, context, inputs, request::mapping_fault};
 use crate::{
     integrate::{
         content::{MEDIA_TYPE_DEFAULT, response_conversion},
-        headers::{Fate, Kind, REMAPPED_PREFIX, Way, fate},
+        headers::{Fate, Kind, REMAPPED_PREFIX, Way, fate, fate_in_http_apis},
     },
     mapping::Overrides,
     model::api::ApiKind,
@@ -77,30 +77,31 @@ pub(super) fn map(
     let (is_binary, is_accepted) = (binary.is_binary(content_type), binary.is_accepted(accept));
     let conversion = response_conversion(is_binary, is_accepted, answer.handling);
     let came = if is_mock { &[][..] } else { &room.answer };
-    let payload = conversion.apply(came).map_err(|_| Fault::Configuration)?;
+    let payload = conversion.apply(came);
+    let payload = payload.map_err(|_| journal::no_conversion(x))?;
     let shown = context(call, x, road, &room.body, Some(&room.answer));
     let fields = &mut room.fields;
     fields.clear();
-    fields.add(b"Content-Type", MEDIA_TYPE_DEFAULT.as_bytes());
+    fields.add_verified(b"Content-Type", MEDIA_TYPE_DEFAULT.as_bytes());
     if !is_mock {
-        fields.add(b"X-Amzn-Trace-Id", x.trace.as_bytes());
+        fields.add_verified(b"X-Amzn-Trace-Id", x.trace.as_bytes());
     }
     let template = answer.templates.for_answer(accept);
     let mut overrides = chosen.overrides;
     if let Some((media_type, template)) = template {
-        let body = String::from_utf8_lossy(&payload);
-        let (text, output) = (&mut room.text, &mut room.output);
-        overrides = inputs::render(template, &shown, &body, Some(&overrides), text, output)?;
+        let body = payload.text();
+        let (memory, output) = (&mut room.inputs, &mut room.output);
+        overrides = inputs::render(template, &shown, &body, Some(&overrides), memory, output)?;
         fields.set(b"Content-Type", media_type.as_bytes());
     }
     let values = answer.parameters.run(&shown, &mut room.mapping);
-    for value in values.map_err(|fault| mapping_fault(&fault))? {
-        fields.set(value.name.as_bytes(), value.value);
+    for value in values.map_err(|fault| mapping_fault(x, &fault))? {
+        fields.set_verified(value.name.as_bytes(), value.value);
     }
     for (name, value) in &overrides.response_header {
         set_field(fields, plan.kind, name, value.as_bytes());
     }
-    match (template, payload) {
+    match (template, payload.into_bytes()) {
         (Some(_), _) => {
             room.out.clear();
             room.out.extend_from_slice(room.output.text().as_bytes());
@@ -114,8 +115,7 @@ pub(super) fn map(
 }
 
 /// The backend's answer as it is, but for fields that are the gateway's own; `is_decoded`: its
-/// payload has no content coding any more. Gives its status. HTTP APIs keep no second name for
-/// what is theirs.
+/// payload has no content coding any more. Gives its status.
 pub(super) fn pass(x: &Exchange, road: Road<'_>, room: &mut Room, is_decoded: bool) -> u16 {
     pass_fields(x, road, &mut room.fields, is_decoded);
     std::mem::swap(&mut room.out, &mut room.answer);
@@ -132,13 +132,17 @@ pub(super) fn pass_fields(x: &Exchange, road: Road<'_>, fields: &mut FieldList, 
     for field in x.answer.fields.iter() {
         let (name, value) = (field.name.of(bytes), field.value.of(bytes));
         let is_coding = field.known == Known::ContentEncoding && !is_decoded;
-        match fate(Way::BackendToClient, Kind::HttpProxy, name) {
-            Fate::Rename if road.api.kind == ApiKind::Rest => {
+        let fate = match road.api.kind {
+            ApiKind::Rest => fate(Way::BackendToClient, Kind::HttpProxy, name),
+            ApiKind::Http => fate_in_http_apis(Way::BackendToClient, Kind::HttpProxy, name),
+        };
+        match fate {
+            Fate::Rename => {
                 fields.add(&[REMAPPED_PREFIX.as_bytes(), name].concat(), value);
             }
-            Fate::Pass if !field.hop_by_hop => fields.add(name, value),
-            _ if is_coding => fields.add(name, value),
-            Fate::Pass | Fate::Rename | Fate::Drop | Fate::Refuse => {}
+            Fate::Pass if !field.hop_by_hop => fields.add_verified(name, value),
+            _ if is_coding => fields.add_verified(name, value),
+            Fate::Pass | Fate::Drop | Fate::Refuse => {}
         }
     }
     if !x.answer.fields.has(Known::ContentType) {

@@ -1,7 +1,7 @@
 //! Functions: the call, and what comes of its answer.
 //!
 //! What it is: writes the event of a proxied request, or maps one; the head of the call; and reads
-//! a proxied function's output. Shape: [`call_of`] gives head and payload, [`proxied`] leaves
+//! a proxied function's output. Shape: [`call_of`] gives the request, [`proxied`] leaves
 //! fields and payload of the client's answer in the room. Units: status numbers, bytes. Errors:
 //! [`Fault::Function`] and [`Fault::FunctionRefused`], as recorded. Source: Amazon API Gateway
 //! developer guide, "Lambda proxy integrations"; AWS Lambda API reference, "Invoke".
@@ -18,8 +18,7 @@ use super::{
     Road,
     answer::By,
     context,
-    request::{Sent, map_parameters, override_fields, payload},
-    target::Parameters,
+    request::{Ready, Sent, map_parameters, override_fields, payload},
 };
 use crate::{
     integrate::{
@@ -29,7 +28,7 @@ use crate::{
             FUNCTION_ERROR, Front, FunctionAnswer, INVOKE_FIELDS, IdentityFacts, InvokeFault,
             Invoked, PAYLOAD_BYTES_MAX, error_message, invoked,
         },
-        headers::{Fate, Kind, REMAPPED_PREFIX, Way, fate},
+        headers::{Fate, Kind, REMAPPED_PREFIX, Way, fate, fate_in_http_apis},
     },
     mapping::Overrides,
     model::{
@@ -37,29 +36,28 @@ use crate::{
         settings::Account,
     },
     plan::FunctionPlan,
-    ring::Buf,
     wire::{known::Known, write::HeadWriter},
 };
 
-/// The call: its head, where its payload lies, what a template overrides.
+/// The call.
 pub(super) fn call_of(
     call: &Call<'_>,
     x: &Exchange,
     (road, plan): (Road<'_>, &FunctionPlan),
     room: &mut Room,
-) -> Result<(Buf, Sent, Overrides), Fault> {
+) -> Result<Ready, Fault> {
     room.fields.clear();
     for (name, value) in INVOKE_FIELDS {
-        room.fields.add(name.as_bytes(), value.as_bytes());
+        room.fields.add_verified(name.as_bytes(), value.as_bytes());
     }
-    map_parameters(call, x, road, room, &mut Parameters::default())?;
+    map_parameters(call, x, road, room)?;
     let (sent, overrides) = if road.plan.kind == Kind::AwsProxy {
         write_event(call, x, (road, plan), room);
         (Sent::Out, Overrides::default())
     } else {
         payload(call, x, road, room)?
     };
-    override_fields(road, &overrides, &mut room.fields)?;
+    override_fields(x, road, &overrides, &mut room.fields)?;
     let payload_bytes = sent.bytes(room).len();
     if payload_bytes > PAYLOAD_BYTES_MAX {
         return Err(Fault::EventTooLarge);
@@ -69,11 +67,10 @@ pub(super) fn call_of(
     head.request_line(b"POST", &[plan.path.as_bytes()]);
     head.field(b"Host", plan.host.as_bytes());
     room.fields.write(&mut head);
-    head.field(b"X-Amzn-Trace-Id", x.trace.as_bytes());
+    head.field_verified(b"X-Amzn-Trace-Id", x.trace.as_bytes());
     head.field_decimal(b"Content-Length", payload_bytes as u64);
     let head_bytes = head.end().map_err(head_fault)?;
-    out.commit(head_bytes);
-    Ok((out.freeze(), sent, overrides))
+    Ok(Ready::new(out, head_bytes, (sent, overrides), room))
 }
 
 /// Writes the event of the request in `x` to `room.out`.
@@ -95,10 +92,6 @@ fn write_event(
         .collect();
     let time = shown.request_time();
     let extended_id = super::super::trace::extended_id(&x.request_id);
-    let route_key = match &*road.route.resource_path {
-        "$default" => "$default".to_owned(),
-        path => format!("{} {path}", road.route.verb.token()),
-    };
     let key_id = x.limits.key.map(crate::limits::Id::text);
     let context = ContextFacts {
         // Who has not said whose APIs these are means those of the function's owner.
@@ -134,7 +127,7 @@ fn write_event(
     };
     let facts = EventFacts {
         resource: &road.route.resource_path,
-        route_key: &route_key,
+        route_key: &road.route.route_key,
         path: shown.resource_path(),
         method: text(x.head.method_name.of(x.head_bytes.bytes())),
         headers: &headers,
@@ -207,7 +200,7 @@ pub(super) fn proxied(x: &Exchange, road: Road<'_>, room: &mut Room) -> Result<u
     let decodes = road.api.kind == ApiKind::Http || road.api.binary.is_accepted(accept);
     let body = answer
         .client_body(decodes)
-        .map_err(|_| Fault::Configuration)?;
+        .map_err(|_| journal::no_conversion(x))?;
     room.out.clear();
     room.out.extend_from_slice(&body);
     Ok(answer.status)
@@ -232,7 +225,11 @@ fn pass_fields(x: &Exchange, road: Road<'_>, answer: &FunctionAnswer<'_>, fields
     fields.clear();
     for header in &answer.headers {
         let (name, value) = (header.name.as_bytes(), header.value.as_bytes());
-        match fate(Way::BackendToClient, Kind::AwsProxy, name) {
+        let fate = match road.api.kind {
+            ApiKind::Rest => fate(Way::BackendToClient, Kind::AwsProxy, name),
+            ApiKind::Http => fate_in_http_apis(Way::BackendToClient, Kind::AwsProxy, name),
+        };
+        match fate {
             Fate::Pass => fields.add(name, value),
             Fate::Rename => fields.add(&[REMAPPED_PREFIX.as_bytes(), name].concat(), value),
             Fate::Drop | Fate::Refuse => {}

@@ -6,7 +6,7 @@
 //! requests and responses for HTTP APIs", "configure CORS for HTTP APIs".
 
 use super::super::{exchange::Exchange, fault::Fault, forward::Call, room::Room};
-use super::{Road, context, request::mapping_fault, target::Parameters};
+use super::{Road, context, request::mapping_fault};
 use crate::{
     integrate::{
         cors::is_cors_field,
@@ -22,14 +22,14 @@ pub(super) fn edit_request(
     x: &Exchange,
     (road, plan): (Road<'_>, &HttpApiPlan),
     room: &mut Room,
-    parameters: &mut Parameters,
 ) -> Result<(), Fault> {
+    let parameters = &mut room.parameters;
     if plan.request.is_empty() {
         return Ok(());
     }
     let shown = context(call, x, road, &room.body, None);
     let edits = plan.request.run(&shown, &mut room.mapping);
-    for edit in edits.map_err(|fault| mapping_fault(&fault))? {
+    for edit in edits.map_err(|fault| mapping_fault(x, &fault))? {
         match (edit.target, edit.edit) {
             (EditTarget::Header(name), how) => {
                 edit_field(&mut room.fields, name, edit.value, how);
@@ -62,7 +62,7 @@ pub(super) fn edit_answer(
     if let Some((_, mapping)) = edited {
         let shown = context(call, x, road, &room.body, Some(&room.out));
         let edits = mapping.run(&shown, &mut room.mapping);
-        for edit in edits.map_err(|fault| mapping_fault(&fault))? {
+        for edit in edits.map_err(|fault| mapping_fault(x, &fault))? {
             match edit.target {
                 EditTarget::Header(name) => {
                     edit_field(&mut room.fields, name, edit.value, edit.edit);

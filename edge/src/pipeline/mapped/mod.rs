@@ -15,7 +15,9 @@ mod request;
 mod streamed;
 mod target;
 
+pub(super) use inputs::InputMemory;
 pub(super) use streamed::{Passing, answer_head, request_head};
+pub(super) use target::Parameters;
 
 use super::{
     ask::{Question, Target, Unasked, ask},
@@ -40,6 +42,7 @@ use super::{
 use crate::{
     integrate::headers::Kind,
     net::conn::Conn,
+    origin::Face,
     plan::{ApiPlan, Backend, FunctionPlan, HttpPlan, MappedPlan, RoutePlan},
     ring::Buf,
     wire::{
@@ -223,10 +226,9 @@ async fn answer_http(
     (road, http): (Road<'_>, &HttpPlan),
     (account, room): (&mut Account<'_>, &mut Room),
 ) -> Result<u16, Unasked> {
-    let made = request::http(call, x, (road, http), room);
-    let (head, sent, overrides) = made.map_err(Unasked::Fault)?;
+    let ready = request::http(call, x, (road, http), room).map_err(Unasked::Fault)?;
     let target = http_target(x, http);
-    ask_in(call, conn, x, target, (head, sent), (account, &mut *room)).await?;
+    ask_in(call, conn, x, target, &ready, (account, &mut *room)).await?;
     if road.plan.kind == Kind::HttpProxy {
         let decoded = coding::decode_answer(call.local, x, &mut room.answer).await;
         return Ok(answer::pass(
@@ -238,7 +240,7 @@ async fn answer_http(
     }
     let chosen = answer::Chosen {
         by: answer::By::Status(x.answer.status),
-        overrides,
+        overrides: ready.overrides,
     };
     answer::map(call, x, road, chosen, room).map_err(Unasked::Fault)
 }
@@ -249,6 +251,7 @@ fn http_target(x: &Exchange, http: &HttpPlan) -> Target {
     let method = own.map_or(x.head.method, |method| Method::of(method.as_bytes()));
     Target {
         origin: http.origin,
+        face: http.face,
         timeout_ms: http.idle_ms.unwrap_or(u32::MAX).min(http.timeout_ms),
         is_idempotent: method.is_idempotent(),
         is_head: method == Method::Head,
@@ -259,6 +262,7 @@ fn http_target(x: &Exchange, http: &HttpPlan) -> Target {
 fn function_target(plan: &FunctionPlan) -> Target {
     Target {
         origin: plan.origin,
+        face: Face::OWN,
         timeout_ms: plan.idle_ms.unwrap_or(u32::MAX).min(plan.timeout_ms),
         is_idempotent: false,
         is_head: false,
@@ -273,13 +277,17 @@ async fn answer_function(
     (road, plan): (Road<'_>, &FunctionPlan),
     (account, room): (&mut Account<'_>, &mut Room),
 ) -> Result<u16, Unasked> {
-    let made = function::call_of(call, x, (road, plan), room);
-    let (head, sent, overrides) = made.map_err(Unasked::Fault)?;
+    let ready = function::call_of(call, x, (road, plan), room).map_err(Unasked::Fault)?;
     let target = function_target(plan);
-    ask_in(call, conn, x, target, (head, sent), (account, &mut *room)).await?;
+    ask_in(call, conn, x, target, &ready, (account, &mut *room)).await?;
     let made = match road.plan.kind {
-        Kind::AwsProxy => function::proxied(x, road, room),
+        Kind::AwsProxy => {
+            let status = function::proxied(x, road, room);
+            x.integration.function_status = *status.as_ref().unwrap_or(&0);
+            status
+        }
         _ => function::chosen_by(x, room).and_then(|by| {
+            let overrides = ready.overrides;
             let chosen = answer::Chosen { by, overrides };
             answer::map(call, x, road, chosen, room)
         }),
@@ -293,26 +301,35 @@ async fn ask_in(
     conn: &mut Conn,
     x: &mut Exchange,
     target: Target,
-    (head, sent): (Buf, request::Sent),
+    ready: &request::Ready,
     (account, room): (&mut Account<'_>, &mut Room),
 ) -> Result<(), Unasked> {
     let mut answer = std::mem::take(&mut room.answer);
-    let question = Question {
-        target,
-        head,
-        body: sent.bytes(room),
-    };
-    journal::asks(
-        call,
-        x,
-        question.target.origin,
-        &question.head,
-        Some(question.body),
-    );
+    let question = question(call, x, target, ready, room);
     let asked = ask(call, conn, x, &question, account, &mut answer).await;
     journal::asked(x, &asked, &answer);
     room.answer = answer;
     asked
+}
+
+/// What `ready` asks, with its payload in `room`.
+fn question<'a>(
+    call: &Call<'_>,
+    x: &Exchange,
+    target: Target,
+    ready: &'a request::Ready,
+    room: &'a Room,
+) -> Question<'a> {
+    let body = ready.sent.bytes(room);
+    let head = ready.first.get(..ready.head_bytes).unwrap_or(&[]);
+    journal::asks(call, x, target.origin, head, Some(body));
+    let is_whole = ready.first.len() > ready.head_bytes;
+    Question {
+        target,
+        first: &ready.first,
+        rest: if is_whole { &[] } else { body },
+        body_bytes: body.len(),
+    }
 }
 
 /// Keeps the answer in `room` if it is to be kept.
@@ -363,6 +380,7 @@ fn keep_answer(
     head.field_decimal(b"Content-Length", body.len() as u64);
     let head_bytes = head.end().ok()?;
     out.commit(head_bytes);
+    x.endpoint_id = x.endpoint_id().to_vec();
     x.answer_bytes.clear();
     x.answer_bytes.set_whole(out.freeze());
     let limits = HeadLimits::default();

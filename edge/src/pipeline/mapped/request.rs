@@ -1,10 +1,11 @@
 //! What a backend is asked.
 //!
 //! What it is: maps parameters, converts and renders the client's payload, writes target and head.
-//! Shape: [`http`] and [`http_streamed`] give a whole head, [`mock`] the status that the rendered request asks for;
-//! [`Sent`] says where the payload lies. Units: bytes. Errors: [`Fault`]: 415 without a template,
-//! 400 for a payload that mappings cannot read, 500 for a mapping that cannot be. Source: Amazon
-//! API Gateway developer guide, "passthrough behaviors", "parameter mapping"; recorded lists.
+//! Shape: [`http`] gives a [`Ready`] request and [`http_streamed`] a whole head, [`mock`] the status
+//! that the rendered request asks for; [`Sent`] says where the payload lies. Units: bytes. Errors:
+//! [`Fault`]: 415 without a template, 400 for a payload that mappings cannot read, 500 for a mapping
+//! that cannot be. Source: Amazon API Gateway developer guide, "passthrough behaviors", "parameter
+//! mapping"; recorded lists.
 
 use std::borrow::Cow;
 
@@ -19,7 +20,7 @@ use super::{
     Road,
     answer::{By, Chosen},
     context, http_api, inputs,
-    target::{Parameters, write_target},
+    target::write_target,
 };
 use crate::{
     integrate::{
@@ -30,7 +31,7 @@ use crate::{
     },
     mapping::{Overrides, ParameterPlace},
     plan::HttpPlan,
-    ring::Buf,
+    ring::{Buf, BufMut},
     wire::{framing::Framing, known::Known, method::Method, write::HeadWriter},
 };
 
@@ -56,6 +57,42 @@ impl Sent {
     }
 }
 
+/// A request that can be sent.
+pub(super) struct Ready {
+    /// Its head, and behind it the payload if there was room for all of it: one piece to send.
+    pub(super) first: Buf,
+    pub(super) head_bytes: usize,
+    /// Where the payload lies.
+    pub(super) sent: Sent,
+    /// What its template overrides.
+    pub(super) overrides: Overrides,
+}
+
+/// Room that is left behind a payload, for what TLS adds to a record.
+const LEFT_BYTES: usize = 64;
+
+impl Ready {
+    /// A request whose head is the first `head_bytes` of `out`.
+    pub(super) fn new(
+        mut out: BufMut,
+        head_bytes: usize,
+        (sent, overrides): (Sent, Overrides),
+        room: &Room,
+    ) -> Ready {
+        out.commit(head_bytes);
+        let payload = sent.bytes(room);
+        if payload.len().saturating_add(LEFT_BYTES) <= out.spare().len() {
+            out.extend(payload);
+        }
+        Ready {
+            first: out.freeze(),
+            head_bytes,
+            sent,
+            overrides,
+        }
+    }
+}
+
 /// The status that a mock's rendered request asks for.
 pub(super) fn mock(
     call: &Call<'_>,
@@ -63,7 +100,7 @@ pub(super) fn mock(
     road: Road<'_>,
     room: &mut Room,
 ) -> Result<Chosen, Fault> {
-    map_parameters(call, x, road, room, &mut Parameters::default())?;
+    map_parameters(call, x, road, room)?;
     let (sent, overrides) = payload(call, x, road, room)?;
     let status = status_code(sent.bytes(room)).ok_or_else(|| journal::no_status(x))?;
     let status = u16::try_from(status).map_err(|_| journal::no_status(x))?;
@@ -73,31 +110,31 @@ pub(super) fn mock(
     })
 }
 
-/// A request to an HTTP endpoint: its head, where its payload lies, what its template overrides.
+/// A request to an HTTP endpoint.
 pub(super) fn http(
     call: &Call<'_>,
     x: &Exchange,
     (road, plan): (Road<'_>, &HttpPlan),
     room: &mut Room,
-) -> Result<(Buf, Sent, Overrides), Fault> {
+) -> Result<Ready, Fault> {
     room.fields.clear();
     if road.plan.kind == Kind::HttpProxy {
         pass_fields(x, &mut room.fields);
     } else {
         own_fields(call, x, &mut room.fields);
     }
-    let mut parameters = mapped_parameters(call, x, road, room)?;
+    mapped_parameters(call, x, road, room)?;
     let (sent, overrides) = payload(call, x, road, room)?;
     for (name, value) in &overrides.request_path {
-        parameters.set_path(name, value.as_bytes(), false);
+        room.parameters.set_path(name, value.as_bytes(), false);
     }
     for (name, value) in &overrides.request_query {
-        parameters.set_query(name, value.as_bytes());
+        room.parameters.set_query(name, value.as_bytes());
     }
-    override_fields(road, &overrides, &mut room.fields)?;
+    override_fields(x, road, &overrides, &mut room.fields)?;
     let framing = Framing::Length(sent.bytes(room).len() as u64);
-    let head = head(call, x, (road, plan), &parameters, framing, room)?;
-    Ok((head, sent, overrides))
+    let (out, head_bytes) = head(call, x, (road, plan), framing, room)?;
+    Ok(Ready::new(out, head_bytes, (sent, overrides), room))
 }
 
 /// The head of a request to an HTTP endpoint whose payload passes while it comes.
@@ -113,47 +150,49 @@ pub(super) fn http_streamed(
     for coding in x.head.fields.all(Known::ContentEncoding) {
         // The payload goes on as it is coded.
         let (name, value) = (coding.name.of(bytes), coding.value.of(bytes));
-        room.fields.add(name, value);
+        room.fields.add_verified(name, value);
     }
-    let parameters = mapped_parameters(call, x, road, room)?;
-    head(call, x, (road, plan), &parameters, x.head.framing, room)
+    mapped_parameters(call, x, road, room)?;
+    let (mut out, head_bytes) = head(call, x, (road, plan), x.head.framing, room)?;
+    out.commit(head_bytes);
+    Ok(out.freeze())
 }
 
-/// Runs what is mapped and edited; fields are in the room then.
+/// Runs what is mapped and edited; fields and parameters are in the room then.
 fn mapped_parameters(
     call: &Call<'_>,
     x: &Exchange,
     road: Road<'_>,
     room: &mut Room,
-) -> Result<Parameters, Fault> {
-    let mut parameters = Parameters::default();
-    map_parameters(call, x, road, room, &mut parameters)?;
+) -> Result<(), Fault> {
+    map_parameters(call, x, road, room)?;
     if let Some(plan) = &road.plan.http_api {
-        http_api::edit_request(call, x, (road, plan), room, &mut parameters)?;
+        http_api::edit_request(call, x, (road, plan), room)?;
     }
-    Ok(parameters)
+    Ok(())
 }
 
-/// Target and fields as a head, for a payload that is framed so.
+/// Target and fields as a head, for a payload that is framed so: a buffer, and how many bytes of
+/// it the head takes.
 fn head(
     call: &Call<'_>,
     x: &Exchange,
     (road, plan): (Road<'_>, &HttpPlan),
-    parameters: &Parameters,
     framing: Framing,
     room: &mut Room,
-) -> Result<Buf, Fault> {
-    let mut target = std::mem::take(&mut room.target);
+) -> Result<(BufMut, usize), Fault> {
     let query = client_query(x, road.plan.kind);
-    let written = write_target(plan, parameters, query, &mut target);
-    let head =
-        written.and_then(|()| write_head(call, x, (road, plan), &target, &room.fields, framing));
-    room.target = target;
-    head
+    write_target(plan, &room.parameters, query, &mut room.target)?;
+    let mut out = call.local.core.pool().take().ok_or(Fault::Overload)?;
+    let mut head = HeadWriter::new(out.spare());
+    write_head(call, x, (road, plan), room, framing, &mut head);
+    let head_bytes = head.end().map_err(head_fault)?;
+    Ok((out, head_bytes))
 }
 
 /// Sets the fields that a template asks for.
 pub(super) fn override_fields(
+    x: &Exchange,
     road: Road<'_>,
     overrides: &Overrides,
     fields: &mut FieldList,
@@ -162,7 +201,9 @@ pub(super) fn override_fields(
         match fate(Way::MappingToBackend, road.plan.kind, name.as_bytes()) {
             Fate::Pass | Fate::Rename => fields.set(name.as_bytes(), value.as_bytes()),
             Fate::Drop => {}
-            Fate::Refuse => return Err(Fault::Configuration),
+            Fate::Refuse => {
+                return Err(mapping_fault(x, &MappingFault::Refused(name.clone())));
+            }
         }
     }
     Ok(())
@@ -181,23 +222,10 @@ fn pass_fields(x: &Exchange, fields: &mut FieldList) {
     let bytes = x.head_bytes.bytes();
     for field in x.head.fields.iter().filter(|field| !field.hop_by_hop) {
         let name = field.name.of(bytes);
-        let is_ours = matches!(
-            field.known,
-            Known::Forwarded
-                | Known::XForwardedFor
-                | Known::XForwardedProto
-                | Known::XForwardedHost
-                | Known::XForwardedPort
-                | Known::XForwardedPrefix
-                | Known::XForwardedServer
-                | Known::XRealIp
-                | Known::XRequestId
-                | Known::XAmznRequestId
-                | Known::XAmznTraceId
-                | Known::XAmznApigatewayApiId
-        );
+        let is_ours = rewrite::tells_the_way(field.known)
+            || matches!(field.known, Known::XRequestId | Known::XAmznTraceId);
         if !is_ours && fate(Way::ClientToBackend, Kind::HttpProxy, name) == Fate::Pass {
-            fields.add(name, field.value.of(bytes));
+            fields.add_verified(name, field.value.of(bytes));
         }
     }
 }
@@ -209,9 +237,9 @@ fn own_fields(call: &Call<'_>, x: &Exchange, fields: &mut FieldList) {
     let content_type = x.head.fields.all(Known::ContentType).last();
     let content_type =
         content_type.map_or(MEDIA_TYPE_DEFAULT.as_bytes(), |field| x.text(field.value));
-    fields.add(b"Accept", b"application/json");
-    fields.add(b"User-Agent", &[b"AmazonAPIGateway_", api_id].concat());
-    fields.add(b"Content-Type", content_type);
+    fields.add_verified(b"Accept", b"application/json");
+    fields.add_parts(b"User-Agent", &[b"AmazonAPIGateway_", api_id]);
+    fields.add_verified(b"Content-Type", content_type);
 }
 
 /// Runs the parameter mapping.
@@ -220,7 +248,6 @@ pub(super) fn map_parameters(
     x: &Exchange,
     road: Road<'_>,
     room: &mut Room,
-    parameters: &mut Parameters,
 ) -> Result<(), Fault> {
     let mapping = &road.plan.request.parameters;
     if mapping.is_empty() {
@@ -229,7 +256,8 @@ pub(super) fn map_parameters(
     let shown = context(call, x, road, &room.body, None);
     let values = mapping
         .run(&shown, &mut room.mapping)
-        .map_err(|fault| mapping_fault(&fault))?;
+        .map_err(|fault| mapping_fault(x, &fault))?;
+    let parameters = &mut room.parameters;
     for value in values {
         match value.place {
             ParameterPlace::Path => {
@@ -238,21 +266,24 @@ pub(super) fn map_parameters(
             ParameterPlace::Query => {
                 parameters.add_query(value.name, value.value, value.is_encoded);
             }
-            ParameterPlace::Header => room.fields.set(value.name.as_bytes(), value.value),
+            ParameterPlace::Header => room.fields.set_verified(value.name.as_bytes(), value.value),
         }
     }
     Ok(())
 }
 
 /// What a mapping that failed means for the client.
-pub(super) fn mapping_fault(fault: &MappingFault) -> Fault {
+pub(super) fn mapping_fault(x: &Exchange, fault: &MappingFault) -> Fault {
     match fault {
         MappingFault::RequestJson => Fault::InvalidJson,
-        MappingFault::RequestValue(_) => Fault::Target,
-        MappingFault::AnswerJson
-        | MappingFault::Refused(_)
-        | MappingFault::AnswerValue(_)
-        | MappingFault::Bound(_) => Fault::Configuration,
+        MappingFault::RequestValue(name) => {
+            journal::illegal_value(x, name);
+            Fault::Target
+        }
+        MappingFault::AnswerValue(name) => journal::illegal_value(x, name),
+        MappingFault::AnswerJson | MappingFault::Refused(_) | MappingFault::Bound(_) => {
+            journal::misconfigured(x, format_args!("{fault}"))
+        }
     }
 }
 
@@ -269,12 +300,11 @@ pub(super) fn payload(
     let chosen = plan.templates.for_request(content_type, plan.passthrough);
     let is_binary = road.api.binary.is_binary(content_type);
     let conversion = request_conversion(is_binary, plan.handling);
-    let converted = conversion
-        .apply(&room.body)
-        .map_err(|_| Fault::Configuration)?;
+    let converted = conversion.apply(&room.body);
+    let converted = converted.map_err(|_| journal::no_conversion(x))?;
     match chosen {
         RequestTemplate::Unsupported => Err(Fault::UnsupportedMediaType),
-        RequestTemplate::Pass => match converted {
+        RequestTemplate::Pass => match converted.into_bytes() {
             Cow::Borrowed(_) => Ok((Sent::Body, Overrides::default())),
             Cow::Owned(converted) => {
                 room.out = converted;
@@ -282,10 +312,10 @@ pub(super) fn payload(
             }
         },
         RequestTemplate::Render(template) => {
-            let body = String::from_utf8_lossy(&converted);
+            let body = converted.text();
             let shown = context(call, x, road, &room.body, None);
-            let (text, output) = (&mut room.text, &mut room.output);
-            let overrides = inputs::render(template, &shown, &body, None, text, output)?;
+            let (memory, output) = (&mut room.inputs, &mut room.output);
+            let overrides = inputs::render(template, &shown, &body, None, memory, output)?;
             Ok((Sent::Rendered, overrides))
         }
     }
@@ -296,31 +326,26 @@ fn write_head(
     call: &Call<'_>,
     x: &Exchange,
     (road, plan): (Road<'_>, &HttpPlan),
-    target: &[u8],
-    fields: &FieldList,
+    room: &Room,
     framing: Framing,
-) -> Result<Buf, Fault> {
-    let mut out = call.local.core.pool().take().ok_or(Fault::Overload)?;
-    let mut head = HeadWriter::new(out.spare());
+    head: &mut HeadWriter<'_>,
+) {
+    let fields = &room.fields;
     let bytes = x.head_bytes.bytes();
     let method = match &plan.method {
         Some(method) => method.as_bytes(),
         None => x.head.method_name.of(bytes),
     };
-    head.request_line(method, &[target]);
+    head.request_line(method, &[&room.target]);
     head.field(
         b"Host",
         fields.last(b"Host").unwrap_or(plan.host.as_bytes()),
     );
-    for (name, value) in fields.iter() {
-        if !name.eq_ignore_ascii_case(b"host") {
-            head.field(name, value);
-        }
-    }
+    fields.write_but(b"Host", head);
     if road.plan.kind == Kind::HttpProxy {
-        rewrite::write_forwarding(&mut head, call, x, bytes);
+        rewrite::write_forwarding(head, call, x, bytes);
     }
-    head.field(b"X-Amzn-Trace-Id", x.trace.as_bytes());
+    head.field_verified(b"X-Amzn-Trace-Id", x.trace.as_bytes());
     let stage = x.stage.and_then(|stage| call.serving.plan.stage(stage));
     if let Some(stage) = stage {
         head.field(b"X-Amzn-Apigateway-Api-Id", stage.api_id.as_bytes());
@@ -341,7 +366,4 @@ fn write_head(
             }
         }
     }
-    let head_bytes = head.end().map_err(head_fault)?;
-    out.commit(head_bytes);
-    Ok(out.freeze())
 }

@@ -25,7 +25,8 @@ use super::{
         room::Room,
         trace::write_trace,
     },
-    Mapped, Rest, Road, answer, function, function_target, http_api, http_target, request,
+    Mapped, Rest, Road, answer, function, function_target, http_api, http_target, question,
+    request,
 };
 use crate::{
     base::time::Mono,
@@ -89,12 +90,10 @@ pub(super) async fn http(
     rest: Rest,
     room: &mut Room,
 ) -> Mapped {
-    let made = request::http(call, x, (road, plan), room);
     let target = http_target(x, plan);
-    let asked = match made {
-        Ok((head, sent, _)) => {
-            let body = sent.bytes(room);
-            let question = Question { target, head, body };
+    let asked = match request::http(call, x, (road, plan), room) {
+        Ok(ready) => {
+            let question = question(call, x, target, &ready, room);
             ask(call, conn, x, &question).await
         }
         Err(fault) => Err(Unasked::Fault(fault)),
@@ -120,12 +119,10 @@ pub(super) async fn function(
     rest: Rest,
     room: &mut Room,
 ) -> Mapped {
-    let made = function::call_of(call, x, (road, plan), room);
     let target = function_target(plan);
-    let asked = match made {
-        Ok((head, sent, _)) => {
-            let body = sent.bytes(room);
-            let question = Question { target, head, body };
+    let asked = match function::call_of(call, x, (road, plan), room) {
+        Ok(ready) => {
+            let question = question(call, x, target, &ready, room);
             ask(call, conn, x, &question).await
         }
         Err(fault) => Err(Unasked::Fault(fault)),
@@ -144,8 +141,6 @@ async fn ask(
     x: &mut Exchange,
     question: &Question<'_>,
 ) -> Result<Asked, Unasked> {
-    let origin = question.target.origin;
-    journal::asks(call, x, origin, &question.head, Some(question.body));
     let asked = ask_head(call, conn, x, question).await?;
     journal::answered(x, None);
     Ok(asked)
@@ -190,6 +185,7 @@ async fn begin_function(
     let deadline = patience.deadline(call.local.core.now());
     let front = read_front(call, conn, x, (&mut lease, &mut download), deadline).await?;
     let status = function::streamed(x, road, &front, room).map_err(Unasked::Fault)?;
+    x.integration.function_status = status;
     journal::responds(x, room.fields.iter(), None);
     let shown = Shown::of_stream(x, status);
     let ends = shown == Shown::Close;

@@ -6,6 +6,8 @@
 //! [`Fault::Target`] for values that make a forbidden path. Source: Amazon API Gateway developer
 //! guide, "parameter mapping" (an unknown `{name}` stays as written); RFC 3986 section 3.
 
+use std::ops::Range;
+
 use super::super::{context::decoded, fault::Fault};
 use crate::{
     integrate::encode::put_percent_encoded,
@@ -13,74 +15,117 @@ use crate::{
     wire::target::check_path,
 };
 
-/// Path and query parameters of an integration request.
-#[derive(Default)]
-pub(super) struct Parameters {
-    path: Vec<(String, Vec<u8>)>,
-    query: Vec<(String, Vec<u8>)>,
-    /// Names that leave the client's query.
-    removed: Vec<String>,
+/// Path and query parameters of an integration request; memory that the next request uses again.
+#[derive(Default, Debug)]
+pub(in crate::pipeline) struct Parameters {
+    /// Names and values, one behind the other.
+    text: Vec<u8>,
+    rows: Vec<Row>,
     /// The whole path, in the place of the URI's.
-    whole_path: Option<Vec<u8>>,
+    whole_path: Option<Range<usize>>,
+}
+
+/// A parameter: where its name and its value are in the text.
+#[derive(Debug)]
+struct Row {
+    kind: RowKind,
+    name: Range<usize>,
+    value: Range<usize>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum RowKind {
+    Path,
+    Query,
+    /// The name leaves the client's query.
+    Removed,
 }
 
 impl Parameters {
+    /// Forgets them; of their memory `kept_bytes` stay.
+    pub(in crate::pipeline) fn clear(&mut self, kept_bytes: usize) {
+        self.text.clear();
+        self.text.shrink_to(kept_bytes);
+        self.rows.clear();
+        self.whole_path = None;
+    }
+
     /// A path parameter, percent-encoded already or not.
     pub(super) fn set_path(&mut self, name: &str, value: &[u8], is_encoded: bool) {
-        let value = encoded(value, is_encoded);
-        self.path.retain(|(known, _)| known != name);
-        self.path.push((name.to_owned(), value));
+        self.forget(RowKind::Path, name);
+        self.add(RowKind::Path, name, value, is_encoded);
     }
 
     /// One more value of a query parameter.
     pub(super) fn add_query(&mut self, name: &str, value: &[u8], is_encoded: bool) {
-        self.query
-            .push((name.to_owned(), encoded(value, is_encoded)));
+        self.add(RowKind::Query, name, value, is_encoded);
     }
 
     /// The only value of a query parameter.
     pub(super) fn set_query(&mut self, name: &str, value: &[u8]) {
-        self.query.retain(|(known, _)| known != name);
+        self.forget(RowKind::Query, name);
         self.add_query(name, value, false);
     }
 
     /// No value of a query parameter, be it the client's.
     pub(super) fn remove_query(&mut self, name: &str) {
-        self.query.retain(|(known, _)| known != name);
-        self.removed.push(name.to_owned());
+        self.forget(RowKind::Query, name);
+        self.add(RowKind::Removed, name, b"", true);
     }
 
     /// The path, whatever the URI says.
     pub(super) fn overwrite_path(&mut self, path: &[u8]) {
-        let mut whole = Vec::with_capacity(path.len().saturating_add(1));
+        let from = self.text.len();
+        let whole = &mut self.text;
         if !path.starts_with(b"/") {
             whole.push(b'/');
         }
         for part in path.split_inclusive(|byte| matches!(byte, b'/' | b'%')) {
             match part.split_last() {
                 Some((mark @ (b'/' | b'%'), rest)) => {
-                    put_percent_encoded(rest, &mut whole);
+                    put_percent_encoded(rest, whole);
                     whole.push(*mark);
                 }
-                _ => put_percent_encoded(part, &mut whole),
+                _ => put_percent_encoded(part, whole),
             }
         }
-        self.whole_path = Some(whole);
+        self.whole_path = Some(from..self.text.len());
+    }
+
+    fn add(&mut self, kind: RowKind, name: &str, value: &[u8], is_encoded: bool) {
+        let from = self.text.len();
+        self.text.extend_from_slice(name.as_bytes());
+        let name_end = self.text.len();
+        if is_encoded {
+            self.text.extend_from_slice(value);
+        } else {
+            put_percent_encoded(value, &mut self.text);
+        }
+        self.rows.push(Row {
+            kind,
+            name: from..name_end,
+            value: name_end..self.text.len(),
+        });
+    }
+
+    fn forget(&mut self, kind: RowKind, name: &str) {
+        let text = &self.text;
+        let is_named = |row: &Row| text.get(row.name.clone()) == Some(name.as_bytes());
+        self.rows.retain(|row| row.kind != kind || !is_named(row));
+    }
+
+    /// Names and values of one kind.
+    fn of(&self, kind: RowKind) -> impl Iterator<Item = (&[u8], &[u8])> {
+        let rows = self.rows.iter().filter(move |row| row.kind == kind);
+        let text = |place: &Range<usize>| self.text.get(place.clone()).unwrap_or(&[]);
+        rows.map(move |row| (text(&row.name), text(&row.value)))
     }
 
     fn path_value(&self, wanted: &str) -> Option<&[u8]> {
-        let found = self.path.iter().find(|(name, _)| name == wanted);
-        found.map(|(_, value)| &**value)
+        let mut found = self.of(RowKind::Path);
+        let found = found.find(|(name, _)| *name == wanted.as_bytes());
+        found.map(|(_, value)| value)
     }
-}
-
-fn encoded(value: &[u8], is_encoded: bool) -> Vec<u8> {
-    if is_encoded {
-        return value.to_vec();
-    }
-    let mut out = Vec::with_capacity(value.len());
-    put_percent_encoded(value, &mut out);
-    out
 }
 
 /// Writes the target; `query` is the client's own, for those that pass it on.
@@ -91,7 +136,8 @@ pub(super) fn write_target(
     out: &mut Vec<u8>,
 ) -> Result<(), Fault> {
     out.clear();
-    match &parameters.whole_path {
+    let whole_path = parameters.whole_path.clone();
+    match whole_path.and_then(|place| parameters.text.get(place)) {
         Some(path) => out.extend_from_slice(path),
         None => put(&plan.path, parameters, out),
     }
@@ -102,33 +148,28 @@ pub(super) fn write_target(
         mark = b'&';
         put(&plan.query, parameters, out);
     }
-    if !query.is_empty() && parameters.removed.is_empty() {
+    let removes = parameters.of(RowKind::Removed).next().is_some();
+    if !query.is_empty() && !removes {
         out.push(mark);
         mark = b'&';
         out.extend_from_slice(query);
     } else {
         let mut room = Vec::new();
         for pair in query.split(|byte| *byte == b'&') {
-            let end = pair
-                .iter()
-                .position(|byte| *byte == b'=')
-                .unwrap_or(pair.len());
+            let end = memchr::memchr(b'=', pair).unwrap_or(pair.len());
             let name = decoded(pair.get(..end).unwrap_or(pair), &mut room);
-            let is_removed = parameters
-                .removed
-                .iter()
-                .any(|known| known.as_bytes() == name);
-            if !pair.is_empty() && !is_removed {
+            let mut removed = parameters.of(RowKind::Removed);
+            if !pair.is_empty() && !removed.any(|(known, _)| known == name) {
                 out.push(mark);
                 mark = b'&';
                 out.extend_from_slice(pair);
             }
         }
     }
-    for (name, value) in &parameters.query {
+    for (name, value) in parameters.of(RowKind::Query) {
         out.push(mark);
         mark = b'&';
-        put_percent_encoded(name.as_bytes(), out);
+        put_percent_encoded(name, out);
         out.push(b'=');
         out.extend_from_slice(value);
     }

@@ -12,7 +12,7 @@ use std::{
 
 use super::{
     super::{
-        api::ApiPlan,
+        api::{ApiPlan, Validation},
         cache::{RegionIndex, RegionPlan, RouteCache, canary_scope, stage_namespace, stage_scope},
         fault::{Document, Findings, Reporter},
         listen::RouteLog,
@@ -23,7 +23,7 @@ use super::{
     cache::{self, Policies},
     function, http_proxy, mapped, mock,
     origins::OriginTable,
-    parts,
+    parts::{self, Parts},
     places::DEFAULT_STAGE,
     stages, stream, throttle,
 };
@@ -37,6 +37,7 @@ use crate::{
         },
         settings::{ApiSource, FunctionRegion, Limits, LoggingLevel, Settings},
     },
+    origin::ClientIdentity,
     route::{InsertFault, Part, RouteIndex, StageIndex, TreeBuilder, Verb, VerbKey, pattern},
 };
 
@@ -48,6 +49,8 @@ pub(super) struct Served {
     /// Of single stages; the common one stands before them.
     pub(super) regions: Vec<RegionPlan>,
     ids: BTreeMap<String, usize>,
+    /// What all stages of a document share, by its position.
+    parts: BTreeMap<usize, Arc<Parts>>,
     /// Documents whose findings have been reported.
     documents: BTreeSet<usize>,
 }
@@ -63,6 +66,8 @@ pub(super) struct MethodScope<'s, 'f> {
     pub(super) stage_variables: &'s BTreeMap<String, String>,
     pub(super) functions: &'s BTreeMap<String, FunctionRegion>,
     pub(super) limits: &'s Limits,
+    /// What the stage shows to HTTP origins.
+    pub(super) client_identity: Option<&'s ClientIdentity>,
     pub(super) origins: &'s mut OriginTable,
     pub(super) reporter: Reporter<'f>,
 }
@@ -165,16 +170,20 @@ fn build(
         document: Document::Api(stage.document),
         findings: &mut found,
     };
-    let api_plan = Arc::new(parts::compile(api, &mut reporter));
+    let parts = (served.parts.entry(stage.document))
+        .or_insert_with(|| Arc::new(parts::compile(api, &mut reporter)));
+    let parts = Arc::clone(parts);
+    let identity = client_identity(stage, settings);
     let mut builder = StageBuilder {
         document: Document::Api(stage.document),
         name: &stage.release.stage,
         api,
-        shared: &api_plan,
+        shared: &parts.plan,
         source: stage.source,
         settings,
         policies,
         account,
+        client_identity: identity.as_ref(),
         origins,
         findings: &mut found,
         index: next_stage(served),
@@ -184,7 +193,7 @@ fn build(
         tree: TreeBuilder::new(),
         default_route: None,
     };
-    builder.resources();
+    builder.resources(&parts);
     let plan = builder.finish(stage);
     if served.documents.insert(stage.document) {
         findings.errors.append(&mut found.errors);
@@ -197,6 +206,18 @@ fn build(
         findings.warnings.append(&mut found.warnings);
     }
     plan
+}
+
+/// What a stage shows to HTTP origins, its canary too.
+fn client_identity(stage: &Stage<'_>, settings: &Settings) -> Option<ClientIdentity> {
+    let own = stage.source.stages.get(&stage.release.stage)?;
+    let id = own.client_certificate_id.as_deref()?;
+    let named = settings.client_certificates.get(id)?;
+    Some(ClientIdentity {
+        name: id.into(),
+        chain: named.certificate.clone(),
+        key: named.key.clone(),
+    })
 }
 
 fn next_stage(served: &Served) -> StageIndex {
@@ -235,6 +256,7 @@ pub(super) fn health(
         stage_variables: &BTreeMap::new(),
         functions: &settings.functions,
         limits: &settings.limits,
+        client_identity: None,
         origins,
         reporter: Reporter {
             document: Document::Settings,
@@ -248,11 +270,13 @@ pub(super) fn health(
         resource_path: "".into(),
         variables: Box::default(),
         resource_id: "".into(),
+        route_key: "".into(),
         operation_name: None,
         pointer: "".into(),
         access: Access::Open,
         validation: None,
         integration: IntegrationPlan::Mock(answer),
+        passing: None,
         cache: None,
         limits: RouteLimits::default(),
         log: RouteLog::default(),
@@ -383,6 +407,7 @@ struct StageBuilder<'b> {
     settings: &'b Settings,
     policies: &'b Policies,
     account: Option<RouteRate>,
+    client_identity: Option<&'b ClientIdentity>,
     origins: &'b mut OriginTable,
     findings: &'b mut Findings,
     index: StageIndex,
@@ -402,7 +427,7 @@ impl<'b> StageBuilder<'b> {
         }
     }
 
-    fn resources(&mut self) {
+    fn resources(&mut self, parts: &Parts) {
         let api = self.api;
         if api
             .resources
@@ -413,9 +438,9 @@ impl<'b> StageBuilder<'b> {
             self.reporter()
                 .warning("/paths", "the API has no method", hint);
         }
-        for resource in &api.resources {
+        for (resource, asked) in api.resources.iter().zip(&parts.validations) {
             match pattern::parse(&resource.path) {
-                Ok(parts) => self.resource(resource, &parts),
+                Ok(parts) => self.resource(resource, &parts, asked),
                 Err(fault) => {
                     let hint = "a part is text of A-Za-z0-9._:-, `{name}`, or `{name+}` at the end";
                     self.reporter().error(&*resource.pointer, fault, hint);
@@ -425,33 +450,50 @@ impl<'b> StageBuilder<'b> {
         if let Some(method) = &api.default_route {
             let next = u32::try_from(self.routes.len()).expect("fewer routes than u32");
             self.default_route = Some(RouteIndex(next));
-            self.route("$default", method, &[]);
+            self.route("$default", method, &[], parts.default_validation.clone());
         }
     }
 
-    fn resource(&mut self, resource: &'b Resource, parts: &[Part<'_>]) {
+    fn resource(
+        &mut self,
+        resource: &'b Resource,
+        parts: &[Part<'_>],
+        asked: &[Option<Arc<Validation>>],
+    ) {
         if let Err(fault) = self.tree.resource(&resource.path) {
             self.insert_failed(&resource.pointer, &fault);
             return;
         }
         let variables: Vec<&str> = parts.iter().filter_map(|part| part.name()).collect();
-        for method in &resource.methods {
-            self.method(resource, method, &variables);
+        for (method, asked) in resource.methods.iter().zip(asked) {
+            self.method(resource, method, &variables, asked.clone());
         }
     }
 
-    fn method(&mut self, resource: &Resource, method: &'b Method, variables: &[&str]) {
+    fn method(
+        &mut self,
+        resource: &Resource,
+        method: &'b Method,
+        variables: &[&str],
+        validation: Option<Arc<Validation>>,
+    ) {
         let next = u32::try_from(self.routes.len()).expect("fewer routes than u32");
         let verb = verb_key(method.verb);
         if let Err(fault) = self.tree.insert(&resource.path, verb, RouteIndex(next)) {
             self.insert_failed(&method.pointer, &fault);
         }
         self.pointers.push((next, &method.pointer));
-        self.route(&resource.path, method, variables);
+        self.route(&resource.path, method, variables, validation);
     }
 
     /// Compiles a method; the tree leads to it, or nothing does.
-    fn route(&mut self, path: &str, method: &'b Method, variables: &[&str]) {
+    fn route(
+        &mut self,
+        path: &str,
+        method: &'b Method,
+        variables: &[&str],
+        validation: Option<Arc<Validation>>,
+    ) {
         let verb = verb_key(method.verb);
         let log = self.log(path, method);
         let mut scope = MethodScope {
@@ -462,6 +504,7 @@ impl<'b> StageBuilder<'b> {
             stage_variables: &self.source.variables,
             functions: &self.settings.functions,
             limits: &self.settings.limits,
+            client_identity: self.client_identity,
             origins: &mut *self.origins,
             reporter: Reporter {
                 document: self.document,
@@ -469,8 +512,6 @@ impl<'b> StageBuilder<'b> {
             },
         };
         let described = &method.integration;
-        let models = &self.shared.models;
-        let validation = parts::validation(self.api, models, method, &mut scope.reporter);
         let looks = validation
             .as_ref()
             .is_some_and(|asked| !asked.bodies.is_empty());
@@ -482,6 +523,21 @@ impl<'b> StageBuilder<'b> {
         let access = access(self.api, method, &mut scope.reporter);
         stream::check(described, &mut scope);
         let mut integration = integration(described, (is_mapped, compresses), &mut scope);
+        let passing = match &integration {
+            Some(IntegrationPlan::Mock(plan)) if plan.may_pass() => {
+                let mut told = Findings::default(); // what is wrong is told already
+                let mut again = MethodScope {
+                    reporter: Reporter {
+                        document: self.document,
+                        findings: &mut told,
+                    },
+                    origins: &mut *scope.origins,
+                    ..scope
+                };
+                mapped::mock(described, &mut again).map(Box::new)
+            }
+            _ => None,
+        };
         let cache = match described.kind {
             IntegrationKind::Mock => None, // it costs nothing to make anew
             _ => cache::route(
@@ -520,11 +576,13 @@ impl<'b> StageBuilder<'b> {
             resource_path: path.into(),
             variables: variables.iter().map(|name| (*name).into()).collect(),
             resource_id: resource_id(&self.api.id, path),
+            route_key: route_key(self.api.kind, verb, path),
             operation_name: method.operation_name.as_deref().map(Into::into),
             pointer: method.pointer.as_str().into(),
             access,
             validation,
             integration,
+            passing,
             cache,
             limits,
             log,
@@ -674,6 +732,15 @@ fn resource_id(api: &str, path: &str) -> Box<str> {
 }
 
 const RESOURCE_ID_CHARS: usize = 6;
+
+/// How an HTTP API names the route of `verb` and `path`; REST APIs have no such name.
+fn route_key(kind: ApiKind, verb: VerbKey, path: &str) -> Box<str> {
+    match (kind, path) {
+        (ApiKind::Rest, _) => "".into(),
+        (ApiKind::Http, "$default") => path.into(),
+        (ApiKind::Http, _) => format!("{} {path}", verb.token()).into(),
+    }
+}
 
 /// A document's verb as the tree knows it.
 pub(super) fn verb_key(verb: api::Verb) -> VerbKey {

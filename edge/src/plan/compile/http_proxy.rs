@@ -17,11 +17,13 @@ use super::{
 use crate::{
     integrate::{
         encode::encoded,
+        headers::{Fate, Kind, Way, fate},
         http_proxy::{HeaderMap, HttpProxyPlan, QueryPair, Segment, Source},
     },
     model::api::{
         ApiKind, Connection, Integration, IntegrationKind, ParameterMapping, ParameterSource, Place,
     },
+    origin::{Face, OriginIndex},
     route::VerbKey,
 };
 
@@ -51,8 +53,10 @@ pub(super) fn compile(
     template.report_unplaced(scope);
     let check_path = may_be_forbidden(&path);
     let (headers, host) = headers(proxy, &mappings, &uri.authority, scope);
+    let origin = origin(proxy, &uri.authority, scope);
     Some(HttpProxyPlan {
-        origin: origin(proxy, &uri.authority, scope),
+        origin,
+        face: face(origin, scope),
         method: match proxy.http_method.map(verb_key) {
             Some(VerbKey::One(verb)) => Some(verb),
             Some(VerbKey::Any) | None => None,
@@ -313,6 +317,7 @@ fn headers(
         if row.target.place != Place::Header {
             continue;
         }
+        let fate = fate(Way::MappingToBackend, Kind::HttpProxy, name.as_bytes());
         if !is_token(name) {
             scope
                 .reporter
@@ -320,11 +325,11 @@ fn headers(
         } else if matches!(source, Source::Static(text) if !is_field_bytes(text)) {
             let message = "the value holds a control character";
             scope.reporter.error(&*row.pointer, message, "");
-        } else if is_refused(name) {
+        } else if fate == Fate::Refuse {
             let message = format!("a mapping cannot set `{name}`");
             let hint = "the service answers such requests with 500; remove the row";
             scope.reporter.error(&*row.pointer, message, hint);
-        } else if is_reserved(name) {
+        } else if fate == Fate::Drop {
             let message = format!("`{name}` is the gateway's own; the row has no effect");
             scope.reporter.warning(&*row.pointer, message, "remove it");
         } else if name.eq_ignore_ascii_case("host") {
@@ -347,16 +352,12 @@ fn headers(
 }
 
 pub(super) fn timeout_ms(proxy: &Integration, scope: &mut MethodScope<'_, '_>) -> u32 {
-    let streams = stream::idle_ms(proxy, scope).is_some();
-    let limit = match streams {
+    let limit = match stream::idle_ms(proxy, scope) {
         // How long an answer may be under way is no wait for its head.
-        true => (scope.limits.integration_ms).max(Integration::TIMEOUT_MS_MAX_STREAM),
-        false => scope.limits.integration_ms,
+        Some(_) => (scope.limits.integration_ms).max(Integration::TIMEOUT_MS_MAX_STREAM),
+        None => scope.limits.integration_ms,
     };
-    let most = match scope.api_kind {
-        ApiKind::Rest => Integration::TIMEOUT_MS_DEFAULT,
-        ApiKind::Http => Integration::TIMEOUT_MS_MAX_HTTP,
-    };
+    let most = Integration::timeout_ms_default(scope.api_kind);
     let max = limit.max(most);
     if !(Integration::TIMEOUT_MS_MIN..=max).contains(&proxy.timeout_ms) {
         let message = format!(
@@ -368,14 +369,16 @@ pub(super) fn timeout_ms(proxy: &Integration, scope: &mut MethodScope<'_, '_>) -
                     `responseTransferMode`";
         scope.reporter.error(proxy.timeout_pointer(), message, hint);
     }
-    proxy.timeout_ms.min(limit)
+    // A limit that was lowered holds; the one that stands there anyway is that of a REST API.
+    let is_lowered = limit < Integration::TIMEOUT_MS_DEFAULT;
+    proxy.timeout_ms.min(if is_lowered { limit } else { max })
 }
 
 pub(super) fn origin(
     proxy: &Integration,
     authority: &Authority,
     scope: &mut MethodScope<'_, '_>,
-) -> crate::origin::OriginIndex {
+) -> OriginIndex {
     if let Connection::VpcLink { id, pointer } = &proxy.connection {
         let id = stage_text(id, scope.stage_variables);
         if let Some(index) = scope.origins.find_link(&id) {
@@ -397,6 +400,14 @@ pub(super) fn origin(
         );
     }
     index
+}
+
+/// As whom the stage asks `origin`.
+pub(super) fn face(origin: OriginIndex, scope: &mut MethodScope<'_, '_>) -> Face {
+    match scope.client_identity {
+        Some(identity) => scope.origins.face(origin, identity),
+        None => Face::OWN,
+    }
 }
 
 /// `text` with stage variables put in.
@@ -442,49 +453,4 @@ pub(super) fn is_field_value(text: &str) -> bool {
 fn is_field_bytes(text: &[u8]) -> bool {
     text.iter()
         .all(|byte| *byte == b'\t' || (*byte >= b' ' && *byte != 0x7f))
-}
-
-/// Recorded: mapping one of these makes the service answer 500.
-fn is_refused(name: &str) -> bool {
-    const NAMES: &[&str] = &[
-        "content-length",
-        "transfer-encoding",
-        "x-amzn-trace-id",
-        "x-amzn-apigateway-api-id",
-    ];
-    NAMES.iter().any(|known| same_field(name, known))
-}
-
-/// Framing and hop-by-hop fields, which only the gateway writes. Recorded for the first five;
-/// the others are ours, so that a mapping cannot reframe a message.
-pub(super) fn is_reserved(name: &str) -> bool {
-    const NAMES: &[&str] = &[
-        "connection",
-        "expect",
-        "proxy-authenticate",
-        "te",
-        "via",
-        "content-length",
-        "keep-alive",
-        "proxy-connection",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-    ];
-    NAMES.iter().any(|known| same_field(name, known))
-}
-
-/// Names are the same when a server that turns `_` into `-` takes them for the same.
-fn same_field(name: &str, known: &str) -> bool {
-    name.len() == known.len()
-        && name
-            .bytes()
-            .map(|byte| {
-                if byte == b'_' {
-                    b'-'
-                } else {
-                    byte.to_ascii_lowercase()
-                }
-            })
-            .eq(known.bytes())
 }

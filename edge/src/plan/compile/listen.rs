@@ -16,7 +16,10 @@ use super::super::{
 use crate::{
     model::{
         api::EndpointType,
-        settings::{LISTEN_ADDRESS_DEFAULT, Limits, Listen, ListenEndpoint, Settings, Workers},
+        settings::{
+            Domain, LISTEN_ADDRESS_DEFAULT, Limits, Listen, ListenEndpoint, Settings, TlsVersion,
+            Workers,
+        },
     },
     net::{address::Network, tls::ticket::ROTATE_MS_MAX},
 };
@@ -124,14 +127,17 @@ pub(super) fn tls(settings: &Settings, reporter: &mut Reporter<'_>) -> ListenTls
         .map(|(index, row)| CertificatePlan {
             chain: row.certificate.clone(),
             key: row.key.clone(),
+            version_min: None,
             pointer: format!("/tls/certificates/{index}").into(),
         })
         .collect();
     for (index, domain) in settings.domains.iter().enumerate() {
+        let version_min = security_policy(index, domain, reporter);
         match (&domain.certificate, &domain.key) {
             (Some(chain), Some(key)) => certificates.push(CertificatePlan {
                 chain: chain.clone(),
                 key: key.clone(),
+                version_min,
                 pointer: format!("/domains/{index}/certificate").into(),
             }),
             (None, None) => {}
@@ -147,6 +153,51 @@ pub(super) fn tls(settings: &Settings, reporter: &mut Reporter<'_>) -> ListenTls
         version_min: tls.min_version,
         ticket_rotation_ms: hours.saturating_mul(HOUR_MS),
     }
+}
+
+/// The oldest version of TLS that a domain's policy allows. Suites are the same for all.
+fn security_policy(
+    index: usize,
+    domain: &Domain,
+    reporter: &mut Reporter<'_>,
+) -> Option<TlsVersion> {
+    const NEWEST: &[&str] = &[
+        "SecurityPolicy_TLS13_1_3_",
+        "SecurityPolicy_TLS13_2025_EDGE",
+    ];
+    const NEWER: &[&str] = &[
+        "TLS_1_2",
+        "SecurityPolicy_TLS13_1_2_",
+        "SecurityPolicy_TLS12_",
+    ];
+    let policy = domain.security_policy.as_deref()?;
+    let at = format!("/domains/{index}/security_policy");
+    if domain.certificate.is_none() {
+        let hint = "add `certificate` and `key`; the version follows from the certificate";
+        reporter.error(
+            &*at,
+            "a security policy needs a certificate of the domain's own",
+            hint,
+        );
+    }
+    let begins = |known: &&str| match known.strip_suffix('_') {
+        Some(_) => policy.starts_with(*known),
+        None => policy == *known,
+    };
+    let refused = if policy == "TLS_1_0" {
+        "TLS 1.0 and 1.1 are not spoken here"
+    } else if policy.contains("_FIPS_") {
+        "the cryptographic module is not one that FIPS 140 validates"
+    } else if NEWEST.iter().any(begins) {
+        return Some(TlsVersion::V1_3);
+    } else if NEWER.iter().any(begins) {
+        return Some(TlsVersion::V1_2);
+    } else {
+        "there is no such security policy"
+    };
+    let hint = "write `TLS_1_2`, or `SecurityPolicy_TLS13_1_3_2025_09` for TLS 1.3 alone";
+    reporter.error(at, format!("`{policy}`: {refused}"), hint);
+    None
 }
 
 pub(super) fn server(settings: &Settings, reporter: &mut Reporter<'_>) -> ServerPlan {
@@ -208,7 +259,7 @@ pub(super) fn forwarding(settings: &Settings, reporter: &mut Reporter<'_>) -> Fo
     let via = token("via", &forwarding.via);
     let request_id_header = token("request_id_header", &forwarding.request_id_header);
     if let Some(name) = &request_id_header
-        && super::http_proxy::is_reserved(name)
+        && crate::integrate::headers::is_reserved(name.as_bytes())
     {
         reporter.error(
             "/forwarding/request_id_header",

@@ -21,10 +21,11 @@ use crate::{
     mapping,
     model::api::{
         self, ApiKind, HttpMapping, Integration, IntegrationKind, IntegrationResponse, Passthrough,
-        Template,
+        Place, Template,
     },
-    plan::mapped::{
-        AnswerPlan, Backend, HttpApiPlan, HttpPlan, MappedPlan, Piece, RequestPlan, TemplatePlan,
+    plan::{
+        TemplatePlan,
+        mapped::{AnswerPlan, Backend, HttpApiPlan, HttpPlan, MappedPlan, Piece, RequestPlan},
     },
     route::VerbKey,
 };
@@ -192,7 +193,7 @@ fn answer(
     Some(AnswerPlan {
         status: response.status,
         parameters: parameters
-            .map_err(|fault| report_row(&fault, &response.parameters, scope))
+            .map_err(|fault| report_row(&fault, response.parameters.get(fault.row), scope))
             .ok()?,
         templates,
         handling: handling(response.content_handling),
@@ -200,13 +201,16 @@ fn answer(
 }
 
 /// Rows as the document writes them.
-fn texts(rows: &[api::ParameterMapping], side: &str) -> Vec<(String, String)> {
+fn texts<'r>(
+    rows: impl IntoIterator<Item = &'r api::ParameterMapping>,
+    side: &str,
+) -> Vec<(String, String)> {
     let row = |row: &api::ParameterMapping| {
         let target = &row.target;
         let key = format!("{side}.{}.{}", target.place.as_str(), target.name);
         (key, row.source.to_string())
     };
-    rows.iter().map(row).collect()
+    rows.into_iter().map(row).collect()
 }
 
 /// The parameters of the integration request. A name in the URI that is not mapped takes the path
@@ -222,7 +226,10 @@ fn request_parameters(
             http_proxy::request_source(*place, name, &row.pointer, scope);
         }
     }
-    let mut rows = texts(&described.request_parameters, "integration.request");
+    // A proxy's client has sent its query itself.
+    let own = described.request_parameters.iter();
+    let own: Vec<_> = own.filter(|row| !passes_anyway(described, row)).collect();
+    let mut rows = texts(own.iter().copied(), "integration.request");
     if matches!(
         described.kind,
         IntegrationKind::Http | IntegrationKind::HttpProxy
@@ -234,12 +241,28 @@ fn request_parameters(
     }
     let pairs = rows.iter().map(|(key, source)| (&**key, &**source));
     ParameterMapping::compile_request(kind(described.kind), pairs)
-        .map_err(|fault| report_row(&fault, &described.request_parameters, scope))
+        .map_err(|fault| report_row(&fault, own.get(fault.row).copied(), scope))
         .ok()
 }
 
-fn report_row(fault: &RowFault, rows: &[api::ParameterMapping], scope: &mut MethodScope<'_, '_>) {
-    let pointer = rows.get(fault.row).map_or("", |row| &row.pointer);
+/// Whether a row maps a name of the query to itself although the query passes as it is.
+fn passes_anyway(described: &Integration, row: &api::ParameterMapping) -> bool {
+    let itself = match &row.source {
+        api::ParameterSource::Request { place, name }
+        | api::ParameterSource::RequestValues { place, name } => {
+            (*place, name) == (Place::Querystring, &row.target.name)
+        }
+        _ => false,
+    };
+    described.kind == IntegrationKind::HttpProxy && row.target.place == Place::Querystring && itself
+}
+
+fn report_row(
+    fault: &RowFault,
+    row: Option<&api::ParameterMapping>,
+    scope: &mut MethodScope<'_, '_>,
+) {
+    let pointer = row.map_or("", |row| &row.pointer);
     scope.reporter.error(pointer, row_message(fault), "");
 }
 
@@ -271,8 +294,10 @@ fn endpoint(described: &Integration, scope: &mut MethodScope<'_, '_>) -> Option<
         }
     };
     let path = if path.is_empty() { "/" } else { path };
+    let origin = http_proxy::origin(described, &authority, scope);
     Some(HttpPlan {
-        origin: http_proxy::origin(described, &authority, scope),
+        origin,
+        face: http_proxy::face(origin, scope),
         method: match described.http_method.map(verb_key) {
             Some(VerbKey::One(verb)) => verb.as_str().map(Into::into),
             Some(VerbKey::Any) | None => None,

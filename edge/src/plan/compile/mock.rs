@@ -45,12 +45,12 @@ pub(super) fn compile(mock: &Integration, scope: &mut MethodScope<'_, '_>) -> Op
         (Passthrough::Never, _) | (Passthrough::WhenNoTemplates, false) => {
             Selection::UnsupportedMediaType
         }
-        // The body itself is then the template; what clients send is hardly ever one.
-        _ => Selection::Misconfigured,
+        _ => Selection::Passes,
     };
     if templates.is_empty() {
         let hint = "add requestTemplates: {application/json: '{\"statusCode\": 200}'}";
-        let message = "a mock without request templates answers every request with 500";
+        let message = "a mock without request templates answers every request with 500, but for \
+                       one whose body is an object with a statusCode";
         scope.reporter.warning(&*mock.pointer, message, hint);
     }
     Some(MockPlan {

@@ -16,8 +16,8 @@ use crate::{
     model::settings::{Endpoint, Health, Origin, Roots, Settings},
     net::address::{AllowList, allowed},
     origin::{
-        EjectionPlan, EndpointHost, EndpointPlan, HealthPlan, OriginIndex, OriginPlan,
-        OriginTlsPlan,
+        ClientIdentity, EjectionPlan, EndpointHost, EndpointPlan, Face, HealthPlan, OriginIndex,
+        OriginPlan, OriginTlsPlan,
     },
 };
 
@@ -85,6 +85,23 @@ impl OriginTable {
             *used = true;
         }
         u32::try_from(index).ok().map(OriginIndex)
+    }
+
+    /// As whom a stage with this certificate asks a group; plain connections show none.
+    pub(super) fn face(&mut self, index: OriginIndex, identity: &ClientIdentity) -> Face {
+        let Some(origin) = self.origins.get_mut(index.0 as usize) else {
+            return Face::OWN;
+        };
+        if !origin.endpoints.iter().any(|endpoint| endpoint.tls) {
+            return Face::OWN;
+        }
+        let faces = &mut origin.tls.faces;
+        let known = faces.iter().position(|known| known == identity);
+        let place = known.unwrap_or_else(|| {
+            faces.push(identity.clone());
+            faces.len() - 1
+        });
+        Face::of(place).expect("fewer client certificates than 65,535")
     }
 
     /// Whether connecting to an address literal of this group is refused for sure.
@@ -425,6 +442,7 @@ impl Group<'_, '_> {
         OriginTlsPlan {
             roots: tls.roots.clone(),
             client_identity,
+            faces: Vec::new(),
             server_name: named.unwrap_or(first).into(),
             insecure_skip_verification: tls.insecure_skip_verification,
         }
@@ -443,6 +461,7 @@ fn implicit(authority: &Authority, connect_ms: u32) -> OriginPlan {
         tls: OriginTlsPlan {
             roots: Roots::System,
             client_identity: None,
+            faces: Vec::new(),
             server_name: authority.bare_host().into(),
             insecure_skip_verification: false,
         },

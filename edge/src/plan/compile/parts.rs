@@ -1,9 +1,12 @@
-//! The parts of an API that are no methods: models, gateway responses, CORS; and what a method's
-//! validator asks.
+//! The parts of an API that are the same in all of its stages: models, gateway responses, CORS, and
+//! what the validators of its methods ask.
 //!
-//! Shape: one function for each; together they make the [`ApiPlan`]. Units: none. Ranges: as the
-//! parts have them. Errors: findings on the API's document, at the place of each part.
+//! Shape: one function for each; together they make [`Parts`], once for each document, which every
+//! stage and canary that serves it points to. Units: none. Ranges: as the parts have them. Errors:
+//! findings on the API's document, at the place of each part.
 //! Source: Amazon API Gateway developer guide, "data models", "gateway response types", "CORS".
+
+use std::sync::Arc;
 
 use super::super::{
     api::{ApiPlan, Validation},
@@ -20,8 +23,31 @@ use crate::{
     validate::{ModelSource, Models, RequestModels, RequiredParameters},
 };
 
-/// Everything that the methods of `api` share.
-pub(super) fn compile(api: &Api, reporter: &mut Reporter<'_>) -> ApiPlan {
+/// What the stages of a document share.
+pub(super) struct Parts {
+    pub(super) plan: Arc<ApiPlan>,
+    /// What each method asks, in the shape of the document's resources and methods.
+    pub(super) validations: Vec<Vec<Option<Arc<Validation>>>>,
+    /// What the default route asks.
+    pub(super) default_validation: Option<Arc<Validation>>,
+}
+
+/// Everything that the stages of `api` share.
+pub(super) fn compile(api: &Api, reporter: &mut Reporter<'_>) -> Parts {
+    let plan = api_plan(api, reporter);
+    let mut asked = |method: &Method| validation(api, &plan.models, method, reporter);
+    let validations = (api.resources.iter())
+        .map(|resource| resource.methods.iter().map(&mut asked).collect())
+        .collect();
+    let default_validation = api.default_route.as_ref().and_then(asked);
+    Parts {
+        plan: Arc::new(plan),
+        validations,
+        default_validation,
+    }
+}
+
+fn api_plan(api: &Api, reporter: &mut Reporter<'_>) -> ApiPlan {
     if api
         .minimum_compression_bytes
         .is_some_and(|bytes| bytes > COMPRESSION_BYTES_MIN_MAX)
@@ -156,12 +182,12 @@ fn texts(list: &[String]) -> Vec<&str> {
 }
 
 /// What the validator of `method` asks; `None`: nothing.
-pub(super) fn validation(
+fn validation(
     api: &Api,
     models: &Models,
     method: &Method,
     reporter: &mut Reporter<'_>,
-) -> Option<Box<Validation>> {
+) -> Option<Arc<Validation>> {
     let named = method.request_validator.as_ref()?;
     let Some(validator) = api.validators.iter().find(|known| known.name == named.name) else {
         let message = format!("there is no request validator `{}`", named.name);
@@ -190,5 +216,5 @@ pub(super) fn validation(
     };
     let parameters = RequiredParameters::compile(required);
     (!parameters.is_empty() || !bodies.is_empty())
-        .then(|| Box::new(Validation { parameters, bodies }))
+        .then(|| Arc::new(Validation { parameters, bodies }))
 }

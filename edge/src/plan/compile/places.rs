@@ -19,6 +19,7 @@ use super::{
         stage::StagePlan,
     },
     apis::Served,
+    rules,
 };
 use crate::{
     model::{
@@ -164,6 +165,13 @@ fn map_domain(
         reporter.error(format!("/domains/{index}/name"), fault, hint);
         return;
     }
+    if !domain.mappings.is_empty() && !domain.routing_mode.maps() {
+        reporter.warning(
+            format!("/domains/{index}/mappings"),
+            "the mappings have no effect: only routing rules count",
+            "write `routing_mode = \"ROUTING_RULE_THEN_BASE_PATH_MAPPING\"`, or remove them",
+        );
+    }
     if domain.mappings.len() > MAPPINGS_MAX {
         let message = format!("a domain has at most {MAPPINGS_MAX} mappings");
         reporter.error(format!("/domains/{index}/mappings"), message, "");
@@ -181,10 +189,13 @@ fn map_domain(
                 format!("`{path}` is no base path"),
                 hint,
             );
-        } else if let Err(fault) = builder.base(&domain.name, path, stage, &names) {
+        } else if domain.routing_mode.maps()
+            && let Err(fault) = builder.base(&domain.name, path, stage, &names)
+        {
             reporter.error(format!("{at}/path"), fault, "a path leads to one API");
         }
     }
+    rules::add(index, domain, stages, builder, reporter);
 }
 
 /// The stage that a mapping names, or all stages of its API by their names.
@@ -196,39 +207,55 @@ fn target<'s>(
     at: &str,
     reporter: &mut Reporter<'_>,
 ) -> Option<Target<'s>> {
+    let names = names_of(&mapping.api, stages, at, reporter)?;
+    let Some(wanted) = &mapping.stage else {
+        return Some((None, names));
+    };
+    let stage = named(&names, (&mapping.api, wanted), at, reporter)?;
+    Some((Some(stage), Vec::new()))
+}
+
+/// The stages of the API that `at` names, by their names.
+pub(super) fn names_of<'s>(
+    api: &str,
+    stages: &'s [StagePlan],
+    at: &str,
+    reporter: &mut Reporter<'_>,
+) -> Option<Vec<(&'s str, StageIndex)>> {
     let own = stages.iter().enumerate();
-    let own = own.filter(|(_, stage)| *stage.api_id == *mapping.api && !stage.is_canary);
+    let own = own.filter(|(_, stage)| *stage.api_id == *api && !stage.is_canary);
     let names: Vec<(&str, StageIndex)> = own
         .map(|(index, stage)| (&*stage.name, stage_index(index)))
         .collect();
     if names.is_empty() {
         let mut ids: Vec<&str> = stages.iter().map(|stage| &*stage.api_id).collect();
         ids.dedup();
-        let message = format!("there is no API `{}`", mapping.api);
-        reporter.error(
-            format!("{at}/api"),
-            message,
-            format!("there are {}", ids.join(", ")),
-        );
+        let message = format!("there is no API `{api}`");
+        let hint = format!("there are {}", ids.join(", "));
+        reporter.error(format!("{at}/api"), message, hint);
         return None;
     }
-    let Some(wanted) = &mapping.stage else {
-        return Some((None, names));
-    };
-    let stage = names.iter().find(|(name, _)| name == wanted);
-    if stage.is_none() {
-        let known: Vec<&str> = names.iter().map(|(name, _)| *name).collect();
-        let message = format!("the API `{}` has no stage `{wanted}`", mapping.api);
-        reporter.error(
-            format!("{at}/stage"),
-            message,
-            format!("it has {}", known.join(", ")),
-        );
-    }
-    stage.map(|(_, stage)| (Some(*stage), Vec::new()))
+    Some(names)
 }
 
-fn is_base_path(path: &str) -> bool {
+/// The stage of an API that `at` names.
+pub(super) fn named(
+    names: &[(&str, StageIndex)],
+    (api, wanted): (&str, &str),
+    at: &str,
+    reporter: &mut Reporter<'_>,
+) -> Option<StageIndex> {
+    let stage = names.iter().find(|(name, _)| *name == wanted);
+    if stage.is_none() {
+        let known: Vec<&str> = names.iter().map(|(name, _)| *name).collect();
+        let message = format!("the API `{api}` has no stage `{wanted}`");
+        let hint = format!("it has {}", known.join(", "));
+        reporter.error(format!("{at}/stage"), message, hint);
+    }
+    stage.map(|(_, stage)| *stage)
+}
+
+pub(super) fn is_base_path(path: &str) -> bool {
     const PATH_BYTES_MAX: usize = 300;
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"$-_.+!*'()".contains(&byte);
     let is_part = |part: &str| !matches!(part, "" | "." | "..") && part.bytes().all(fits);

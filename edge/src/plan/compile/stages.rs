@@ -6,7 +6,7 @@
 //! Source: Amazon API Gateway developer guide, "stage variables", "methodSettings" and "canary
 //! release deployment".
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::{
     fault::{Document, Findings, Reporter, pointer_part},
@@ -48,9 +48,38 @@ pub(super) fn check_source(
             let message = "`edge_cache` and the cache of a stage exclude each other";
             reporter.error(format!("{at}/methods"), message, "keep one of the two");
         }
+        if let Some(id) = &own.client_certificate_id
+            && !settings.client_certificates.contains_key(id)
+        {
+            let known: Vec<&str> = (settings.client_certificates.keys())
+                .map(String::as_str)
+                .collect();
+            let hint = match &known[..] {
+                [] => format!("make one: tidegate client-certificate generate {id}"),
+                known => format!("there are {}", known.join(", ")),
+            };
+            let message = format!("there is no client certificate `{id}`");
+            reporter.error(format!("{at}/client_certificate_id"), message, hint);
+        }
         if let Some(canary) = &own.canary {
             let at = format!("{at}/canary");
             check_variables(&format!("{at}/variables"), &canary.variables, &mut reporter);
+        }
+    }
+}
+
+/// Client certificates that nobody shows are odd.
+pub(super) fn check_identities(settings: &Settings, reporter: &mut Reporter<'_>) {
+    let sources = settings.apis.iter();
+    let shown: BTreeSet<&str> = sources
+        .flat_map(|source| source.stages.rows())
+        .filter_map(|(_, own)| own.client_certificate_id.as_deref())
+        .collect();
+    for id in settings.client_certificates.keys() {
+        if !shown.contains(id.as_str()) {
+            let at = format!("/client_certificates/{}", pointer_part(id));
+            let hint = format!("write `client_certificate_id = \"{id}\"` in [apis.stages.NAME]");
+            reporter.warning(at, format!("no stage shows the certificate `{id}`"), hint);
         }
     }
 }

@@ -458,7 +458,7 @@ impl Parcel {
     }
 
     /// Takes the first `count` bytes off.
-    fn split_to(&mut self, count: usize) -> Parcel {
+    pub(super) fn split_to(&mut self, count: usize) -> Parcel {
         let at = self.from + count;
         assert!(at <= self.to, "a parcel is split inside");
         let front = Parcel {

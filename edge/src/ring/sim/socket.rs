@@ -11,7 +11,7 @@ use std::{
     net::SocketAddr,
 };
 
-use super::link::Tcp;
+use super::link::{Parcel, Tcp};
 use crate::ring::{Errno, Key, Transport};
 
 /// Names a socket for ever.
@@ -88,7 +88,7 @@ pub(super) enum Role {
 pub(super) struct End {
     pub(super) peer: SocketId,
     /// Arrived and unread.
-    pub(super) inbox: VecDeque<u8>,
+    pub(super) inbox: Inbox,
     /// The peer's end of stream has arrived.
     pub(super) ended: bool,
     /// A reset has arrived: nothing more comes or goes.
@@ -115,6 +115,55 @@ impl End {
         self.tcp.as_ref().is_some_and(|tcp| tcp.closing)
     }
 }
+
+/// Bytes that have arrived, as they came. What has been read takes no room: an end that idles keeps
+/// nothing of the answers that it has carried.
+#[derive(Default)]
+pub(super) struct Inbox {
+    parcels: VecDeque<Parcel>,
+    bytes_len: usize,
+}
+
+impl Inbox {
+    /// Bytes in it.
+    pub(super) fn len(&self) -> usize {
+        self.bytes_len
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.bytes_len == 0
+    }
+
+    pub(super) fn push(&mut self, parcel: Parcel) {
+        self.bytes_len += parcel.len();
+        if !parcel.is_empty() {
+            self.parcels.push_back(parcel);
+        }
+    }
+
+    /// Gives the first `count` bytes to `take`, in pieces, and forgets them.
+    pub(super) fn read(&mut self, mut count: usize, mut take: impl FnMut(&[u8])) {
+        assert!(count <= self.bytes_len, "no more is read than is there");
+        self.bytes_len -= count;
+        while count > 0
+            && let Some(parcel) = self.parcels.front_mut()
+        {
+            if count < parcel.len() {
+                take(&parcel.split_to(count));
+                break;
+            }
+            take(parcel);
+            count -= parcel.len();
+            self.parcels.pop_front();
+        }
+        if self.parcels.is_empty() {
+            self.parcels.shrink_to(PARCELS_KEPT);
+        }
+    }
+}
+
+/// Room for parcels that an empty inbox keeps.
+const PARCELS_KEPT: usize = 4;
 
 /// The descriptors of the process.
 pub(super) struct Files {

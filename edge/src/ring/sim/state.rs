@@ -8,7 +8,7 @@
 //! Source: RELIABILITY section 7; io_uring_enter(2).
 
 use std::{
-    cmp::Ordering,
+    cmp::Reverse,
     collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque},
     net::{IpAddr, SocketAddr},
     path::PathBuf,
@@ -52,7 +52,11 @@ pub(super) struct State {
     pub(super) awake: Vec<usize>,
     /// Scratch: what leaves at once, and when it arrives.
     pub(super) arrivals: Vec<(u64, Parcel)>,
-    events: BinaryHeap<Event>,
+    /// When, which, and where in `planned` it lies: what is moved about is small.
+    events: BinaryHeap<Reverse<(u64, u64, usize)>>,
+    planned: Slab<What>,
+    /// Events of this very moment, in the order they were made in: most completions are.
+    at_once: VecDeque<Event>,
     events_made: u64,
     sockets_made: u64,
 }
@@ -163,6 +167,8 @@ impl State {
             awake: Vec::new(),
             arrivals: Vec::new(),
             events: BinaryHeap::new(),
+            planned: Slab::new(),
+            at_once: VecDeque::new(),
             events_made: 0,
             sockets_made: 0,
         }
@@ -183,15 +189,38 @@ impl State {
 
     /// When the next event is due.
     pub(super) fn next_ns(&self) -> Option<u64> {
-        self.events.peek().map(|event| event.at_ns)
+        let later = self.events.peek().map(|Reverse((at_ns, ..))| *at_ns);
+        let soon = self.at_once.front().map(|event| event.at_ns);
+        later.into_iter().chain(soon).min()
+    }
+
+    /// Takes the next event, if it is due by `to_ns`.
+    fn next_due(&mut self, to_ns: u64) -> Option<Event> {
+        let later = self
+            .events
+            .peek()
+            .map(|Reverse((at_ns, number, _))| (*at_ns, *number));
+        let soon = self
+            .at_once
+            .front()
+            .map(|event| (event.at_ns, event.number));
+        if let Some(soon) = soon
+            && later.is_none_or(|later| soon < later)
+        {
+            return self.at_once.pop_front();
+        }
+        later.filter(|(at_ns, _)| *at_ns <= to_ns)?;
+        let Reverse((at_ns, number, place)) = self.events.pop()?;
+        Some(Event {
+            at_ns,
+            number,
+            what: self.planned.remove(place),
+        })
     }
 
     /// Lets time pass until `to_ns`, and everything happen that is due by then.
     pub(super) fn advance(&mut self, to_ns: u64) {
-        while self.next_ns().is_some_and(|at_ns| at_ns <= to_ns) {
-            let Some(event) = self.events.pop() else {
-                break;
-            };
+        while let Some(event) = self.next_due(to_ns) {
             self.now_ns = self.now_ns.max(event.at_ns);
             self.happen(event.what);
         }
@@ -203,7 +232,7 @@ impl State {
             What::Land { ring, landing } => self.land(ring, landing),
             What::Cancel(flier) => self.cancel_now(flier),
             What::Transmit(flier) => self.transmit(flier),
-            What::Deliver { from, to, parcel } => self.deliver(from, to, &parcel),
+            What::Deliver { from, to, parcel } => self.deliver(from, to, parcel),
             What::Fin { to } => self.fin_arrived(to),
             What::Reset { to } => self.reset_arrived(to),
             What::Window { to, bytes_len } => self.window_opened(to, bytes_len),
@@ -222,11 +251,17 @@ impl State {
     /// Plans `what` for a point in time.
     pub(super) fn at(&mut self, at_ns: u64, what: What) {
         self.events_made += 1;
-        self.events.push(Event {
-            at_ns,
-            number: self.events_made,
-            what,
-        });
+        let number = self.events_made;
+        if at_ns == self.now_ns {
+            self.at_once.push_back(Event {
+                at_ns,
+                number,
+                what,
+            });
+        } else {
+            let place = self.planned.insert(what);
+            self.events.push(Reverse((at_ns, number, place)));
+        }
     }
 
     /// Whether a misfortune of these odds strikes.
@@ -541,24 +576,3 @@ fn flying_of(op: &Op) -> Flying {
 const FILES_MAX: usize = 1 << 20;
 /// The first port that is handed out to whoever names none.
 const FIRST_PORT: u16 = 32_768;
-
-impl PartialEq for Event {
-    fn eq(&self, other: &Event) -> bool {
-        self.cmp(other) == Ordering::Equal
-    }
-}
-
-impl Eq for Event {}
-
-impl PartialOrd for Event {
-    fn partial_cmp(&self, other: &Event) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Event {
-    /// The earliest is the greatest: the heap gives its greatest first.
-    fn cmp(&self, other: &Event) -> Ordering {
-        (other.at_ns, other.number).cmp(&(self.at_ns, self.number))
-    }
-}

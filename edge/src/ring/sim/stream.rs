@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 
 use super::{
     link::{Parcel, Tcp},
-    socket::{End, Flier, Role, SocketId},
+    socket::{End, Flier, Inbox, Role, SocketId},
     state::{State, What, count_of, result_of},
 };
 use crate::ring::{Errno, Fd, Piece};
@@ -29,7 +29,7 @@ impl State {
         };
         Box::new(End {
             peer,
-            inbox: VecDeque::new(),
+            inbox: Inbox::default(),
             ended: false,
             dead: false,
             error: None,
@@ -139,7 +139,7 @@ impl State {
         self.at(at_ns, What::Deliver { from, to, parcel });
     }
 
-    pub(super) fn deliver(&mut self, from: SocketId, to: SocketId, bytes: &[u8]) {
+    pub(super) fn deliver(&mut self, from: SocketId, to: SocketId, parcel: Parcel) {
         let is_cut_off = self.is_cut_off(to);
         let Some(end) = self.end(to).filter(|end| !end.is_left()) else {
             // Nobody is there any more: the far end answers with a reset.
@@ -156,7 +156,7 @@ impl State {
         if end.dead {
             return; // a reset overtook it
         }
-        end.inbox.extend(bytes);
+        end.inbox.push(parcel);
         self.receive(to);
     }
 
@@ -240,10 +240,8 @@ impl State {
                     count = 1 + usize::try_from(fraction % count as u64).unwrap_or(0);
                 }
                 read = Some((end.peer, count as u64));
-                let (front, back) = end.inbox.as_slices();
-                let front = &front[..front.len().min(count)];
-                fill(fill(0, front), &back[..count - front.len()]);
-                end.inbox.drain(..count);
+                let mut at = 0;
+                end.inbox.read(count, |part| at = fill(at, part));
                 count
             }
             // One that is longer is cut.

@@ -4,7 +4,10 @@
 //! Ranges: DNS names, addresses and one leading `*.`. Errors: [`HostFault`] for what is no host or
 //! is taken. Source: as the map's.
 
-use super::{Api, Base, Entry, HostFault, HostMap, Names, StageIndex, Target};
+use super::{
+    Api, Base, BasePath, Domain, Entry, HostFault, HostMap, Names, StageIndex, Target,
+    rule::{Glob, Rule},
+};
 
 /// Collects hosts and stages, then freezes them into a [`HostMap`].
 #[derive(Debug, Default)]
@@ -19,7 +22,13 @@ pub struct HostMapBuilder {
 struct Draft {
     root: Option<StageIndex>,
     stages: Vec<(Box<[u8]>, StageIndex)>,
-    bases: Option<Vec<Base>>,
+    domain: Option<DomainDraft>,
+}
+
+#[derive(Debug, Default)]
+struct DomainDraft {
+    rules: Vec<Rule>,
+    bases: Vec<Base>,
 }
 
 /// An API as its default hosts serve it.
@@ -34,6 +43,20 @@ pub struct ApiHosts<'a> {
     pub is_private: bool,
     /// The endpoints by which a private one may be called; empty: all.
     pub vpc_endpoints: &'a [String],
+}
+
+/// A routing rule of a domain.
+#[derive(Debug)]
+pub struct RuleRow<'a> {
+    /// The lowest is asked first.
+    pub priority: u32,
+    /// Without slashes around them; none: any path.
+    pub paths: Option<Vec<&'a str>>,
+    /// All of these must hold, each by one of its headers.
+    pub headers: Vec<Vec<(&'a str, Glob)>>,
+    pub stage: StageIndex,
+    /// The resource path begins behind the path that fitted.
+    pub strips: bool,
 }
 
 impl HostMapBuilder {
@@ -52,7 +75,7 @@ impl HostMapBuilder {
                 earlier,
             });
         }
-        if entry.bases.is_some() {
+        if entry.domain.is_some() {
             return Err(HostFault::Twice {
                 what: format!("the host {host}"),
             });
@@ -96,15 +119,45 @@ impl HostMapBuilder {
         Ok(())
     }
 
-    /// Makes a domain of `host`, on which nothing is served but [`HostMapBuilder::base`]s.
+    /// Makes a domain of `host`, on which nothing is served but what [`HostMapBuilder::rule`] and
+    /// [`HostMapBuilder::base`] say.
     pub fn domain(&mut self, host: &str) -> Result<(), HostFault> {
         let entry = self.entry(Some(host))?;
-        if entry.root.is_some() || !entry.stages.is_empty() || entry.bases.is_some() {
+        if entry.root.is_some() || !entry.stages.is_empty() || entry.domain.is_some() {
             return Err(HostFault::Twice {
                 what: format!("the host {host}"),
             });
         }
-        entry.bases = Some(Vec::new());
+        entry.domain = Some(DomainDraft::default());
+        Ok(())
+    }
+
+    /// Gives the domain `host` a rule, which is asked before its base paths.
+    pub fn rule(&mut self, host: &str, row: RuleRow<'_>) -> Result<(), HostFault> {
+        let domain = self.entry(Some(host))?.domain.get_or_insert_default();
+        let rules = &mut domain.rules;
+        if rules.iter().any(|rule| rule.priority == row.priority) {
+            return Err(HostFault::Twice {
+                what: format!("the priority {}", row.priority),
+            });
+        }
+        let paths = row.paths.map(|mut paths| {
+            paths.sort_by_key(|path| std::cmp::Reverse(path.len()));
+            let paths = paths.into_iter();
+            paths.map(|path| BasePath(path.as_bytes().into())).collect()
+        });
+        let headers = row.headers.into_iter().map(|any| {
+            let any = any.into_iter();
+            any.map(|(name, glob)| (name.as_bytes().into(), glob))
+                .collect()
+        });
+        rules.push(Rule {
+            priority: row.priority,
+            paths,
+            headers: headers.collect(),
+            stage: row.stage,
+            strips: row.strips,
+        });
         Ok(())
     }
 
@@ -117,14 +170,14 @@ impl HostMapBuilder {
         stage: Option<StageIndex>,
         stages: &[(&str, StageIndex)],
     ) -> Result<(), HostFault> {
-        let bases = self.entry(Some(host))?.bases.get_or_insert_default();
-        if bases.iter().any(|base| *base.path == *path.as_bytes()) {
+        let bases = &mut self.entry(Some(host))?.domain.get_or_insert_default().bases;
+        if bases.iter().any(|base| *base.path.0 == *path.as_bytes()) {
             return Err(HostFault::Twice {
                 what: format!("the path `{path}`"),
             });
         }
         bases.push(Base {
-            path: path.as_bytes().into(),
+            path: BasePath(path.as_bytes().into()),
             to: match stage {
                 Some(stage) => Target::Stage(stage),
                 None => Target::Stages(names_of(stages)),
@@ -207,14 +260,23 @@ impl HostMapBuilder {
 
 impl Draft {
     fn finish(self) -> Entry {
-        let bases = self.bases.map(|mut bases| {
-            bases.sort_by_key(|base| std::cmp::Reverse(base.path.len()));
-            bases.into()
-        });
+        let domain = self.domain.map(
+            |DomainDraft {
+                 mut rules,
+                 mut bases,
+             }| {
+                rules.sort_by_key(|rule| rule.priority);
+                bases.sort_by_key(|base| std::cmp::Reverse(base.path.0.len()));
+                Domain {
+                    rules: rules.into(),
+                    bases: bases.into(),
+                }
+            },
+        );
         Entry {
             root: self.root,
             stages: Names(sorted(self.stages)),
-            bases,
+            domain,
         }
     }
 }
