@@ -21,6 +21,8 @@ mod content_coding;
 mod forwarded;
 #[path = "../fuzz/bodies/function_answer.rs"]
 mod function_answer;
+#[path = "../fuzz/bodies/function_stream.rs"]
+mod function_stream;
 #[path = "../fuzz/bodies/json_path.rs"]
 mod json_path;
 #[path = "../fuzz/bodies/mapping_template.rs"]
@@ -132,4 +134,9 @@ fn json_paths() {
 #[test]
 fn answers_of_functions() {
     replay("function_answer", function_answer::check);
+}
+
+#[test]
+fn streams_of_functions() {
+    replay("function_stream", function_stream::check);
 }

@@ -3,7 +3,8 @@
 //! What it is: examples as files, `wire/mapped/*.case`: an API in JSON, bytes in, bytes at the
 //! backend and its answer, bytes out. Shape: all failing examples are listed at once; the sections
 //! are those of `common/case.rs`, and `api` (see `common/mapped_api.rs`); `in2` and further are sent
-//! once something has been heard, `answer2` and further answer what the backend gets next. With
+//! once something has been heard, `answer2` and further answer what the backend gets next, one of
+//! `events` with lines of a type and a payload behind its head. With
 //! `SHOW` set, what was found is printed as a file has it, of the examples whose name has `CASE` in
 //! it. Units: bytes. Errors: a leak fails the example that left it; so does a section that nobody
 //! reads. Source: recorded behaviour, as the Amazon API Gateway developer guide describes it.
@@ -13,6 +14,8 @@ mod bed;
 mod case;
 #[path = "common/documents.rs"]
 mod documents;
+#[path = "common/events.rs"]
+mod events;
 #[path = "common/mapped_api.rs"]
 mod mapped_api;
 #[path = "common/play.rs"]
@@ -48,6 +51,32 @@ fn framed(mut bytes: Vec<u8>) -> Vec<u8> {
     bytes
 }
 
+/// A head, and behind it lines of `TYPE payload`, each of which becomes an event: in a chunk of its
+/// own where the head says so.
+fn streamed(bytes: &[u8]) -> Vec<u8> {
+    let end = bytes.windows(4).position(|window| window == b"\r\n\r\n");
+    let (head, lines) = bytes.split_at(end.expect("a head") + 4);
+    let is_chunked = head.windows(7).any(|window| window == b"chunked");
+    let mut out = head.to_vec();
+    for line in lines
+        .split(|byte| *byte == b'\n')
+        .filter(|line| !line.is_empty())
+    {
+        let space = line.iter().position(|byte| *byte == b' ').expect("a type");
+        let kind = std::str::from_utf8(&line[..space]).expect("a type");
+        let event = events::event(kind, &line[space + 1..]);
+        out.extend_from_slice(&if is_chunked {
+            events::chunk(&event)
+        } else {
+            event
+        });
+    }
+    if is_chunked {
+        out.extend_from_slice(b"0\r\n\r\n");
+    }
+    out
+}
+
 /// The sections `name`, `name2`, `name3` and so on, as far as they go.
 fn numbered(case: &Case, name: &'static str) -> impl Iterator<Item = String> {
     let names = (1..).map(move |nth| match nth {
@@ -77,8 +106,12 @@ fn answers_of(case: &Case) -> Vec<Answer> {
         let delay = arguments
             .iter()
             .find_map(|word| word.strip_prefix("delay="));
+        let mut bytes = case.bytes(&name).unwrap_or_default();
+        if arguments.contains(&"events") {
+            bytes = streamed(&bytes);
+        }
         Answer {
-            bytes: framed(case.bytes(&name).unwrap_or_default()),
+            bytes: framed(bytes),
             close: arguments.contains(&"close"),
             early: arguments.contains(&"early"),
             delay_ms: delay.map_or(0, |ms| ms.parse().expect("milliseconds")),

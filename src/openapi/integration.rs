@@ -197,7 +197,8 @@ impl<'a> Reader<'a> {
 
     /// Longer waits than the default are judged with the settings, which may allow them.
     fn timeout_ms(&mut self, at: &Cursor<'a>) -> u32 {
-        let range = i64::from(Integration::TIMEOUT_MS_MIN)..=i64::from(TIMEOUT_MS_MAX);
+        let most = Integration::TIMEOUT_MS_MAX_STREAM;
+        let range = i64::from(Integration::TIMEOUT_MS_MIN)..=i64::from(most);
         let number = self.number_of(at, "timeoutInMillis", range);
         let number = number.and_then(|number| u32::try_from(number).ok());
         number.unwrap_or(Integration::timeout_ms_default(self.kind))
@@ -343,8 +344,5 @@ impl<'a> Reader<'a> {
         u16::try_from(status).ok()
     }
 }
-
-/// Fifteen minutes: the longest wait that the service has anywhere.
-const TIMEOUT_MS_MAX: u32 = 900_000;
 
 const PASSTHROUGHS: &[&str] = &["when_no_match", "when_no_templates", "never"];

@@ -29,6 +29,9 @@ pub struct HttpProxyPlan {
     /// The URI after stage variables, for people.
     pub uri: Box<str>,
     pub timeout_ms: u32,
+    /// Longest silence of an answer that streams because its document says so, and that takes
+    /// `timeout_ms` at most; `None`: it does not say so.
+    pub idle_ms: Option<u32>,
     /// Fields that mappings set; each replaces the client's field of that name.
     pub headers: Box<[HeaderMap]>,
     pub(crate) path: Box<[Segment]>,

@@ -16,6 +16,8 @@ use crate::{
     wire::{
         body::BodyReader,
         chunked::Step,
+        event_frame::EventFault,
+        events::{EventDecoder, Failure},
         fault::BodyFault,
         write::{CHUNK_LINE_BYTES_MAX, LAST_CHUNK, chunk_size_line},
     },
@@ -54,6 +56,10 @@ pub enum PumpEnd {
     SinkSlow,
     /// No buffer is free.
     Buffers,
+    /// The events in the body are none.
+    Events(EventFault),
+    /// The function whose events these are has failed.
+    Failed,
 }
 
 /// The slowest a peer may be (RELIABILITY section 2). Progress means bytes moved.
@@ -182,6 +188,10 @@ pub struct Pump {
     held: Option<Held>,
     /// The body's bytes once more, for whoever keeps them.
     copy: Option<Vec<u8>>,
+    /// The last look was for bytes of the source, and there were none.
+    starved: bool,
+    /// The body is a stream of events, and what is handed on is in them.
+    events: Option<Box<EventDecoder>>,
 }
 
 impl Pump {
@@ -202,6 +212,95 @@ impl Pump {
             begun: false,
             held: None,
             copy: None,
+            starved: false,
+            events: None,
+        }
+    }
+
+    /// Hands on the payload of the events that the body consists of.
+    #[must_use]
+    pub fn with_events(mut self) -> Pump {
+        self.events = Some(Box::default());
+        self
+    }
+
+    /// Frames what is handed on from now on.
+    pub fn frame_as(&mut self, out: OutFraming) {
+        self.out = out;
+    }
+
+    /// How the function failed whose events these are, if it did.
+    #[must_use]
+    pub fn failure(&self) -> Option<&Failure> {
+        self.events.as_ref()?.failure()
+    }
+
+    /// The next byte, for whoever wants to see how a body begins; `None` at its end. What follows
+    /// is handed on as ever: nothing behind the byte has been looked at.
+    pub fn poll_byte(
+        &mut self,
+        source: &mut Conn,
+        deadline: Mono,
+    ) -> Poll<Result<Option<u8>, PumpEnd>> {
+        loop {
+            if self.reader.is_done() {
+                return Poll::Ready(self.whole().map(|()| None));
+            }
+            let mut buf = match self.carry.take() {
+                Some(buf) => buf,
+                None => match self.poll_source(source, deadline) {
+                    Poll::Pending => return Poll::Pending,
+                    Poll::Ready(Ok(buf)) => buf,
+                    Poll::Ready(Err(PumpEnd::Source(RecvEnd::Closed))) => {
+                        let whole = self.reader.close().map_err(PumpEnd::Fault);
+                        return Poll::Ready(whole.and_then(|()| self.whole()).map(|()| None));
+                    }
+                    Poll::Ready(Err(end)) => return Poll::Ready(Err(end)),
+                },
+            };
+            let read = self.read_byte(&mut buf);
+            if !buf.is_empty() {
+                self.carry = Some(buf);
+            }
+            match read {
+                Ok(None) => {}
+                read => return Poll::Ready(read),
+            }
+        }
+    }
+
+    /// Reads on in `buf` to the next byte that would be handed on.
+    fn read_byte(&mut self, buf: &mut Buf) -> Result<Option<u8>, PumpEnd> {
+        while let Some(first) = buf.first().copied() {
+            let step = self.reader.read(&[first]).map_err(PumpEnd::Fault)?;
+            let is_end = matches!(step, Step::End { consumed: 0 });
+            if is_end {
+                return Ok(None);
+            }
+            buf.advance(1);
+            let Step::Data { .. } = step else { continue };
+            let is_payload = match &mut self.events {
+                None => true,
+                Some(events) => {
+                    let step = events.decode(&[first]).map_err(PumpEnd::Events)?;
+                    if events.failure().is_some() {
+                        return Err(PumpEnd::Failed);
+                    }
+                    matches!(step, Step::Data { .. })
+                }
+            };
+            if is_payload {
+                return Ok(Some(first));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The body is over: are the events in it?
+    fn whole(&self) -> Result<(), PumpEnd> {
+        match &self.events {
+            Some(events) if !events.is_complete() => Err(PumpEnd::Fault(BodyFault::Short)),
+            _ => Ok(()),
         }
     }
 
@@ -260,6 +359,12 @@ impl Pump {
     /// What has been copied and not been taken yet; `None` when nothing is copied.
     pub fn copied(&mut self) -> &mut Option<Vec<u8>> {
         &mut self.copy
+    }
+
+    /// It waits for its source, not for its sink.
+    #[must_use]
+    pub fn is_starved(&self) -> bool {
+        self.starved
     }
 
     /// Everything was read and handed on.
@@ -343,7 +448,8 @@ impl Pump {
     /// Copies the first body bytes at hand beside a head that is still being written, as far as
     /// they fit; a small answer then leaves in one piece. Declared lengths only.
     pub fn prefill(&mut self, head: &mut BufMut) {
-        if self.out != OutFraming::Raw || !matches!(self.reader, BodyReader::Length(_)) {
+        let is_bare = self.events.is_none() && matches!(self.reader, BodyReader::Length(_));
+        if self.out != OutFraming::Raw || !is_bare {
             return;
         }
         let Some(carry) = &mut self.carry else { return };
@@ -373,6 +479,7 @@ impl Pump {
         sink: &mut Conn,
         deadline: Mono,
     ) -> Poll<Result<(), PumpEnd>> {
+        self.starved = false;
         loop {
             if self.done {
                 return Poll::Ready(Ok(()));
@@ -384,10 +491,16 @@ impl Pump {
                     Poll::Ready(Ok(())) => {}
                 }
             }
+            if self.reader.is_done() {
+                return Poll::Ready(self.finish(sink)); // its bytes were read one by one
+            }
             let buf = match self.carry.take() {
                 Some(buf) => buf,
                 None => match self.poll_source(source, deadline) {
-                    Poll::Pending => return Poll::Pending,
+                    Poll::Pending => {
+                        self.starved = true;
+                        return Poll::Pending;
+                    }
                     Poll::Ready(Ok(buf)) => buf,
                     Poll::Ready(Err(PumpEnd::Source(RecvEnd::Closed))) => {
                         return Poll::Ready(self.close(sink));
@@ -447,8 +560,7 @@ impl Pump {
                 Step::Data { skip, len } => {
                     buf.advance(skip);
                     let piece = buf.split_to(len);
-                    self.moved_bytes += len as u64;
-                    self.send(piece, &mut line, sink)?;
+                    self.unwrap(piece, &mut line, sink)?;
                     if self.reader.is_done() {
                         break;
                     }
@@ -468,6 +580,39 @@ impl Pump {
             self.carry = Some(buf);
         }
         self.finish(sink)
+    }
+
+    /// Sends what is payload of a piece of the body.
+    fn unwrap(
+        &mut self,
+        mut piece: Buf,
+        line: &mut Option<BufMut>,
+        sink: &mut Conn,
+    ) -> Result<(), PumpEnd> {
+        let Some(mut events) = self.events.take() else {
+            self.moved_bytes += piece.len() as u64;
+            return self.send(piece, line, sink);
+        };
+        let unwrapped = loop {
+            match events.decode(&piece) {
+                Ok(Step::Need | Step::End { .. }) => break Ok(()),
+                Ok(Step::Data { skip, len }) => {
+                    piece.advance(skip);
+                    let payload = piece.split_to(len);
+                    self.moved_bytes += len as u64;
+                    if let Err(end) = self.send(payload, line, sink) {
+                        break Err(end);
+                    }
+                }
+                Err(fault) => break Err(PumpEnd::Events(fault)),
+            }
+        };
+        let has_failed = events.failure().is_some();
+        self.events = Some(events);
+        if has_failed {
+            return Err(PumpEnd::Failed);
+        }
+        unwrapped
     }
 
     fn send(
@@ -511,6 +656,7 @@ impl Pump {
     }
 
     fn finish(&mut self, sink: &mut Conn) -> Result<(), PumpEnd> {
+        self.whole()?;
         self.done = true;
         if self.out == OutFraming::Chunked {
             let mut end = sink.stream().core().pool().take().ok_or(PumpEnd::Buffers)?;

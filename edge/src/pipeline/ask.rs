@@ -1,8 +1,9 @@
-//! One exchange with an origin, both payloads whole.
+//! One exchange with an origin, the request whole.
 //!
 //! What it is: sends a prepared head and payload to an endpoint of a group, reads the answer's
-//! head into the exchange and its payload into the caller's vector. Shape: the same pools, retries
-//! and deadlines as a forwarded request has. Units: bytes, [`Mono`]. Ranges: the answer's payload
+//! head into the exchange and its payload into the caller's vector, or leaves that to whoever
+//! passes it on ([`ask_head`]). Shape: the same pools, retries and deadlines as a forwarded request
+//! has. Units: bytes, [`Mono`]. Ranges: the answer's payload
 //! is at most [`ANSWER_BYTES_MAX`]. Errors: [`Unasked`]. Source: RELIABILITY section 4; Amazon API
 //! Gateway developer guide, "quotas".
 
@@ -38,7 +39,7 @@ pub(super) struct Target {
     pub(super) origin: OriginIndex,
     /// Which client certificate is shown.
     pub(super) face: Face,
-    /// From the first look for a connection to the last byte of the answer.
+    /// From the first look for a connection to the last byte that is waited for here.
     pub(super) timeout_ms: u32,
     /// Asking twice does no harm.
     pub(super) is_idempotent: bool,
@@ -68,6 +69,17 @@ pub(super) enum Unasked {
 /// Largest payload of an answer.
 pub(super) const ANSWER_BYTES_MAX: u64 = 10_485_760;
 
+/// An answer whose head has come.
+pub(super) struct Asked {
+    pub(super) lease: Lease,
+    /// What came behind the head.
+    pub(super) carry: Option<Buf>,
+    /// All of the question has been queued.
+    pub(super) is_sent: bool,
+    /// When the first look for a connection was.
+    pub(super) started: Mono,
+}
+
 /// Asks; the answer's head is in `x` then, its payload in `into`.
 pub(super) async fn ask(
     call: &Call<'_>,
@@ -77,6 +89,23 @@ pub(super) async fn ask(
     account: &mut Account<'_>,
     into: &mut Vec<u8>,
 ) -> Result<(), Unasked> {
+    let mut asked = ask_head(call, conn, x, question).await?;
+    let deadline = asked.started.plus_ms(u64::from(question.target.timeout_ms));
+    let has_surplus = read_body(call, conn, &mut asked, x, account, into, deadline).await?;
+    x.integration.latency_ns = call.local.core.now().since_ns(asked.started);
+    if asked.is_sent && x.answer.keep_alive && !has_surplus {
+        asked.lease.keep();
+    }
+    Ok(())
+}
+
+/// Asks; the answer's head is in `x` then, and its payload on its way.
+pub(super) async fn ask_head(
+    call: &Call<'_>,
+    conn: &mut Conn,
+    x: &mut Exchange,
+    question: &Question<'_>,
+) -> Result<Asked, Unasked> {
     let core = &call.local.core;
     let Some(group) = call.serving.group(question.target.origin) else {
         return Err(Unasked::Fault(Fault::Configuration));
@@ -102,13 +131,12 @@ pub(super) async fn ask(
             Ok((carry, is_sent)) => {
                 x.integration.status = x.answer.status;
                 note_status(group, lease.endpoint(), x.answer.status, core.now());
-                let whole = read_body(call, conn, &mut lease, x, carry, account, into, deadline);
-                let has_surplus = whole.await?;
-                x.integration.latency_ns = core.now().since_ns(started);
-                if is_sent && x.answer.keep_alive && !has_surplus {
-                    lease.keep();
-                }
-                return Ok(());
+                return Ok(Asked {
+                    lease,
+                    carry,
+                    is_sent,
+                    started,
+                });
             }
             Err(Unasked::Gone) => return Err(Unasked::Gone),
             Err(Unasked::Fault(fault)) => {
@@ -240,13 +268,11 @@ impl<'b> Sending<'b> {
 
 /// Reads the payload of the answer whose head is in `x`; tells whether more came than belongs to
 /// it.
-#[allow(clippy::too_many_arguments)] // one place, and each is another's
 async fn read_body(
     call: &Call<'_>,
     conn: &mut Conn,
-    lease: &mut Lease,
+    asked: &mut Asked,
     x: &mut Exchange,
-    carry: Option<Buf>,
     account: &mut Account<'_>,
     into: &mut Vec<u8>,
     deadline: Mono,
@@ -254,20 +280,19 @@ async fn read_body(
     let fault = |fault| Unasked::Fault(fault);
     let reader = BodyReader::new(x.answer.framing, LIMITS);
     let mut reader = reader.map_err(|_| fault(Fault::AnswerTooLarge))?;
-    let mut carry = carry;
     into.clear();
-    if let Some(bytes) = take_whole(&mut reader, &mut carry, into) {
+    if let Some(bytes) = take_whole(&mut reader, &mut asked.carry, into) {
         let bytes_max = call.serving.plan.limits.payload_bytes_max;
         // What is there already is served, however much that makes.
         let _ = account.holds(x.request_bytes.saturating_add(bytes), bytes_max);
-        return Ok(carry.is_some());
+        return Ok(asked.carry.is_some());
     }
-    let mut pump = Pump::new(reader, OutFraming::Nowhere, carry);
+    let mut pump = Pump::new(reader, OutFraming::Nowhere, asked.carry.take());
     pump.begin_copy(std::mem::take(into));
     let bytes_max = call.serving.plan.limits.payload_bytes_max;
     let before_bytes = x.request_bytes;
     let read = std::future::poll_fn(|_| {
-        let polled = pump.poll_away(lease.conn(), deadline, u64::MAX);
+        let polled = pump.poll_away(asked.lease.conn(), deadline, u64::MAX);
         let bytes = before_bytes.saturating_add(pump.moved_bytes());
         if polled.is_pending() && is_gone(call, conn, x) {
             return Poll::Ready(Err(Unasked::Gone));
@@ -289,11 +314,13 @@ async fn read_body(
     read.map(|()| pump.take_carry().is_some())
 }
 
-fn body_fault(end: PumpEnd) -> Fault {
+pub(super) fn body_fault(end: PumpEnd) -> Fault {
     match end {
         PumpEnd::Fault(BodyFault::TooLarge) => Fault::AnswerTooLarge,
         PumpEnd::Source(end) => origin_fault(end),
         PumpEnd::Buffers => Fault::Overload,
+        PumpEnd::Events(_) => Fault::StreamFraming,
+        PumpEnd::Failed => Fault::Function,
         PumpEnd::Fault(_) | PumpEnd::Sink | PumpEnd::SourceSlow | PumpEnd::SinkSlow => {
             Fault::OriginGone
         }

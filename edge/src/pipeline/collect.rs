@@ -104,7 +104,11 @@ fn no_body(end: PumpEnd) -> NoBody {
         PumpEnd::Fault(fault) => NoBody::Fault(Fault::Body(fault)),
         PumpEnd::SourceSlow => NoBody::Fault(Fault::BodyTimeout),
         PumpEnd::Buffers => NoBody::Fault(Fault::Overload),
-        PumpEnd::Source(_) | PumpEnd::Sink | PumpEnd::SinkSlow => NoBody::Gone,
+        PumpEnd::Source(_)
+        | PumpEnd::Sink
+        | PumpEnd::SinkSlow
+        | PumpEnd::Events(_)
+        | PumpEnd::Failed => NoBody::Gone,
     }
 }
 

@@ -59,6 +59,8 @@ pub enum Fault {
     AnswerTooLarge,
     /// The function failed, or its output is no answer.
     Function,
+    /// What a function streams is not framed as it must be.
+    StreamFraming,
     /// The function may not or cannot be called.
     FunctionRefused,
     /// The event is longer than a function takes.
@@ -128,6 +130,7 @@ impl Fault {
             Fault::Configuration
             | Fault::Authorizer
             | Fault::AnswerTooLarge
+            | Fault::StreamFraming
             | Fault::FunctionRefused => 500,
             Fault::EventTooLarge => 413,
             Fault::UnsupportedMediaType => 415,
@@ -155,6 +158,7 @@ impl Fault {
             | Fault::Authorizer
             | Fault::AnswerTooLarge
             | Fault::Function
+            | Fault::StreamFraming
             | Fault::FunctionRefused
             | Fault::OriginGone
             | Fault::OriginAnswer(_) => "Internal server error",
@@ -209,6 +213,7 @@ impl Fault {
             Fault::InvalidJson => "a mapping looks into a payload that is no JSON",
             Fault::AnswerTooLarge => "the endpoint's answer is longer than it may be",
             Fault::Function => "the function failed, or its output is no answer",
+            Fault::StreamFraming => "what the function streams is not framed as it must be",
             Fault::FunctionRefused => "the function may not or cannot be called",
             Fault::EventTooLarge => "the event is longer than a function takes",
             Fault::Target => "the mapped target breaks a rule",
@@ -255,6 +260,7 @@ impl Fault {
             | Fault::OriginAnswer(_)
             | Fault::AnswerTooLarge
             | Fault::Function
+            | Fault::StreamFraming
             | Fault::FunctionRefused => "INTEGRATION_FAILURE",
             Fault::EventTooLarge => "REQUEST_TOO_LARGE",
             Fault::MissingParameters | Fault::InvalidJson => "BAD_REQUEST_PARAMETERS",
@@ -288,9 +294,10 @@ impl Fault {
             Fault::OriginAnswer(_) => FaultKind::BadGateway,
             Fault::HeadTimeout | Fault::BodyTimeout => FaultKind::RequestTimeout,
             Fault::Misdirected => FaultKind::Misdirected,
-            Fault::AnswerTooLarge | Fault::Function | Fault::FunctionRefused => {
-                FaultKind::IntegrationFailure
-            }
+            Fault::AnswerTooLarge
+            | Fault::Function
+            | Fault::StreamFraming
+            | Fault::FunctionRefused => FaultKind::IntegrationFailure,
             Fault::EventTooLarge => FaultKind::RequestTooLarge,
             Fault::Target => FaultKind::BadRequest,
             Fault::MissingParameters | Fault::InvalidJson => FaultKind::BadRequestParameters,
@@ -327,6 +334,7 @@ impl Fault {
             Fault::Configuration
             | Fault::AnswerTooLarge
             | Fault::Function
+            | Fault::StreamFraming
             | Fault::FunctionRefused
             | Fault::Unreachable(_)
             | Fault::OriginGone
@@ -366,6 +374,7 @@ impl Fault {
             | Fault::OriginTimeout
             | Fault::AnswerTooLarge
             | Fault::Function
+            | Fault::StreamFraming
             | Fault::FunctionRefused
             | Fault::OriginAnswer(_) => Blame::Origin,
             Fault::Configuration

@@ -20,7 +20,7 @@ use super::{
     journal,
     local::{Local, Serving},
     passage::Passage,
-    relay::{self, Begun},
+    relay::{self, Begun, Patience},
     request::Next,
     respond::{self, At},
     rewrite,
@@ -100,14 +100,14 @@ pub(super) async fn forward(
     let Some(group) = serving.group(passage.origin()) else {
         return early(call, conn, x, Fault::Configuration, body, carry).await;
     };
-    let deadline = core.now().plus_ms(u64::from(passage.timeout_ms()));
-    let method = passage.method(x);
-    let out = if x.head.framing == Framing::Chunked {
-        OutFraming::Chunked
-    } else {
-        OutFraming::Raw
-    };
     let started = core.now();
+    let passing = (passage, passage.patience(call, started));
+    let deadline = passing.1.deadline(started);
+    let method = passage.method(x);
+    let out = match x.head.framing {
+        Framing::Chunked => OutFraming::Chunked,
+        _ => OutFraming::Raw,
+    };
     let mut before = None;
     let mut upload = Pump::new(body, out, carry).with_source_pace(serving.pace);
     if method.is_idempotent() && !upload.is_done() {
@@ -132,7 +132,7 @@ pub(super) async fn forward(
                 x.integration.latency_ns = core.now().since_ns(started);
                 journal::answered(x, None);
                 note_status(group, lease.endpoint(), x.answer.status, core.now());
-                return match answered(call, conn, x, passage, upload.is_done(), carry) {
+                return match answered(call, conn, x, passing, upload.is_done(), carry) {
                     Answered::Begun(mut begun) => {
                         relay::pass(call, conn, x, lease, &mut upload, &mut begun).await
                     }
@@ -197,12 +197,12 @@ fn answered(
     call: &Call<'_>,
     conn: &mut Conn,
     x: &mut Exchange,
-    passage: Passage<'_>,
+    passing: (Passage<'_>, Patience),
     is_uploaded: bool,
     carry: Option<Buf>,
 ) -> Answered {
     match keep::answer_came(call, x) {
-        Came::Pass => match relay::begin(call, conn, x, passage, is_uploaded, carry) {
+        Came::Pass => match relay::begin(call, conn, x, passing, is_uploaded, carry) {
             Ok(begun) => Answered::Begun(begun),
             Err(fault) => Answered::Fault(fault),
         },
@@ -454,7 +454,11 @@ async fn client_failed(call: &Call<'_>, conn: &mut Conn, x: &mut Exchange, end: 
         PumpEnd::Fault(fault) => Fault::Body(fault),
         PumpEnd::SourceSlow => Fault::BodyTimeout,
         PumpEnd::Buffers => Fault::Overload,
-        PumpEnd::Source(_) | PumpEnd::Sink | PumpEnd::SinkSlow => return Next::Close,
+        PumpEnd::Source(_)
+        | PumpEnd::Sink
+        | PumpEnd::SinkSlow
+        | PumpEnd::Events(_)
+        | PumpEnd::Failed => return Next::Close,
     };
     respond::fault(call.at(), x, conn, fault, false);
     linger(call.local, conn).await;

@@ -41,7 +41,7 @@ use crate::{
         execution::{EVENT_BYTES_MAX, Event, Execution, cut, map_text, masked, payload_text},
         metrics::Metric,
     },
-    wire::{known::Known, query::pairs},
+    wire::{events::Failure, known::Known, query::pairs},
 };
 
 /// The notes of one request.
@@ -343,6 +343,20 @@ impl Journal {
         self.error(format_args!(
             "Lambda execution failed with status {status} due to customer function error: \
              {message}. Lambda request id: {id}"
+        ));
+    }
+}
+
+/// A function has failed while it streamed.
+#[cold]
+pub(super) fn stream_failed(x: &Exchange, failure: &Failure) {
+    if let Some(journal) = &x.journal {
+        let id = String::from_utf8_lossy(x.endpoint_id()).into_owned();
+        let status = x.answer.status;
+        journal.error(format_args!(
+            "Lambda execution failed with status {status} due to customer function error: {}: {}. \
+             Lambda request id: {id}",
+            failure.code, failure.details
         ));
     }
 }

@@ -15,11 +15,13 @@ use super::{
     journal,
     local::Serving,
     mapped::{self, Road},
+    relay::Patience,
     respond::{self, Common},
     rewrite,
     room::Room,
 };
 use crate::{
+    base::time::Mono,
     integrate::HttpProxyPlan,
     net::pump::OutFraming,
     origin::{Face, OriginIndex},
@@ -71,11 +73,20 @@ impl<'a> Passage<'a> {
         }
     }
 
-    /// How long the answer's head may take, and every silence behind it.
-    pub(super) fn timeout_ms(&self) -> u32 {
-        match self {
+    /// How long an answer may take that was asked for at `started`.
+    pub(super) fn patience(&self, call: &Call<'_>, started: Mono) -> Patience {
+        let timeout_ms = match self {
             Passage::Proxy(proxy) => proxy.timeout_ms,
             Passage::Mapped(_, http) => http.timeout_ms,
+        };
+        Patience::new(call, timeout_ms, self.idle_ms(), started)
+    }
+
+    /// Longest silence where the document says that answers stream.
+    fn idle_ms(&self) -> Option<u32> {
+        match self {
+            Passage::Proxy(proxy) => proxy.idle_ms,
+            Passage::Mapped(_, http) => http.idle_ms,
         }
     }
 
@@ -91,8 +102,8 @@ impl<'a> Passage<'a> {
     /// Bounds of the answer's payload. What only passes needs constant memory and has none.
     pub(super) fn answer_limits(&self) -> BodyLimits {
         let body_bytes_max = match self {
-            Passage::Proxy(_) => u64::MAX,
-            Passage::Mapped(..) => ANSWER_BYTES_MAX,
+            Passage::Mapped(..) if self.idle_ms().is_none() => ANSWER_BYTES_MAX,
+            Passage::Proxy(_) | Passage::Mapped(..) => u64::MAX,
         };
         BodyLimits {
             body_bytes_max,
@@ -218,6 +229,16 @@ impl Shown {
             // A client of HTTP/1.0 cannot read chunks: its answer ends with the connection.
             Framing::Chunked | Framing::UntilClose if x.head.minor == 0 => Shown::Close,
             Framing::Chunked | Framing::UntilClose => Shown::Chunked,
+        }
+    }
+
+    /// The end of a payload whose length nobody knows.
+    pub(super) fn of_stream(x: &Exchange, status: u16) -> Shown {
+        match x.head.method {
+            Method::Head => Shown::None(None),
+            _ if matches!(status, 204 | 304) => Shown::None(None),
+            _ if x.head.minor == 0 => Shown::Close,
+            _ => Shown::Chunked,
         }
     }
 

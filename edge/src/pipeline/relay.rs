@@ -14,6 +14,7 @@ use super::{
     fault::Fault,
     finish::{linger, wants_keep_alive},
     forward::Call,
+    journal,
     passage::{Passage, Shown},
     request::Next,
 };
@@ -23,7 +24,7 @@ use crate::{
     exec::RecvEnd,
     net::{
         conn::Conn,
-        pump::{Pump, PumpEnd},
+        pump::{Pace, Pump, PumpEnd},
     },
     origin::Lease,
     ring::Buf,
@@ -32,10 +33,61 @@ use crate::{
 
 /// An answer whose head is on its way.
 pub(super) struct Begun {
-    download: Pump,
-    keep_alive: bool,
+    pub(super) download: Pump,
+    /// The client's connection goes on behind it.
+    pub(super) keep_alive: bool,
+    pub(super) patience: Patience,
+}
+
+/// How long an answer may take.
+#[derive(Clone, Copy)]
+pub(super) struct Patience {
     /// Longest time without a byte of the endpoint.
     silence_ms: u64,
+    /// Whatever comes, it is over then.
+    until: Mono,
+    /// The slowest its client may be.
+    pub(super) pace: Pace,
+}
+
+impl Patience {
+    /// With an answer that was asked for at `started`. One whose document says that it streams may
+    /// be silent for `idle_ms` and takes `timeout_ms` as a whole, however slow its client is; any
+    /// other may be silent for as long as its head may take.
+    pub(super) fn new(
+        call: &Call<'_>,
+        timeout_ms: u32,
+        idle_ms: Option<u32>,
+        started: Mono,
+    ) -> Patience {
+        let pace = call.serving.pace;
+        match idle_ms.map(u64::from) {
+            None => Patience {
+                silence_ms: u64::from(timeout_ms),
+                until: Mono::FAR,
+                pace,
+            },
+            Some(idle_ms) => Patience {
+                silence_ms: idle_ms,
+                until: started.plus_ms(u64::from(timeout_ms)),
+                pace: Pace {
+                    bytes_per_s: 0,
+                    still_ms: idle_ms,
+                    ..pace
+                },
+            },
+        }
+    }
+
+    /// When the next byte has to be there, if none has come since `now`.
+    pub(super) fn deadline(&self, now: Mono) -> Mono {
+        now.plus_ms(self.silence_ms).min(self.until)
+    }
+
+    /// Whether the document says that it streams.
+    fn is_bounded(&self) -> bool {
+        self.until != Mono::FAR
+    }
 }
 
 /// Sends the head of the answer in `x`, together with a small payload that is here already; `carry`
@@ -44,7 +96,7 @@ pub(super) fn begin(
     call: &Call<'_>,
     conn: &mut Conn,
     x: &mut Exchange,
-    passage: Passage<'_>,
+    (passage, patience): (Passage<'_>, Patience),
     is_uploaded: bool,
     carry: Option<Buf>,
 ) -> Result<Begun, Fault> {
@@ -55,7 +107,7 @@ pub(super) fn begin(
     let keep_alive = wants_keep_alive(call.local, x) && !ends && is_uploaded;
     let reader = BodyReader::new(x.answer.framing, passage.answer_limits());
     let reader = reader.map_err(too_large)?;
-    let mut download = Pump::new(reader, shown.framing(x), carry).with_sink_pace(call.serving.pace);
+    let mut download = Pump::new(reader, shown.framing(x), carry).with_sink_pace(patience.pace);
     if x.cache.fill.is_some() {
         download.begin_copy(std::mem::take(&mut x.cache.room));
     }
@@ -70,7 +122,7 @@ pub(super) fn begin(
     Ok(Begun {
         download,
         keep_alive,
-        silence_ms: u64::from(passage.timeout_ms()),
+        patience,
     })
 }
 
@@ -90,15 +142,21 @@ pub(super) async fn pass(
     let Begun {
         download,
         keep_alive,
-        silence_ms,
+        patience,
     } = begun;
     let copy_bytes_max = x.cache.fill.as_ref().map_or(0, keep::Fill::body_bytes_max);
     let ways = (&mut *upload, &mut *download);
     let kept = (x.cache.lead.as_ref(), copy_bytes_max);
-    let moved = move_bodies(call, conn, lease.conn(), ways, kept, *silence_ms).await;
-    x.request_bytes = upload.moved_bytes();
+    let moved = move_bodies(call, conn, lease.conn(), ways, kept, *patience).await;
+    x.request_bytes = x.request_bytes.saturating_add(upload.moved_bytes());
     x.response_bytes = download.sent_bytes();
     if moved.is_err() {
+        if let Some(failure) = download.failure() {
+            journal::stream_failed(x, failure);
+        }
+        return Next::Reset;
+    }
+    if patience.is_bounded() && !hand_over(call, conn, *patience).await {
         return Next::Reset;
     }
     if let Some(body) = download.copied().take() {
@@ -119,19 +177,34 @@ pub(super) async fn pass(
     Next::Close
 }
 
+/// Waits until the client has taken everything, for it may take longer than a connection may idle;
+/// `false` when it takes no more.
+async fn hand_over(call: &Call<'_>, conn: &mut Conn, patience: Patience) -> bool {
+    while let Some(less) = conn.unsent_bytes().checked_sub(1) {
+        let deadline = patience.deadline(call.local.core.now());
+        if conn.sent(less, deadline).await.is_err() {
+            return false;
+        }
+    }
+    true
+}
+
 /// Moves both bodies at the same time until the answer's is over. An origin that falls silent for
-/// as long as it may take to answer is given up.
+/// too long is given up, and so is a client that has ended its side of a stream in which nothing
+/// moves.
 async fn move_bodies(
     call: &Call<'_>,
     conn: &mut Conn,
     origin: &mut Conn,
     (upload, download): (&mut Pump, &mut Pump),
     (lead, copy_bytes_max): (Option<&Leader>, usize),
-    silence_ms: u64,
+    patience: Patience,
 ) -> Result<(), PumpEnd> {
     let core = &call.local.core;
+    let grace_ms = u64::from(call.serving.plan.limits.half_closed_ms);
     let mut moved_bytes = download.moved_bytes();
-    let mut deadline = core.now().plus_ms(silence_ms);
+    let mut deadline = patience.deadline(core.now());
+    let mut leaves_at = None;
     std::future::poll_fn(|_| {
         if !upload.is_done()
             && let Poll::Ready(Err(end)) = upload.poll(conn, origin, Mono::FAR)
@@ -139,22 +212,42 @@ async fn move_bodies(
         {
             return Poll::Ready(Err(end));
         }
-        let polled = download.poll(origin, conn, deadline);
+        let polled = download.poll(origin, conn, Mono::FAR);
         if !keep::pass_on(lead, download.copied(), copy_bytes_max) {
             *download.copied() = None; // too long to be kept
         }
-        if polled.is_pending()
-            && upload.is_done()
-            && matches!(conn.poll_end(), Poll::Ready(RecvEnd::Failed(_)))
-        {
-            return Poll::Ready(Err(PumpEnd::Sink));
+        if polled.is_ready() {
+            return polled;
         }
-        if polled.is_pending() && download.moved_bytes() != moved_bytes {
+        let now = core.now();
+        // An origin that nobody listens to, as its client takes no more, is not silent.
+        if download.moved_bytes() != moved_bytes || !download.is_starved() {
             moved_bytes = download.moved_bytes();
-            deadline = core.now().plus_ms(silence_ms);
-            core.wake_at(deadline);
+            deadline = patience.deadline(now);
+            leaves_at = None;
         }
-        polled
+        if upload.is_done() {
+            match conn.poll_end() {
+                Poll::Ready(RecvEnd::Failed(_)) => return Poll::Ready(Err(PumpEnd::Sink)),
+                Poll::Ready(_) if patience.is_bounded() && download.is_starved() => {
+                    let leaves_at = *leaves_at.get_or_insert(now.plus_ms(grace_ms));
+                    core.wake_at(leaves_at);
+                    if now >= leaves_at {
+                        return Poll::Ready(Err(PumpEnd::Sink));
+                    }
+                }
+                Poll::Ready(_) | Poll::Pending => {}
+            }
+        }
+        let until = match download.is_starved() {
+            true => deadline,
+            false => patience.until,
+        };
+        core.wake_at(until);
+        if now >= until {
+            return Poll::Ready(Err(PumpEnd::Source(RecvEnd::Timeout)));
+        }
+        Poll::Pending
     })
     .await
 }

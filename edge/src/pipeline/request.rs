@@ -30,8 +30,9 @@ use super::{
     forward, hops, journal,
     limit::{LEASE_LOOK_MS, LEASE_WAIT_MS, limit},
     local::{Local, Serving},
-    mapped::{self, Mapped, Road},
+    mapped::{self, Mapped, Passing, Road},
     passage::Passage,
+    relay,
     respond::{self, At},
     told::{api_id, take_override},
     validate,
@@ -40,7 +41,10 @@ use crate::{
     exec::RecvEnd,
     integrate::{MockOutcome, MockPlan},
     model::api::ApiKind,
-    net::conn::Conn,
+    net::{
+        conn::Conn,
+        pump::{OutFraming, Pump},
+    },
     plan::{Access, Backend, IntegrationPlan, Resolution, RoutePlan},
     ring::Buf,
     route::{Asked, Headers, StageIndex, Verb},
@@ -361,7 +365,14 @@ async fn map(
     let call = call(local, serving, peer, x);
     let served = mapped::serve(&call, conn, x, road, rest, looked);
     let mapped = local.mapped_spares.place(served).await;
-    mapped_way(&call, conn, x, mapped)
+    match mapped {
+        Mapped::Passes(passing, (body, carry)) => {
+            let Passing { lease, mut begun } = *passing;
+            let mut upload = Pump::new(body, OutFraming::Raw, carry); // nothing is left of it
+            Way::Over(relay::pass(&call, conn, x, lease, &mut upload, &mut begun).await)
+        }
+        mapped => mapped_way(&call, conn, x, mapped),
+    }
 }
 
 /// What the request's route maps, if it does.
@@ -391,7 +402,8 @@ fn mapped_way(call: &forward::Call<'_>, conn: &mut Conn, x: &mut Exchange, mappe
         Mapped::Looked(looked, rest) => answered(call, conn, x, looked, keep_alive, rest),
         Mapped::Fault(fault, rest) => fault_way(call.at(), conn, x, fault, keep_alive, rest),
         Mapped::Refused(fault) => refuse(call.at(), conn, x, fault),
-        Mapped::Gone => Way::Over(Next::Close),
+        // What passes was moved before anybody asked.
+        Mapped::Passes(..) | Mapped::Gone => Way::Over(Next::Close),
     }
 }
 

@@ -16,6 +16,7 @@ mod parts;
 mod places;
 mod rules;
 mod stages;
+mod stream;
 mod throttle;
 mod uri;
 

@@ -69,6 +69,9 @@ pub struct FunctionPlan {
     /// Its whole name, with the alias.
     pub arn: Box<str>,
     pub timeout_ms: u32,
+    /// Longest silence of an answer that streams because its document says so, and that takes
+    /// `timeout_ms` at most; `None`: it does not say so.
+    pub idle_ms: Option<u32>,
 }
 
 /// An HTTP endpoint.
@@ -88,6 +91,9 @@ pub struct HttpPlan {
     /// The URI after stage variables, for people.
     pub uri: Box<str>,
     pub timeout_ms: u32,
+    /// Longest silence of an answer that streams because its document says so, and that takes
+    /// `timeout_ms` at most; `None`: it does not say so.
+    pub idle_ms: Option<u32>,
 }
 
 /// A piece of a URI.

@@ -9,6 +9,8 @@
 pub mod body;
 pub mod chunked;
 pub mod date;
+pub mod event_frame;
+pub mod events;
 pub mod fault;
 pub mod fields;
 pub mod finder;
@@ -31,6 +33,7 @@ pub use self::{
     body::BodyReader,
     chunked::{ChunkedDecoder, Step},
     date::DateCache,
+    events::EventDecoder,
     fault::{BodyFault, HeadFault, WriteFault},
     fields::{Field, Fields},
     finder::HeadFinder,

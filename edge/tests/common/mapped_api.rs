@@ -11,10 +11,10 @@
 use serde_json::{Map, Value};
 use tidegate_edge::model::api::{
     Api, ApiKind, Authorization, CacheKeyPart, CacheKeySource, Connection, ContentHandling, Cors,
-    GatewayResponse, GatewayResponseHeader, HttpMapping, Integration, IntegrationKind,
-    IntegrationResponse, MediaType, Method, MethodModel, Model, Named, Opaque, Parameter,
-    ParameterMapping, ParameterSource, ParameterTarget, Passthrough, PayloadFormat, Place,
-    RequestValidator, Resource, StatusMappings, Template, Verb,
+    EndpointType, GatewayResponse, GatewayResponseHeader, HttpMapping, Integration,
+    IntegrationKind, IntegrationResponse, MediaType, Method, MethodModel, Model, Named, Opaque,
+    Parameter, ParameterMapping, ParameterSource, ParameterTarget, Passthrough, PayloadFormat,
+    Place, RequestValidator, Resource, StatusMappings, Template, TransferMode, Verb,
 };
 
 /// The API that `text` describes, under the id `a`.
@@ -84,6 +84,12 @@ pub fn read(text: &[u8]) -> Api {
     if value["kind"] == "http" {
         api.kind = ApiKind::Http;
     }
+    api.endpoint.kind = match value["endpoint"].as_str() {
+        Some("EDGE") => Some(EndpointType::Edge),
+        Some("PRIVATE") => Some(EndpointType::Private),
+        Some("REGIONAL") => Some(EndpointType::Regional),
+        _ => None,
+    };
     if value["cors"].is_object() {
         let list = |name: &str| {
             let texts = value["cors"][name].as_array().into_iter().flatten();
@@ -210,6 +216,10 @@ fn integration(at: &str, described: &Value) -> Integration {
         responses: (responses.into_iter().flatten())
             .map(|(pattern, described)| response(at, pattern, described))
             .collect(),
+        transfer_mode: match word("responseTransferMode") {
+            Some("STREAM") => TransferMode::Stream,
+            _ => TransferMode::Buffered,
+        },
         payload_format: match word("payloadFormatVersion") {
             Some("2.0") => PayloadFormat::V2,
             _ => PayloadFormat::V1,

@@ -43,6 +43,8 @@ pub(crate) struct Answer {
     pub(crate) close: bool,
     /// How long the origin thinks about it.
     pub(crate) delay_ms: u64,
+    /// Before the byte at such an offset it waits so many milliseconds.
+    pub(crate) pauses: Vec<(usize, u64)>,
 }
 
 /// What the client does.
@@ -91,6 +93,8 @@ struct Script {
     connections: usize,
     /// Connections that have ended.
     ended: usize,
+    /// Bytes of answers that have left.
+    sent_bytes: usize,
     /// Bytes that are no request.
     broken: Option<String>,
 }
@@ -113,8 +117,13 @@ const SIZES: Sizes = Sizes {
     buffers: 128,
     stock: 32,
 };
-/// Longer than any deadline that an example waits for.
-const PATIENCE_MS: u64 = 30_000;
+/// Longer than any deadline that an example waits for; what is virtual costs nothing.
+fn patience_ms(kind: Kind) -> u64 {
+    match kind {
+        Kind::Kernel => 30_000,
+        Kind::Twin => 2_000_000,
+    }
+}
 
 impl Stage {
     /// Starts a gateway whose origin answers as `answers` say, the last one again and again.
@@ -220,7 +229,7 @@ impl Stage {
             *out.borrow_mut() = Some(result);
         });
         let core = self.bed.core();
-        let until = core.now().plus_ms(PATIENCE_MS);
+        let until = core.now().plus_ms(patience_ms(self.bed.kind));
         while told.borrow().is_none() {
             core.turn(true);
             assert!(core.now() < until, "the conversation does not end");
@@ -234,9 +243,17 @@ impl Stage {
         let from = core.now();
         while self.script.borrow().ended < count {
             core.turn(true);
-            assert!(core.now() < from.plus_ms(PATIENCE_MS), "none ends");
+            assert!(
+                core.now() < from.plus_ms(patience_ms(self.bed.kind)),
+                "none ends"
+            );
         }
         core.now().since_ns(from) / 1_000_000
+    }
+
+    /// Bytes of answers that the origin has got rid of.
+    pub(crate) fn sent_bytes(&self) -> usize {
+        self.script.borrow().sent_bytes
     }
 
     /// A client with a connection of its own.
@@ -253,7 +270,7 @@ impl Stage {
             *out.borrow_mut() = true;
         });
         let core = self.bed.core();
-        let until = core.now().plus_ms(PATIENCE_MS);
+        let until = core.now().plus_ms(patience_ms(self.bed.kind));
         while !*done.borrow() {
             core.turn(true);
             assert!(core.now() < until, "the client does not end");
@@ -430,8 +447,8 @@ async fn serve_connection(mut stream: Stream, script: Rc<RefCell<Script>>, conne
                 Err(RecvEnd::Closed | RecvEnd::Failed(_)) => return,
             }
         }
-        if !answer.early {
-            send(&mut stream, &answer.bytes).await;
+        if !answer.early && !send(&mut stream, &answer, &script).await {
+            return;
         }
         if answer.close {
             return;
@@ -444,12 +461,29 @@ fn answer_at(answers: &[Answer], index: usize) -> Answer {
     answers.get(index).cloned().unwrap_or(last)
 }
 
-async fn send(stream: &mut Stream, bytes: &[u8]) {
+/// Sends an answer with its pauses; `false` when nobody wants the rest of it.
+async fn send(stream: &mut Stream, answer: &Answer, script: &Rc<RefCell<Script>>) -> bool {
+    let mut from = 0;
+    for (at, pause_ms) in &answer.pauses {
+        send_part(stream, &answer.bytes[from..*at], script).await;
+        from = *at;
+        let until = stream.core().now().plus_ms(*pause_ms);
+        if !matches!(stream.recv(until).await, Err(RecvEnd::Timeout)) {
+            return false;
+        }
+    }
+    send_part(stream, &answer.bytes[from..], script).await;
+    true
+}
+
+async fn send_part(stream: &mut Stream, bytes: &[u8], script: &Rc<RefCell<Script>>) {
     let core = Rc::clone(stream.core());
     for piece in bytes.chunks(8 * 1024) {
         stream.send(bed::bytes(&core, piece));
         // The gateway may have closed; then it does not matter.
-        let _ = stream.sent(0, Mono::FAR).await;
+        if stream.sent(0, Mono::FAR).await.is_ok() {
+            script.borrow_mut().sent_bytes += piece.len();
+        }
     }
 }
 
@@ -484,7 +518,7 @@ async fn read_request(
         answer_at(&script.answers, script.seen.len())
     };
     if answer.early {
-        send(stream, &answer.bytes).await;
+        send(stream, &answer, script).await;
         if answer.close {
             let raw = std::mem::take(input);
             return Ok(Some(seen_of(raw, end, Vec::new())));

@@ -6,7 +6,7 @@
 //! Source: Amazon API Gateway developer guide, "output format of a Lambda function for proxy
 //! integration"; recorded rows.
 
-use super::{answer_v1, answer_v2};
+use super::{answer_streamed, answer_v1, answer_v2};
 use crate::{
     base::base64::{self, NotBase64},
     mapping::{Document, Node},
@@ -24,6 +24,8 @@ pub enum AnswerFormat {
     V1,
     /// Of HTTP APIs.
     V2,
+    /// The metadata of an output that streams.
+    Streamed,
 }
 
 /// Reads outputs; one serves one core.
@@ -116,7 +118,8 @@ impl AnswerReader {
             (Ok(Some(root)), AnswerFormat::V2) => answer_v2::read(root, output),
             (Ok(None), _) => Err(AnswerFault::NotJson),
             (Err(_), AnswerFormat::V2) => answer_v2::read_whole(output),
-            (Err(_), AnswerFormat::V1) => Err(AnswerFault::TooComplex),
+            (Ok(Some(root)), AnswerFormat::Streamed) => answer_streamed::read(root),
+            (Err(_), AnswerFormat::V1 | AnswerFormat::Streamed) => Err(AnswerFault::TooComplex),
         }
     }
 }

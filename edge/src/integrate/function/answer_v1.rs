@@ -30,9 +30,16 @@ pub(super) fn read(root: Node<'_>) -> Result<FunctionAnswer<'_>, AnswerFault> {
             }
         }
     }
-    let singles = singles(single)?;
-    answer.headers = merge(singles, multiple)?;
+    answer.headers = lines(single, multiple)?;
     Ok(answer)
+}
+
+/// The lines of `headers` and `multiValueHeaders`.
+pub(super) fn lines<'a>(
+    single: Option<Node<'a>>,
+    multiple: Option<Node<'a>>,
+) -> Result<Vec<AnswerHeader<'a>>, AnswerFault> {
+    merge(singles(single)?, multiple)
 }
 
 /// The lines of `headers`.

@@ -23,7 +23,7 @@ pub struct Integration {
     pub connection: Connection,
     /// A role's ARN, or whose credentials are passed on.
     pub credentials: Option<String>,
-    /// From 50; see [`Integration::timeout_ms_default`].
+    /// From 50, to 900,000 for an answer that streams; see [`Integration::timeout_ms_default`].
     pub timeout_ms: u32,
     pub passthrough: Passthrough,
     pub content_handling: Option<ContentHandling>,
@@ -55,6 +55,8 @@ impl Integration {
     pub const TIMEOUT_MS_DEFAULT: u32 = 29_000;
     /// The same of an HTTP API.
     pub const TIMEOUT_MS_DEFAULT_HTTP: u32 = 30_000;
+    /// Longest answer that streams, of an integration that says `STREAM`.
+    pub const TIMEOUT_MS_MAX_STREAM: u32 = 900_000;
     /// Shortest wait a document may ask for.
     pub const TIMEOUT_MS_MIN: u32 = 50;
 

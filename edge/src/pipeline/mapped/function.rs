@@ -25,8 +25,8 @@ use crate::{
         content::{MEDIA_TYPE_DEFAULT, is_text_in_http_apis},
         function::{
             AnswerFormat, AuthorizerFacts, ContextFacts, EventBody, EventFacts, EventFormat,
-            FUNCTION_ERROR, INVOKE_FIELDS, IdentityFacts, InvokeFault, Invoked, PAYLOAD_BYTES_MAX,
-            error_message, invoked,
+            FUNCTION_ERROR, Front, FunctionAnswer, INVOKE_FIELDS, IdentityFacts, InvokeFault,
+            Invoked, PAYLOAD_BYTES_MAX, error_message, invoked,
         },
         headers::{Fate, Kind, REMAPPED_PREFIX, Way, fate, fate_in_http_apis},
     },
@@ -194,7 +194,34 @@ pub(super) fn proxied(x: &Exchange, road: Road<'_>, room: &mut Room) -> Result<u
     };
     let answer = room.answers.read(format, &room.answer);
     let answer = answer.map_err(|_| Fault::Function)?;
-    let fields = &mut room.fields;
+    pass_fields(x, road, &answer, &mut room.fields);
+    let accept = x.head.fields.all(Known::Accept).last();
+    let accept = accept.map(|field| x.text(field.value));
+    let decodes = road.api.kind == ApiKind::Http || road.api.binary.is_accepted(accept);
+    let body = answer
+        .client_body(decodes)
+        .map_err(|_| journal::no_conversion(x))?;
+    room.out.clear();
+    room.out.extend_from_slice(&body);
+    Ok(answer.status)
+}
+
+/// Makes the head of the client's answer of what stands in front of a streamed output; gives its
+/// status.
+pub(super) fn streamed(
+    x: &Exchange,
+    road: Road<'_>,
+    front: &Front,
+    room: &mut Room,
+) -> Result<u16, Fault> {
+    let answer = room.answers.read(AnswerFormat::Streamed, front.metadata());
+    let answer = answer.map_err(|_| Fault::StreamFraming)?;
+    pass_fields(x, road, &answer, &mut room.fields);
+    Ok(answer.status)
+}
+
+/// The fields that a function gives its answer.
+fn pass_fields(x: &Exchange, road: Road<'_>, answer: &FunctionAnswer<'_>, fields: &mut FieldList) {
     fields.clear();
     for header in &answer.headers {
         let (name, value) = (header.name.as_bytes(), header.value.as_bytes());
@@ -214,15 +241,6 @@ pub(super) fn proxied(x: &Exchange, road: Road<'_>, room: &mut Room) -> Result<u
     if road.api.kind == ApiKind::Rest {
         fields.add(b"X-Amzn-Trace-Id", x.trace.as_bytes());
     }
-    let accept = x.head.fields.all(Known::Accept).last();
-    let accept = accept.map(|field| x.text(field.value));
-    let decodes = road.api.kind == ApiKind::Http || road.api.binary.is_accepted(accept);
-    let body = answer
-        .client_body(decodes)
-        .map_err(|_| journal::no_conversion(x))?;
-    room.out.clear();
-    room.out.extend_from_slice(&body);
-    Ok(answer.status)
 }
 
 fn text(bytes: &[u8]) -> &str {

@@ -16,7 +16,7 @@ mod streamed;
 mod target;
 
 pub(super) use inputs::InputMemory;
-pub(super) use streamed::{answer_head, request_head};
+pub(super) use streamed::{Passing, answer_head, request_head};
 pub(super) use target::Parameters;
 
 use super::{
@@ -67,6 +67,8 @@ pub(super) enum Mapped {
     Fault(Fault, Rest),
     /// It is refused, and nothing behind it can be read as a request.
     Refused(Fault),
+    /// Its answer passes: the head is on its way, and somebody has to move the rest.
+    Passes(Box<Passing>, Rest),
     /// Its client is gone.
     Gone,
 }
@@ -134,6 +136,12 @@ async fn go_on(
     }
     begin(call, x, road.plan.kind);
     let made = match &road.plan.backend {
+        Backend::Http(http) if http.idle_ms.is_some() => {
+            return streamed::http(call, conn, x, (road, http), rest, room).await;
+        }
+        Backend::Function(plan) if plan.idle_ms.is_some() => {
+            return streamed::function(call, conn, x, (road, plan), rest, room).await;
+        }
         Backend::Mock => answer_mock(call, x, road, room).map_err(Unasked::Fault),
         Backend::Http(http) => {
             answer_http(call, conn, x, (road, http), (account, &mut *room)).await
@@ -219,15 +227,7 @@ async fn answer_http(
     (account, room): (&mut Account<'_>, &mut Room),
 ) -> Result<u16, Unasked> {
     let ready = request::http(call, x, (road, http), room).map_err(Unasked::Fault)?;
-    let own = http.method.as_ref();
-    let method = own.map_or(x.head.method, |method| Method::of(method.as_bytes()));
-    let target = Target {
-        origin: http.origin,
-        face: http.face,
-        timeout_ms: http.timeout_ms,
-        is_idempotent: method.is_idempotent(),
-        is_head: method == Method::Head,
-    };
+    let target = http_target(x, http);
     ask_in(call, conn, x, target, &ready, (account, &mut *room)).await?;
     if road.plan.kind == Kind::HttpProxy {
         let decoded = coding::decode_answer(call.local, x, &mut room.answer).await;
@@ -245,6 +245,30 @@ async fn answer_http(
     answer::map(call, x, road, chosen, room).map_err(Unasked::Fault)
 }
 
+/// Who is asked of an HTTP endpoint.
+fn http_target(x: &Exchange, http: &HttpPlan) -> Target {
+    let own = http.method.as_ref();
+    let method = own.map_or(x.head.method, |method| Method::of(method.as_bytes()));
+    Target {
+        origin: http.origin,
+        face: http.face,
+        timeout_ms: http.idle_ms.unwrap_or(u32::MAX).min(http.timeout_ms),
+        is_idempotent: method.is_idempotent(),
+        is_head: method == Method::Head,
+    }
+}
+
+/// Who is asked of a function.
+fn function_target(plan: &FunctionPlan) -> Target {
+    Target {
+        origin: plan.origin,
+        face: Face::OWN,
+        timeout_ms: plan.idle_ms.unwrap_or(u32::MAX).min(plan.timeout_ms),
+        is_idempotent: false,
+        is_head: false,
+    }
+}
+
 /// Calls a function and makes the answer; gives its status.
 async fn answer_function(
     call: &Call<'_>,
@@ -254,13 +278,7 @@ async fn answer_function(
     (account, room): (&mut Account<'_>, &mut Room),
 ) -> Result<u16, Unasked> {
     let ready = function::call_of(call, x, (road, plan), room).map_err(Unasked::Fault)?;
-    let target = Target {
-        origin: plan.origin,
-        face: Face::OWN,
-        timeout_ms: plan.timeout_ms,
-        is_idempotent: false,
-        is_head: false,
-    };
+    let target = function_target(plan);
     ask_in(call, conn, x, target, &ready, (account, &mut *room)).await?;
     let made = match road.plan.kind {
         Kind::AwsProxy => {
@@ -287,20 +305,31 @@ async fn ask_in(
     (account, room): (&mut Account<'_>, &mut Room),
 ) -> Result<(), Unasked> {
     let mut answer = std::mem::take(&mut room.answer);
-    let body = ready.sent.bytes(room);
-    let head = ready.first.get(..ready.head_bytes).unwrap_or(&[]);
-    journal::asks(call, x, target.origin, head, Some(body));
-    let is_whole = ready.first.len() > ready.head_bytes;
-    let question = Question {
-        target,
-        first: &ready.first,
-        rest: if is_whole { &[] } else { body },
-        body_bytes: body.len(),
-    };
+    let question = question(call, x, target, ready, room);
     let asked = ask(call, conn, x, &question, account, &mut answer).await;
     journal::asked(x, &asked, &answer);
     room.answer = answer;
     asked
+}
+
+/// What `ready` asks, with its payload in `room`.
+fn question<'a>(
+    call: &Call<'_>,
+    x: &Exchange,
+    target: Target,
+    ready: &'a request::Ready,
+    room: &'a Room,
+) -> Question<'a> {
+    let body = ready.sent.bytes(room);
+    let head = ready.first.get(..ready.head_bytes).unwrap_or(&[]);
+    journal::asks(call, x, target.origin, head, Some(body));
+    let is_whole = ready.first.len() > ready.head_bytes;
+    Question {
+        target,
+        first: &ready.first,
+        rest: if is_whole { &[] } else { body },
+        body_bytes: body.len(),
+    }
 }
 
 /// Keeps the answer in `room` if it is to be kept.

@@ -25,15 +25,15 @@ use super::{
     origins::OriginTable,
     parts::{self, Parts},
     places::DEFAULT_STAGE,
-    stages, throttle,
+    stages, stream, throttle,
 };
 use crate::{
     cache::http::hash::Hash64,
     limits::{RouteLimits, RouteRate},
     model::{
         api::{
-            self, Api, ApiKeySource, ApiKind, Authorization, Integration, IntegrationKind,
-            IntegrationResponse, Method, Resource, Template,
+            self, Api, ApiKeySource, ApiKind, Authorization, EndpointType, Integration,
+            IntegrationKind, IntegrationResponse, Method, Resource, Template, TransferMode,
         },
         settings::{ApiSource, FunctionRegion, Limits, LoggingLevel, Settings},
     },
@@ -58,6 +58,8 @@ pub(super) struct Served {
 /// What a method's integration is compiled with.
 pub(super) struct MethodScope<'s, 'f> {
     pub(super) api_kind: ApiKind,
+    /// As the document says; `None`: it does not.
+    pub(super) endpoint: Option<EndpointType>,
     pub(super) method: &'s Method,
     /// Path variables by ordinal.
     pub(super) variables: &'s [&'s str],
@@ -248,6 +250,7 @@ pub(super) fn health(
     let method = Method::new(api::Verb::Any, "", integration);
     let mut scope = MethodScope {
         api_kind: ApiKind::Rest,
+        endpoint: None,
         method: &method,
         variables: &[],
         stage_variables: &BTreeMap::new(),
@@ -495,6 +498,7 @@ impl<'b> StageBuilder<'b> {
         let log = self.log(path, method);
         let mut scope = MethodScope {
             api_kind: self.api.kind,
+            endpoint: self.api.endpoint.kind,
             method,
             variables,
             stage_variables: &self.source.variables,
@@ -513,27 +517,12 @@ impl<'b> StageBuilder<'b> {
             .is_some_and(|asked| !asked.bodies.is_empty());
         let tells = log.data && log.level == LoggingLevel::Info;
         let is_told = tells && self.source.edge_cache.is_none();
-        let compresses = self.shared.compression_bytes_min.is_some();
+        let says_stream = described.transfer_mode == TransferMode::Stream;
+        let compresses = self.shared.compression_bytes_min.is_some() && !says_stream;
         let is_mapped = looks || is_told || self.shared.kind == ApiKind::Http;
         let access = access(self.api, method, &mut scope.reporter);
-        let mut integration = match described.kind {
-            IntegrationKind::HttpProxy
-                if is_mapped || compresses || !http_proxy::streams(described) =>
-            {
-                mapped::http(described, &mut scope).map(mapped_plan)
-            }
-            IntegrationKind::HttpProxy => {
-                http_proxy::compile(described, &mut scope).map(IntegrationPlan::HttpProxy)
-            }
-            IntegrationKind::Mock if !is_mapped && mock::is_static(described) => {
-                mock::compile(described, &mut scope).map(IntegrationPlan::Mock)
-            }
-            IntegrationKind::Mock => mapped::mock(described, &mut scope).map(mapped_plan),
-            IntegrationKind::Http => mapped::http(described, &mut scope).map(mapped_plan),
-            IntegrationKind::Aws | IntegrationKind::AwsProxy => {
-                function::compile(described, &mut scope).map(mapped_plan)
-            }
-        };
+        stream::check(described, &mut scope);
+        let mut integration = integration(described, (is_mapped, compresses), &mut scope);
         let passing = match &integration {
             Some(IntegrationPlan::Mock(plan)) if plan.may_pass() => {
                 let mut told = Findings::default(); // what is wrong is told already
@@ -560,6 +549,7 @@ impl<'b> StageBuilder<'b> {
                 &mut scope,
             ),
         };
+        let cache = stream::cache(described, cache, &mut scope);
         let cache = match (&integration, cache) {
             (Some(IntegrationPlan::Mapped(_)), Some(RouteCache::Edge(_))) => {
                 let message = "`edge_cache` does not cover integrations that map";
@@ -665,6 +655,33 @@ impl<'b> StageBuilder<'b> {
             cache_region,
             tree,
         })
+    }
+}
+
+/// Who answers a method. `is_mapped`: heads or payloads have to be looked at; `compresses`: answers
+/// of endpoints have to be read whole.
+fn integration(
+    described: &Integration,
+    (is_mapped, compresses): (bool, bool),
+    scope: &mut MethodScope<'_, '_>,
+) -> Option<IntegrationPlan> {
+    match described.kind {
+        IntegrationKind::HttpProxy
+            if is_mapped || compresses || !http_proxy::streams(described) =>
+        {
+            mapped::http(described, scope).map(mapped_plan)
+        }
+        IntegrationKind::HttpProxy => {
+            http_proxy::compile(described, scope).map(IntegrationPlan::HttpProxy)
+        }
+        IntegrationKind::Mock if !is_mapped && mock::is_static(described) => {
+            mock::compile(described, scope).map(IntegrationPlan::Mock)
+        }
+        IntegrationKind::Mock => mapped::mock(described, scope).map(mapped_plan),
+        IntegrationKind::Http => mapped::http(described, scope).map(mapped_plan),
+        IntegrationKind::Aws | IntegrationKind::AwsProxy => {
+            function::compile(described, scope).map(mapped_plan)
+        }
     }
 }
 

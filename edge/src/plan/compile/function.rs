@@ -9,12 +9,12 @@
 use super::{
     super::fault::{Reporter, pointer_part},
     apis::MethodScope,
-    http_proxy, mapped, uri,
+    http_proxy, mapped, stream, uri,
 };
 use crate::{
     integrate::function::FunctionUri,
     model::{
-        api::{Integration, IntegrationKind, TransferMode, Verb},
+        api::{Integration, IntegrationKind, Verb},
         settings::Settings,
     },
     plan::mapped::{Backend, FunctionPlan, MappedPlan},
@@ -65,9 +65,18 @@ fn function(described: &Integration, scope: &mut MethodScope<'_, '_>) -> Option<
             return None;
         }
     };
-    if named.is_streamed || described.transfer_mode == TransferMode::Stream {
-        let message = "answers of functions are not streamed yet";
-        let hint = "use …/invocations and responseTransferMode BUFFERED";
+    let idle_ms = stream::idle_ms(described, scope);
+    if named.is_streamed != idle_ms.is_some() {
+        let (message, hint) = match named.is_streamed {
+            true => (
+                "the URI streams, and the integration does not",
+                "write `responseTransferMode: STREAM`, or end it with …/invocations",
+            ),
+            false => (
+                "the integration streams, and the URI does not",
+                "write …:path/2021-11-15/functions/ARN/response-streaming-invocations",
+            ),
+        };
         scope.reporter.error(described.uri_pointer(), message, hint);
     }
     if !matches!(described.http_method, None | Some(Verb::Post)) {
@@ -94,5 +103,6 @@ fn function(described: &Integration, scope: &mut MethodScope<'_, '_>) -> Option<
         account_id: named.account_id,
         arn: named.arn,
         timeout_ms,
+        idle_ms,
     })
 }

@@ -1,7 +1,8 @@
 //! `http_proxy` integrations: the URI as a template, mappings as sources.
 //!
 //! Shape: one method at a time, within a [`MethodScope`]. Units: milliseconds. Ranges: timeouts
-//! from 50 ms to 29 s, or to `limits.integration_ms` where that is longer. Errors: findings on the
+//! from 50 ms to 29 s, or to `limits.integration_ms` where that is longer; to 15 min for an answer
+//! that streams. Errors: findings on the
 //! API's document. Source: Amazon API Gateway developer guide, "integration settings" and
 //! "parameter mapping"; recorded lists of names that a mapping cannot set.
 
@@ -10,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{
     apis::{MethodScope, verb_key},
     listen::is_token,
+    stream,
     uri::{self, Authority, Piece},
 };
 use crate::{
@@ -62,6 +64,7 @@ pub(super) fn compile(
         host,
         uri: text.as_str().into(),
         timeout_ms,
+        idle_ms: stream::idle_ms(proxy, scope),
         headers,
         path: path.into(),
         query: query.into(),
@@ -349,7 +352,11 @@ fn headers(
 }
 
 pub(super) fn timeout_ms(proxy: &Integration, scope: &mut MethodScope<'_, '_>) -> u32 {
-    let limit = scope.limits.integration_ms;
+    let limit = match stream::idle_ms(proxy, scope) {
+        // How long an answer may be under way is no wait for its head.
+        Some(_) => (scope.limits.integration_ms).max(Integration::TIMEOUT_MS_MAX_STREAM),
+        None => scope.limits.integration_ms,
+    };
     let most = Integration::timeout_ms_default(scope.api_kind);
     let max = limit.max(most);
     if !(Integration::TIMEOUT_MS_MIN..=max).contains(&proxy.timeout_ms) {
@@ -358,7 +365,8 @@ pub(super) fn timeout_ms(proxy: &Integration, scope: &mut MethodScope<'_, '_>) -
             proxy.timeout_ms,
             Integration::TIMEOUT_MS_MIN
         );
-        let hint = "longer waits need a larger `limits.integration_ms`";
+        let hint = "longer waits need a larger `limits.integration_ms`, or STREAM as the \
+                    `responseTransferMode`";
         scope.reporter.error(proxy.timeout_pointer(), message, hint);
     }
     // A limit that was lowered holds; the one that stands there anyway is that of a REST API.

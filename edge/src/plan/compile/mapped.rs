@@ -8,7 +8,7 @@
 
 use super::{
     apis::{MethodScope, verb_key},
-    http_proxy,
+    http_proxy, stream,
     uri::{self, Uri},
 };
 use crate::{
@@ -307,6 +307,7 @@ fn endpoint(described: &Integration, scope: &mut MethodScope<'_, '_>) -> Option<
         query: pieces(query, described, scope)?,
         uri: text.as_str().into(),
         timeout_ms,
+        idle_ms: stream::idle_ms(described, scope),
     })
 }
 
