@@ -8,10 +8,10 @@ mod nouns;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 
-use crate::nouns::NOUNS;
+use crate::nouns::{NOUNS, REQUESTS};
 
 fn measure(criterion: &mut Criterion) {
-    for noun in NOUNS {
+    for noun in NOUNS.iter().chain(REQUESTS) {
         let mut operation = (noun.make)();
         criterion.bench_function(noun.name, |bencher| bencher.iter(&mut operation));
     }

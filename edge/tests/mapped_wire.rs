@@ -361,7 +361,6 @@ fn operations(path: &str) -> u64 {
     let stage = Stage::with_api(Kind::Twin, json!({}), &api, vec![answer]);
     let head = format!("POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n");
     let request = [head.as_bytes(), b"{\"id\": 7}"].concat();
-    let core = stage.bed.core();
     let submitted = std::rc::Rc::new(std::cell::Cell::new(0));
     let told = std::rc::Rc::clone(&submitted);
     stage.perform(move |core, mut stream| async move {
@@ -376,7 +375,6 @@ fn operations(path: &str) -> u64 {
         }
         told.set(core.figures().submitted - before);
     });
-    drop(core);
     stage.finish();
     submitted.get().div_ceil(REQUESTS)
 }

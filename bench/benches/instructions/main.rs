@@ -1,5 +1,6 @@
 //! What: instruction counts of the hot nouns against their budgets.
-//! Shape: without arguments all nouns are counted and judged; `--write` makes the counts the budgets.
+//! Shape: without arguments all nouns are counted and judged; `--write` makes the counts the budgets,
+//!   `--requests` counts whole requests, which have none.
 //! Units: instructions of one operation.
 //! Errors: exit code 1 when a noun is above its budget, has none, or cannot be counted.
 //! Source: docs/performance.md, "Nouns".
@@ -14,7 +15,7 @@ use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 
-use crate::nouns::NOUNS;
+use crate::nouns::{NOUNS, Noun, REQUESTS};
 
 fn main() -> ExitCode {
     // Cargo adds `--bench`.
@@ -24,7 +25,10 @@ fn main() -> ExitCode {
         ["--inside", name] => inside(name).map(|()| true),
         [] | ["--bench"] => check(),
         ["--write"] | ["--write", "--bench"] => write().map(|()| true),
-        _ => Err(io::Error::other("only --write is an argument")),
+        ["--requests"] | ["--requests", "--bench"] => requests().map(|()| true),
+        _ => Err(io::Error::other(
+            "only --write and --requests are arguments",
+        )),
     };
     match result {
         Ok(true) => ExitCode::SUCCESS,
@@ -37,7 +41,7 @@ fn main() -> ExitCode {
 }
 
 fn check() -> io::Result<bool> {
-    let verdicts = budget::judge(&budgets()?, &counts()?);
+    let verdicts = budget::judge(&budgets()?, &counts(NOUNS)?);
     for verdict in &verdicts {
         println!("{verdict}");
     }
@@ -45,18 +49,26 @@ fn check() -> io::Result<bool> {
 }
 
 fn write() -> io::Result<()> {
-    let text = budget::write(&budgets()?, &counts()?);
+    let text = budget::write(&budgets()?, &counts(NOUNS)?);
     std::fs::write(file(), text)
 }
 
 fn inside(name: &str) -> io::Result<()> {
-    let noun = NOUNS.iter().find(|noun| noun.name == name);
+    let noun = NOUNS.iter().chain(REQUESTS).find(|noun| noun.name == name);
     let noun = noun.ok_or_else(|| io::Error::other(format!("no noun is called {name}")))?;
     callgrind::run_inside(noun);
     Ok(())
 }
 
-fn counts() -> io::Result<BTreeMap<String, u64>> {
+/// Prints what whole requests take.
+fn requests() -> io::Result<()> {
+    for (name, instructions) in counts(REQUESTS)? {
+        println!("{name:<24}{instructions:>8} instructions");
+    }
+    Ok(())
+}
+
+fn counts(nouns: &[Noun]) -> io::Result<BTreeMap<String, u64>> {
     if cfg!(debug_assertions) {
         let why = "built with assertions, which budgets are not for: run scripts/budgets.sh";
         return Err(io::Error::other(why));
@@ -64,12 +76,12 @@ fn counts() -> io::Result<BTreeMap<String, u64>> {
     if !callgrind::is_there() {
         return Err(io::Error::other("valgrind is not installed"));
     }
-    let count = |noun: &nouns::Noun| {
+    let count = |noun: &Noun| {
         let counted = callgrind::count(noun);
         let counted = counted.map_err(|why| io::Error::other(format!("{}: {why}", noun.name)))?;
         Ok((noun.name.to_owned(), counted))
     };
-    NOUNS.iter().map(count).collect()
+    nouns.iter().map(count).collect()
 }
 
 fn budgets() -> io::Result<budget::Budgets> {

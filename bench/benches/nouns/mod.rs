@@ -1,6 +1,6 @@
 //! What: the nouns that every request meets, and the load generator's sample, one operation of each,
 //!   for the clock and for callgrind.
-//! Shape: [`NOUNS`] has a row per noun; a row makes a closure that does the operation once, on data
+//! Shape: [`NOUNS`] has a row per noun, [`REQUESTS`] one per kind of whole request; a row makes a closure that does the operation once, on data
 //!   made beforehand, and proves on the way that it did it.
 //! Units: one call is one operation.
 //! Errors: an operation that fails panics: then there is nothing to measure.
@@ -62,6 +62,14 @@ pub(crate) const NOUNS: &[Noun] = &[
         make: response::write_head,
     },
     Noun {
+        name: "sample_record",
+        make: sample::record,
+    },
+];
+
+/// Whole requests, which are counted when somebody asks and have no budgets.
+pub(crate) const REQUESTS: &[Noun] = &[
+    Noun {
         name: "request_proxied",
         make: request::proxied,
     },
@@ -72,9 +80,5 @@ pub(crate) const NOUNS: &[Noun] = &[
     Noun {
         name: "request_mapped",
         make: request::mapped,
-    },
-    Noun {
-        name: "sample_record",
-        make: sample::record,
     },
 ];

@@ -149,15 +149,12 @@ fn context_read(source: &str) -> Option<ContextRead> {
     // A member is read if a longer name begins with its own: where a name ends is the parser's.
     let names = |name: &&str| members.iter().any(|(own, _)| own.starts_with(name));
     let identity = |name: &&str| {
-        let of_identity = members.iter().filter(|(own, _)| own.starts_with(IDENTITY));
-        of_identity
-            .into_iter()
-            .any(|(_, after)| match member(after) {
-                Some((own, _)) => name
-                    .split_once('.')
-                    .is_some_and(|(_, short)| own.starts_with(short)),
-                None => true,
-            })
+        let (_, short) = name.split_once('.').unwrap_or(("", name));
+        let mut of_identity = members.iter().filter(|(own, _)| own.starts_with(IDENTITY));
+        of_identity.any(|(_, after)| match member(after) {
+            Some((own, _)) => own.starts_with(short),
+            None => true,
+        })
     };
     let base_path = members
         .iter()

@@ -1,11 +1,11 @@
 //! What a backend is asked.
 //!
 //! What it is: maps parameters, converts and renders the client's payload, writes target and head.
-//! Shape: [`http`] gives a [`Ready`] request and [`http_streamed`] a whole head, [`mock`] the status
+//! Shape: [`http`] gives a [`Ready`] request, [`http_streamed`] a whole head, [`mock`] the status
 //! that the rendered request asks for; [`Sent`] says where the payload lies. Units: bytes. Errors:
-//! [`Fault`]: 415 without a template, 400 for a payload that mappings cannot read, 500 for a mapping
-//! that cannot be. Source: Amazon API Gateway developer guide, "passthrough behaviors", "parameter
-//! mapping"; recorded lists.
+//! [`Fault`]: 415 without a template, 400 for a payload that mappings cannot read, 500 for a
+//! mapping that cannot be. Source: Amazon API Gateway developer guide, "passthrough behaviors",
+//! "parameter mapping"; recorded lists.
 
 use std::borrow::Cow;
 
