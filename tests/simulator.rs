@@ -4,10 +4,13 @@
 //! Shape: the files of `configs/scenarios`. Units: as in the report. Errors: the file that differs.
 //! Source: docs/simulator.md.
 
+#![allow(clippy::disallowed_methods)] // a test waits on the clock of the host
+
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Stdio},
+    time::Duration,
 };
 
 use serde_json::Value;
@@ -76,6 +79,32 @@ fn every_scenario_is_played_and_reported_by_the_schema() {
 }
 
 #[test]
+fn what_ships_is_found_by_its_name_anywhere() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let listed = sim(&["--list"]).out;
+    for file in scenarios() {
+        let name = file
+            .file_stem()
+            .and_then(|name| name.to_str())
+            .expect("text");
+        let text = fs::read_to_string(&file).expect("a scenario");
+        assert_eq!(sim(&["--show", name]).out, text, "{name}");
+        let title = text.lines().find_map(|line| line.strip_prefix("title = "));
+        let title = title.expect("a title").trim_matches('"');
+        let line = listed.lines().find(|line| line.starts_with(name));
+        assert!(line.expect("a line").ends_with(title), "{listed}");
+    }
+    assert_eq!(listed.lines().count(), scenarios().len());
+    let output = Command::new(env!("CARGO_BIN_EXE_tidegate"))
+        .args(["sim", "single-country", "--requests", "300", "--quiet"])
+        .current_dir(folder.path())
+        .output()
+        .expect("the binary");
+    assert!(output.status.success(), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stdout).contains("single-country"));
+}
+
+#[test]
 fn the_same_seed_gives_the_same_bytes() {
     let file = &scenarios()[0];
     assert_eq!(report(file).0, report(file).0);
@@ -106,6 +135,48 @@ fn a_person_gets_a_table_and_a_paragraph() {
         said.out
     );
     assert!(said.err.contains("4 of 4, private: 100 %"), "{}", said.err);
+}
+
+#[test]
+fn a_signal_ends_it_and_nothing_is_left_behind() {
+    let files = scenarios();
+    let file = files
+        .iter()
+        .find(|file| file.ends_with("global-read-heavy.toml"));
+    let text = fs::read_to_string(file.expect("a scenario")).expect("its text");
+    let compare = "compare = [\"regional\", \"edge\", \"edge_cached\", \"own_tier\"]";
+    assert!(text.contains(compare));
+    let folder = tempfile::tempdir().expect("a folder");
+    let scenario = folder.path().join("scenario.toml");
+    let cached = text.replace(compare, "compare = [\"edge_cached\"]");
+    fs::write(&scenario, cached).expect("a file");
+    for signal in ["-INT", "-TERM", "-KILL"] {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_tidegate"))
+            .args(["sim", "--quiet", "--requests", "100000000"])
+            .arg(&scenario)
+            .env("TMPDIR", folder.path())
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("the binary");
+        let pid = child.id().to_string();
+        // It has regions, and they have no name that anybody could find.
+        let maps = || fs::read_to_string(format!("/proc/{pid}/maps")).expect("its maps");
+        while !maps().contains("/memfd:tidegate (deleted)") {
+            assert!(child.try_wait().expect("a child").is_none(), "it has ended");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let killed = Command::new("kill").args([signal, &pid]).status();
+        assert!(killed.expect("kill(1)").success());
+        assert!(!child.wait().expect("its end").success(), "{signal}");
+        for place in [folder.path(), Path::new("/dev/shm")] {
+            let names = fs::read_dir(place).into_iter().flatten().flatten();
+            let names = names.map(|entry| entry.file_name().to_string_lossy().into_owned());
+            let own: Vec<String> = names
+                .filter(|name| name.starts_with("tidegate-sim") && name.ends_with(&pid))
+                .collect();
+            assert!(own.is_empty(), "{signal}: {own:?} in {}", place.display());
+        }
+    }
 }
 
 #[test]
