@@ -182,7 +182,7 @@ async fn ask(
 }
 
 /// What becomes of an answer whose head has come.
-#[allow(clippy::large_enum_variant)] // one for each answer, taken apart at once; a box would be allocated
+#[allow(clippy::large_enum_variant)] // one at a time, for one match: a box would cost every request
 enum Answered {
     /// It passes.
     Begun(Begun),
