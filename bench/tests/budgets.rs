@@ -102,3 +102,13 @@ fn every_noun_has_a_budget_and_works() {
         (0..100).for_each(|_| operation());
     }
 }
+
+#[test]
+fn every_whole_request_works_and_has_no_budget() {
+    let budgets = parse(FILE).expect("budgets");
+    for request in nouns::REQUESTS {
+        assert!(!budgets.contains_key(request.name), "{}", request.name);
+        let mut operation = (request.make)(); // an answer that is not 200 panics
+        (0..100).for_each(|_| operation());
+    }
+}
