@@ -10,12 +10,13 @@
 
 mod common;
 
-use std::{
-    net::{SocketAddr, TcpListener, TcpStream},
-    process::{Child, Command, Stdio},
-};
+use std::process::Command;
 
-use common::{Client, End, Gateway, curl, signal, wait_for, write};
+use common::{
+    Client, End, Gateway, curl,
+    foreign::{Server, free_port},
+    write,
+};
 use serde_json::{Value, json};
 
 const SERVER: &str = r#"
@@ -106,30 +107,6 @@ fn document() -> Value {
         "info": { "title": "Tales", "version": "1" },
         "paths": { "/{tale}": { "get": operation } },
     })
-}
-
-fn free_port() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    listener.local_addr().expect("an address")
-}
-
-/// A server of others, ended with the test.
-struct Server(Child);
-
-impl Server {
-    fn start(command: &mut Command, address: SocketAddr) -> Server {
-        let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
-        let server = Server(child.expect("python3 starts; it is a package of the system"));
-        wait_for("a server", 10_000, || TcpStream::connect(address).is_ok());
-        server
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        signal(self.0.id(), libc::SIGTERM);
-        let _ = self.0.wait();
-    }
 }
 
 #[test]

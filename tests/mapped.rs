@@ -9,13 +9,13 @@
 
 mod common;
 
-use std::{
-    fs,
-    net::{SocketAddr, TcpListener, TcpStream},
-    process::{Child, Command, Stdio},
-};
+use std::{fs, process::Command};
 
-use common::{Gateway, curl, signal, text, wait_for, write};
+use common::{
+    Gateway, curl,
+    foreign::{Server, free_port},
+    text, write,
+};
 use serde_json::{Value, json};
 
 /// A function that tells what it got, and an endpoint that sends back what was sent.
@@ -118,30 +118,6 @@ fn document() -> Value {
             })) },
         },
     })
-}
-
-fn free_port() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    listener.local_addr().expect("an address")
-}
-
-/// A server of others, ended with the test.
-struct Server(Child);
-
-impl Server {
-    fn start(command: &mut Command, address: SocketAddr) -> Server {
-        let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
-        let server = Server(child.expect("the server starts; it is a package of the system"));
-        wait_for("a server", 10_000, || TcpStream::connect(address).is_ok());
-        server
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        signal(self.0.id(), libc::SIGTERM);
-        let _ = self.0.wait();
-    }
 }
 
 #[test]

@@ -9,6 +9,7 @@
 #![allow(clippy::disallowed_methods)] // real time: these tests are the outside world
 
 pub mod authority;
+pub mod foreign;
 
 use std::{
     fs,
