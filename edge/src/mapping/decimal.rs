@@ -1,11 +1,12 @@
 //! Numbers as decimal digits: read as JSON writes them, written as Java writes them.
 //!
-//! Shape: [`read`] takes a number from the start of a text, [`integer`] and [`double`] append to
-//! one. Short decimals take a way of their own, in which one division or multiplication of exact
+//! Shape: [`read`] takes a number from the start of a text, [`skim`] only says how far it goes,
+//! [`integer`] and [`double`] append to one. Short decimals take a way of their own, in which one division or multiplication of exact
 //! doubles gives the exact result. Units: bytes, digits. Errors: none; what is no number is `None`.
 //! Source: RFC 8259 section 6; Java's `Double.toString`; Clinger, "How to Read Floating Point
 //! Numbers Accurately".
 
+use super::value::small;
 use std::fmt::Write;
 
 /// A number that was read.
@@ -24,6 +25,75 @@ pub(super) struct Read {
     pub(super) bytes: usize,
     /// It is known to be written as it prints.
     pub(super) is_as_written: bool,
+}
+
+/// A number that was seen at the start of a text.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Seen {
+    pub(super) bytes: u32,
+    /// It is known to be written as it prints.
+    pub(super) is_as_written: bool,
+}
+
+/// As [`read`], for whoever does not need the number.
+#[inline]
+pub(super) fn skim(text: &[u8]) -> Option<Seen> {
+    let (is_negative, unsigned) = match text {
+        [b'-', rest @ ..] => (true, rest),
+        _ => (false, text),
+    };
+    let (before, rest) = match unsigned {
+        [b'0', rest @ ..] => (0, rest),
+        _ => past_digits(unsigned)?,
+    };
+    if let [b'.' | b'e' | b'E', ..] = rest {
+        return skim_decimal(text, before, rest);
+    }
+    Some(Seen {
+        bytes: small(text.len().wrapping_sub(rest.len())),
+        is_as_written: !is_negative || before > 0,
+    })
+}
+
+/// The number at the start of `text`, of whose digits those before `rest` were passed; a leading
+/// zero is none of them.
+fn skim_decimal(text: &[u8], before: usize, rest: &[u8]) -> Option<Seen> {
+    let (mut fraction, mut rest): (&[u8], _) = (&[], rest);
+    if let [b'.', after @ ..] = rest {
+        let (count, behind) = past_digits(after)?;
+        fraction = after.get(..count)?;
+        rest = behind;
+    }
+    let mut is_scaled = false;
+    if let [b'e' | b'E', after @ ..] = rest {
+        is_scaled = true;
+        let unsigned = match after {
+            [b'+' | b'-', after @ ..] => after,
+            _ => after,
+        };
+        rest = past_digits(unsigned)?.1;
+    }
+    let bytes = text.len().wrapping_sub(rest.len());
+    let is_short = fraction.len() == 1 || fraction.last() != Some(&b'0');
+    // A double of this size prints without an exponent: it is zero, or not near it.
+    let has_size = before > 0 || fraction.len() == 1 || fraction.iter().take(3).any(|d| *d != b'0');
+    let is_plain = has_size && before <= PLAIN_DIGITS_MAX;
+    let is_exact = before.wrapping_add(fraction.len()) <= EXACT_DIGITS_MAX;
+    Some(Seen {
+        bytes: small(bytes),
+        is_as_written: bytes > DOUBLE_BYTES_MAX || !is_scaled && is_short && is_plain && is_exact,
+    })
+}
+
+/// How many digits a text begins with, at least one, and what follows.
+#[inline(always)]
+fn past_digits(text: &[u8]) -> Option<(usize, &[u8])> {
+    let mut rest = text;
+    while let [b'0'..=b'9', after @ ..] = rest {
+        rest = after;
+    }
+    let count = text.len().wrapping_sub(rest.len());
+    (count > 0).then_some((count, rest))
 }
 
 /// The number at the start of `text`.
@@ -238,6 +308,8 @@ const INT_DIGITS_MAX: usize = 18;
 const EXACT_DIGITS_MAX: usize = 15;
 /// Longer decimals keep their text, as the Java library makes big decimals of them.
 const DOUBLE_BYTES_MAX: usize = 18;
+/// Digits before the point of a double that prints without an exponent.
+const PLAIN_DIGITS_MAX: usize = 7;
 /// Digits of the largest number of 64 bits.
 const U64_DIGITS: usize = 20;
 /// Powers that doubles hold exactly, as far as fifteen digits need them.
@@ -250,7 +322,7 @@ const SHORT_UNITS: u64 = 1_000_000;
 const SHORT_SCALE: f64 = 1e6;
 
 // Seven digits before the point and these behind it are exact.
-const _: () = assert!(7 + SHORT_PLACES.len() <= EXACT_DIGITS_MAX);
+const _: () = assert!(PLAIN_DIGITS_MAX + SHORT_PLACES.len() <= EXACT_DIGITS_MAX);
 const _: () = assert!(EXACT_DIGITS_MAX < POWERS_OF_TEN.len());
 
 #[cfg(test)]

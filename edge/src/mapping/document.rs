@@ -8,7 +8,7 @@
 use super::{
     OUTPUT_BYTES_MAX,
     error::Fault,
-    json,
+    json::{self, Source},
     json_path::{self, Walker},
     meter::Meter,
     print::Printer,
@@ -123,6 +123,7 @@ impl<'d> Finder<'d> {
         let Some(value) = found.filter(|value| *value != Value::Null) else {
             return Ok(false);
         };
+        let value = json::printable(self.heap, Source::body(self.source), value)?;
         let printer = Printer {
             program: "",
             body: self.source,
@@ -141,7 +142,10 @@ impl<'d> Finder<'d> {
             return Ok(known);
         }
         self.meter.spend_bytes(self.source.len())?;
-        let root = json::parse(self.heap, self.source, Pool::Plain, 0)?;
+        let root = match json::skim(self.heap, self.source)? {
+            Some(root) => Some(json::value(self.heap, Source::body(self.source), root)?),
+            None => None,
+        };
         self.root = Some(root);
         Ok(root)
     }

@@ -1,6 +1,6 @@
 //! Runs of bytes that a text in quotes holds as they are.
 //!
-//! Shape: eight bytes are looked at as one word. Units: bytes. Errors: none. Source: RFC 8259
+//! Shape: eight bytes are looked at as one word, or sixteen side by side. Units: bytes. Errors: none. Source: RFC 8259
 //! section 7 and `StringEscapeUtils.escapeJavaScript` for what ends a run; Hacker's Delight, "Find
 //! First 0-Byte".
 
@@ -16,15 +16,51 @@ pub(super) fn json_run(bytes: &[u8]) -> usize {
 #[inline(always)]
 pub(super) fn json_end(bytes: &[u8], from: u32) -> u32 {
     let mut at = from;
-    while let Some(word) = word(bytes, at) {
-        let marks = json_marks(word) & HIGH_BITS;
-        if marks != 0 {
-            return at.wrapping_add(marks.trailing_zeros() / 8);
+    while let Some(chunk) = bytes.get(at as usize..).and_then(<[u8]>::first_chunk) {
+        let [low, high] = json_ends(chunk);
+        if low != 0 {
+            return at.wrapping_add(low.trailing_zeros() / 8);
         }
-        at = at.wrapping_add(u64::BITS / 8);
+        if high != 0 {
+            return at.wrapping_add(8 + high.trailing_zeros() / 8);
+        }
+        at = at.wrapping_add(16);
     }
-    let rest = bytes.get(at as usize..).unwrap_or(&[]);
-    at.wrapping_add(small(json_run(rest)))
+    json_end_by_words(bytes, at)
+}
+
+/// The same where it is likely to end within `word`, the first eight bytes.
+#[inline(always)]
+pub(super) fn name_end(bytes: &[u8], from: u32, word: Option<u64>) -> u32 {
+    let marks = word.map_or(0, json_marks) & HIGH_BITS;
+    if marks != 0 {
+        return from.wrapping_add(marks.trailing_zeros() / 8);
+    }
+    json_end(bytes, from)
+}
+
+/// The same near the end of all bytes.
+fn json_end_by_words(bytes: &[u8], from: u32) -> u32 {
+    let rest = bytes.get(from as usize..).unwrap_or(&[]);
+    from.wrapping_add(small(json_run(rest)))
+}
+
+/// All ones where a byte ends a run, as two words. Compilers make vector instructions of it.
+#[inline(always)]
+fn json_ends(chunk: &[u8; 16]) -> [u64; 2] {
+    let mut ends = [0; 16];
+    for (end, byte) in ends.iter_mut().zip(chunk) {
+        let is_end = *byte == b'"' || *byte == b'\\' || *byte < b' ';
+        *end = if is_end { u8::MAX } else { 0 };
+    }
+    let ends = u128::from_le_bytes(ends);
+    [low_half(ends), low_half(ends >> 64)]
+}
+
+#[inline(always)]
+#[allow(clippy::cast_possible_truncation)] // the other half is asked for by itself
+fn low_half(both: u128) -> u64 {
+    both as u64
 }
 
 /// Whether two short texts are the same, without a call for those of up to sixteen bytes.

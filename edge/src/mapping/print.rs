@@ -7,6 +7,7 @@
 use super::{
     decimal::{double, integer},
     error::Fault,
+    json::{self, Kind, Part, Source, part_at},
     plain,
     value::{Heap, ListKind, MapKind, Pool, Text, Value},
 };
@@ -96,6 +97,7 @@ impl<'p> Printer<'p> {
                     self.pair(out, *key, *item, depth)?;
                 }
             }
+            Value::Part(at) => return self.part(out, at, depth),
             Value::Block(_) | Value::Loop(_) => {}
             Value::Input | Value::Util | Value::Context(_) => {}
         }
@@ -152,6 +154,77 @@ impl<'p> Printer<'p> {
             }
             other => return self.java(out, other, depth),
         }
+        Ok(())
+    }
+
+    /// Appends what was seen of the payload as JSON; whoever asks has had made what must be made
+    /// before.
+    fn part(&self, out: &mut String, at: u32, depth: usize) -> Result<(), Fault> {
+        self.check(out, depth)?;
+        let part = part_at(&self.heap.parts, at);
+        let is_container = matches!(part.kind, Kind::List | Kind::Map);
+        if part.is_as_written && !(is_container && self.heap.is_changed()) {
+            return self.part_as_written(out, part, depth);
+        }
+        match part.kind {
+            Kind::MadeList => self.json(out, Value::List(part.at), depth),
+            Kind::MadeMap => self.json(out, Value::Map(part.at), depth),
+            Kind::List => self.parts(out, at, part, ['[', ']'], depth),
+            Kind::Map => self.parts(out, at, part, ['{', '}'], depth),
+            _ => self.java(out, json::number(Source::body(self.body), part), depth),
+        }
+    }
+
+    fn part_as_written(&self, out: &mut String, part: Part, depth: usize) -> Result<(), Fault> {
+        let (from, to) = (part.at as usize, part.at.saturating_add(part.bytes) as usize);
+        match part.kind {
+            Kind::Text | Kind::Escaped => {
+                // With its quotes.
+                let range = from.saturating_sub(1)..to.saturating_add(1);
+                out.push_str(self.body.get(range).unwrap_or(""));
+            }
+            Kind::MadeText => {
+                let made = Text {
+                    pool: Pool::Heap,
+                    at: part.at,
+                    bytes: part.bytes,
+                };
+                self.quoted(out, made);
+            }
+            Kind::MadeList => return self.json(out, Value::List(part.at), depth),
+            Kind::MadeMap => return self.json(out, Value::Map(part.at), depth),
+            _ => out.push_str(self.body.get(from..to).unwrap_or("")),
+        }
+        self.check(out, depth)
+    }
+
+    /// The members or items of the part at `at`.
+    fn parts(
+        &self,
+        out: &mut String,
+        at: u32,
+        part: Part,
+        [first, last]: [char; 2],
+        depth: usize,
+    ) -> Result<(), Fault> {
+        let inner = depth.saturating_add(1);
+        out.push(first);
+        let mut inside = at.wrapping_add(1);
+        while inside < part.next {
+            let held = part_at(&self.heap.parts, inside);
+            if inside > at.wrapping_add(1) {
+                out.push(',');
+            }
+            if part.kind == Kind::Map {
+                let from = (held.name_at as usize).saturating_sub(1);
+                let to = held.name_at.saturating_add(held.name_bytes) as usize;
+                out.push_str(self.body.get(from..to.saturating_add(1)).unwrap_or(""));
+                out.push(':');
+            }
+            self.part(out, inside, inner)?;
+            inside = held.next.max(inside.wrapping_add(1));
+        }
+        out.push(last);
         Ok(())
     }
 

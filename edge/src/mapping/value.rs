@@ -6,13 +6,13 @@
 //! template changes it. Units: bytes, ids. Errors: [`Fault::Memory`] past [`HEAP_BYTES_MAX`]. The
 //! heap is kept between renders and only forgets what it held.
 
-use super::{error::Fault, json::Open};
+use super::{
+    error::Fault,
+    json::{Open, Part},
+};
 
 /// Most bytes of text and values that one render may make.
 pub(super) const HEAP_BYTES_MAX: usize = 48 << 20;
-
-/// So many values are more than that.
-pub(super) const VALUES_MAX: usize = HEAP_BYTES_MAX / size_of::<Value>();
 
 /// Where a text lies.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -69,6 +69,9 @@ pub(super) enum Value {
     Text(Text),
     List(u32),
     Map(u32),
+    /// A list, a map or a number of the payload that was seen, and is made when somebody needs it;
+    /// the position of its part. Only names and ends of references hold these.
+    Part(u32),
     /// Member of a map: its id and position.
     Entry(u32, u32),
     /// A `#define` or the body of a block macro.
@@ -176,6 +179,8 @@ pub(super) struct Heap {
     lists_used: usize,
     maps: Vec<Map>,
     maps_used: usize,
+    /// What was seen of documents.
+    pub(super) parts: Vec<Part>,
     /// Items of all lists that were read.
     items: Vec<Value>,
     /// Members of all maps that were read.
@@ -205,6 +210,7 @@ impl Heap {
             self.lists = Vec::new();
             self.maps = Vec::new();
         }
+        forget(&mut self.parts);
         forget(&mut self.items);
         forget(&mut self.members);
     }
@@ -244,11 +250,11 @@ impl Heap {
 
     /// A new empty list.
     pub(super) fn new_list(&mut self, kind: ListKind) -> Result<u32, Fault> {
-        self.add_list(kind, Place::Own, Text::EMPTY)
+        self.charge(1)?;
+        Ok(self.add_list(kind, Place::Own, Text::EMPTY))
     }
 
-    fn add_list(&mut self, kind: ListKind, place: Place, written: Text) -> Result<u32, Fault> {
-        self.charge(1)?;
+    fn add_list(&mut self, kind: ListKind, place: Place, written: Text) -> u32 {
         let id = self.lists_used;
         match self.lists.get_mut(id) {
             Some(list) => {
@@ -265,16 +271,16 @@ impl Heap {
             }),
         }
         self.lists_used = id.saturating_add(1);
-        Ok(small(id))
+        small(id)
     }
 
     /// A new empty map.
     pub(super) fn new_map(&mut self, kind: MapKind) -> Result<u32, Fault> {
-        self.add_map(kind, Place::Own, Text::EMPTY)
+        self.charge(1)?;
+        Ok(self.add_map(kind, Place::Own, Text::EMPTY))
     }
 
-    fn add_map(&mut self, kind: MapKind, place: Place, written: Text) -> Result<u32, Fault> {
-        self.charge(1)?;
+    fn add_map(&mut self, kind: MapKind, place: Place, written: Text) -> u32 {
         let id = self.maps_used;
         match self.maps.get_mut(id) {
             Some(map) => {
@@ -291,34 +297,32 @@ impl Heap {
             }),
         }
         self.maps_used = id.saturating_add(1);
-        Ok(small(id))
+        small(id)
     }
 
     /// A new list of these items.
     pub(super) fn list_of(&mut self, kind: ListKind, items: &[Value]) -> Result<u32, Fault> {
-        self.place_list(kind, items, Text::EMPTY)
+        self.charge(items.len().saturating_add(1))?;
+        Ok(self.place_list(kind, items, Text::EMPTY))
     }
 
-    /// A new list of a document; `written` is what stands there, if that is how it prints.
-    pub(super) fn read_list(&mut self, items: &[Value], written: Text) -> Result<u32, Fault> {
+    /// A new list of a document, which whoever saw it has charged for; `written` is what stands
+    /// there, if that is how it prints.
+    pub(super) fn read_list(&mut self, items: &[Value], written: Text) -> u32 {
         self.place_list(ListKind::Json, items, written)
     }
 
-    fn place_list(&mut self, kind: ListKind, items: &[Value], written: Text) -> Result<u32, Fault> {
+    fn place_list(&mut self, kind: ListKind, items: &[Value], written: Text) -> u32 {
         let (at, count) = (small(self.items.len()), small(items.len()));
-        let id = self.add_list(kind, Place::Read { at, count }, written)?;
-        self.charge(items.len())?;
         self.items.extend_from_slice(items);
-        Ok(id)
+        self.add_list(kind, Place::Read { at, count }, written)
     }
 
-    /// A new map of a document, whose keys are unique; `written` as for lists.
-    pub(super) fn read_map(&mut self, members: &[Member], written: Text) -> Result<u32, Fault> {
+    /// A new map of a document, whose keys are unique; the rest as for lists.
+    pub(super) fn read_map(&mut self, members: &[Member], written: Text) -> u32 {
         let (at, count) = (small(self.members.len()), small(members.len()));
-        let id = self.add_map(MapKind::Plain, Place::Read { at, count }, written)?;
-        self.charge(members.len())?;
         self.members.extend_from_slice(members);
-        Ok(id)
+        self.add_map(MapKind::Plain, Place::Read { at, count }, written)
     }
 
     /// The text of a document that says what `value` prints as JSON, if there is one.
@@ -332,19 +336,28 @@ impl Heap {
         (written.bytes > 0 && !self.is_changed).then_some(written)
     }
 
+    /// Whether something that was read has been changed since.
+    pub(super) fn is_changed(&self) -> bool {
+        self.is_changed
+    }
+
     /// Empty room for values, to be given back by [`Heap::give_stack`].
     pub(super) fn take_stack(&mut self) -> Vec<Value> {
         std::mem::take(&mut self.stack)
     }
 
-    /// Empty room for containers, to be given back likewise.
+    /// Empty room for containers, to be given back by [`Heap::give_around`].
     pub(super) fn take_around(&mut self) -> Vec<Open> {
         std::mem::take(&mut self.around)
     }
 
-    pub(super) fn give_stack(&mut self, stack: Vec<Value>, around: Vec<Open>) {
-        (self.stack, self.around) = (stack, around);
+    pub(super) fn give_stack(&mut self, stack: Vec<Value>) {
+        self.stack = stack;
         forget(&mut self.stack);
+    }
+
+    pub(super) fn give_around(&mut self, around: Vec<Open>) {
+        self.around = around;
         self.around.clear();
     }
 

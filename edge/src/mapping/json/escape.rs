@@ -19,6 +19,14 @@ pub(super) fn unescaped(escape: &[u8]) -> Option<(char, &[u8])> {
     Some((character, rest))
 }
 
+/// Whether what stands behind a backslash is what would be printed for its character.
+pub(super) fn is_usual(escape: &[u8]) -> bool {
+    matches!(
+        escape,
+        [b'"' | b'\\' | b'b' | b'f' | b'n' | b'r' | b't', ..]
+    )
+}
+
 fn unescaped_unit(digits: &[u8]) -> Option<(char, &[u8])> {
     let (high, rest) = unit(digits)?;
     if !(0xd800..0xdc00).contains(&high) {

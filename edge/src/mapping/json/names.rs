@@ -16,6 +16,14 @@ pub(super) fn mark(word: u64, bytes: u32) -> u64 {
     1 << (mixed >> 58) | 1 << (mixed >> 52 & 63)
 }
 
+/// Whether names differ, and their hashes too.
+pub(super) fn are_unique<'n>(names: impl Iterator<Item = &'n [u8]>) -> bool {
+    let mut hashes: Vec<u64> = names.map(rapidhash_v3).collect();
+    hashes.sort_unstable();
+    // Unlike names of one hash only cost a closer look.
+    hashes.is_sorted_by(|a, b| a < b)
+}
+
 /// Names of one object, which lie in the source or on the heap.
 #[derive(Clone, Copy)]
 pub(super) struct Names<'n> {
@@ -39,25 +47,10 @@ impl<'n> Names<'n> {
         name.unwrap_or(b"")
     }
 
-    /// Whether the name of `key` is among these.
-    pub(super) fn has(self, members: &[Member], key: Value) -> bool {
-        let bytes = |key: Value| match key {
-            Value::Text(text) => text.bytes,
-            _ => 0,
-        };
-        let (name, wanted) = (self.of(key), bytes(key));
-        let mut same = members.iter().filter(|[other, _]| bytes(*other) == wanted);
-        same.any(|[other, _]| self.of(*other) == name)
-    }
-
     /// One member a name, at the place of the first and with the value of the last; `None` if that
     /// is how they are.
     pub(super) fn united(self, members: &[Member]) -> Option<Vec<Member>> {
-        let hash = |[key, _]: &Member| rapidhash_v3(self.of(*key));
-        let mut hashes: Vec<u64> = members.iter().map(hash).collect();
-        hashes.sort_unstable();
-        // Unlike names of one hash only cost the closer look.
-        if hashes.is_sorted_by(|a, b| a < b) {
+        if are_unique(members.iter().map(|[key, _]| self.of(*key))) {
             return None;
         }
         let mut members = members.to_vec();

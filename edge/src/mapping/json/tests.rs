@@ -5,7 +5,7 @@
 //! bytes. Errors: a document that is read in two ways. Source: RFC 8259.
 
 use super::*;
-use crate::mapping::{OUTPUT_BYTES_MAX, print::Printer};
+use crate::mapping::{OUTPUT_BYTES_MAX, print::Printer, value::Text};
 use proptest::prelude::*;
 use serde_json::Value as Other;
 
@@ -26,6 +26,7 @@ impl Choices<'_> {
     }
 }
 
+const SCANNED: usize = SCANNED_MAX as usize;
 const SPACES: &[&str] = &["", "", "", " ", "\n    ", "\t\r\n ", "               "];
 const NAMES: &[&str] = &[
     "a",
@@ -119,7 +120,7 @@ fn write_each(
     marks: [char; 2],
     mut each: impl FnMut(&mut String, &mut Choices<'_>, usize),
 ) {
-    let count = choices.of(&[0, 1, 2, 3, 4, 7, SCANNED_MAX, SCANNED_MAX + 16]);
+    let count = choices.of(&[0, 1, 2, 3, 4, 7, SCANNED, SCANNED + 16]);
     out.push(marks[0]);
     out.push_str(choices.of(SPACES));
     for at in 0..count {
@@ -368,7 +369,7 @@ fn many_repeated_names_keep_the_first_place_and_the_last_value() {
 
 #[test]
 fn more_values_than_fit_are_refused_before_they_are_kept() {
-    let text = format!("[{}", "1,".repeat(VALUES_MAX + 1));
+    let text = format!("[{}", "1,".repeat(PARTS_MAX + 1));
     let mut heap = Heap::default();
     assert_eq!(parse(&mut heap, &text, Pool::Plain, 0), Err(Fault::Memory));
 }

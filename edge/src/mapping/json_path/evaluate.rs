@@ -11,6 +11,7 @@ use super::{
 use crate::mapping::{
     OUTPUT_BYTES_MAX,
     error::Fault,
+    json::{self, Kind, Source},
     meter::Meter,
     print::Printer,
     value::{Heap, ListKind, MapKind, Member, Text, Value},
@@ -43,6 +44,8 @@ impl Walker<'_> {
         if function.is_none() && path.is_straight {
             return self.follow(from, segments);
         }
+        let root = self.made(root)?;
+        let from = self.made(from)?;
         let mut found = Vec::new();
         self.walk(root, from, segments, &mut found)?;
         if let Some(function) = function {
@@ -67,8 +70,8 @@ impl Walker<'_> {
         for segment in segments {
             self.meter.spend(1)?;
             let next = match segment {
-                Segment::Member(name) => self.member(at, name)?.map(|[_, value]| value),
-                Segment::Position(position) => self.item(at, *position),
+                Segment::Member(name) => self.member_value(at, name)?,
+                Segment::Position(position) => self.item_value(at, *position)?,
                 _ => None,
             };
             match next {
@@ -78,6 +81,41 @@ impl Walker<'_> {
         }
         self.meter.spend(1)?;
         Ok(Some(at))
+    }
+
+    /// The member of this name; what was seen is not made for it.
+    fn member_value(&mut self, at: Value, name: &str) -> Result<Option<Value>, Fault> {
+        let made = match at {
+            Value::Part(map) => {
+                let part = json::part_at(&self.heap.parts, map);
+                if part.kind == Kind::Map && part.has_plain_names {
+                    self.meter.spend_looks(part.count as usize)?;
+                    let source = Source::body(self.body);
+                    let bytes = self.body.as_bytes();
+                    let found = json::member_at(&self.heap.parts, map, bytes, name.as_bytes());
+                    let value = found.map(|at| json::value(self.heap, source, at));
+                    return value.transpose();
+                }
+                self.made(at)?
+            }
+            at => at,
+        };
+        Ok(self.member(made, name)?.map(|[_, value]| value))
+    }
+
+    /// The same of an item.
+    fn item_value(&mut self, at: Value, position: i64) -> Result<Option<Value>, Fault> {
+        if let Value::Part(list) = at
+            && let Some(item) = json::item_at(&self.heap.parts, list, position)
+        {
+            return json::value(self.heap, Source::body(self.body), item).map(Some);
+        }
+        let list = self.made(at)?;
+        Ok(self.item(list, position))
+    }
+
+    fn made(&mut self, value: Value) -> Result<Value, Fault> {
+        json::made(self.heap, Source::body(self.body), value)
     }
 
     fn list(&mut self, found: &[Value]) -> Result<Value, Fault> {

@@ -8,7 +8,7 @@ use super::{Run, reference::as_text};
 use crate::mapping::{
     error::Fault,
     inputs::{ContextValue, Pairs},
-    json,
+    json::{self, Source},
     json_path::{self, Walker},
     value::{MapKind, Pool, Text, Value, small},
     vtl::program::Constant,
@@ -38,14 +38,17 @@ impl<'r> Run<'r> {
                 let Some(path) = as_text(arguments.first()) else {
                     return Ok(Value::Null);
                 };
-                let found = self.found(path, constant)?;
+                let found = self.found_in_body(path, constant)?;
                 let found = found.filter(|value| *value != Value::Null);
                 if name == "path" {
                     return Ok(found.unwrap_or(Value::Null));
                 }
                 let mut made = self.heap.take_room();
                 match found {
-                    Some(value) => self.printer().json(&mut made, value, 0)?,
+                    Some(value) => {
+                        let value = json::printable(self.heap, Source::body(self.body), value)?;
+                        self.printer().json(&mut made, value, 0)?;
+                    }
                     None => made.push_str("\"\""),
                 }
                 self.meter.spend_bytes(made.len())?;
@@ -57,7 +60,7 @@ impl<'r> Run<'r> {
     }
 
     /// What a path finds in the payload.
-    fn found(&mut self, path: Text, constant: &Constant) -> Result<Option<Value>, Fault> {
+    fn found_in_body(&mut self, path: Text, constant: &Constant) -> Result<Option<Value>, Fault> {
         let Some(root) = self.document()? else {
             return Ok(None);
         };
@@ -84,9 +87,12 @@ impl<'r> Run<'r> {
             return Ok(known);
         }
         self.meter.spend_bytes(self.body.len())?;
-        let parsed = json::parse(self.heap, self.body, Pool::Plain, 0)?;
-        self.document = Some(parsed);
-        Ok(parsed)
+        let seen = match json::skim(self.heap, self.body)? {
+            Some(root) => Some(json::value(self.heap, Source::body(self.body), root)?),
+            None => None,
+        };
+        self.document = Some(seen);
+        Ok(seen)
     }
 
     /// `$input.params('x')`: of the path, the query or the header fields.

@@ -7,6 +7,7 @@
 use super::{Run, reference::position_of};
 use crate::mapping::{
     error::Fault,
+    json::{self, Kind, Source},
     value::{ListKind, Value, small},
 };
 
@@ -85,7 +86,7 @@ impl Run<'_> {
                     return Ok(Value::Null);
                 };
                 for position in 0..turns {
-                    let value = self.turn(*other, position);
+                    let value = self.turn_made(*other, position);
                     self.meter.spend_looks(1)?;
                     self.heap.push(id, value)?;
                 }
@@ -157,13 +158,40 @@ impl Run<'_> {
         match value {
             Value::List(id) => Some(self.heap.items(id).len()),
             Value::Map(id) => Some(self.heap.members(id).len()),
+            Value::Part(at) => Some(json::part_at(&self.heap.parts, at).count as usize),
             _ => None,
         }
     }
 
-    /// What a round of that loop is about: an item, or the value of a member.
-    pub(super) fn turn(&self, value: Value, position: usize) -> Value {
-        let found = match value {
+    /// Whether a loop can go over a part as it was seen: a list, or a map without repeated names.
+    pub(super) fn is_seen(&self, at: u32) -> bool {
+        let part = json::part_at(&self.heap.parts, at);
+        part.kind == Kind::List || part.kind == Kind::Map && part.has_plain_names
+    }
+
+    /// What a round of that loop is about: an item, or the value of a member; rounds come in order.
+    pub(super) fn turn(
+        &mut self,
+        over: Value,
+        position: usize,
+        place: &mut Place,
+    ) -> Result<Value, Fault> {
+        let Value::Part(at) = over else {
+            return Ok(self.turn_made(over, position));
+        };
+        if !self.is_seen(at) {
+            // The loop has made and perhaps changed what it goes over.
+            let made = self.made(over)?;
+            return Ok(self.turn_made(made, position));
+        }
+        let next = place.next.unwrap_or(at.wrapping_add(1));
+        place.next = Some(json::part_at(&self.heap.parts, next).next);
+        json::value(self.heap, Source::body(self.body), next)
+    }
+
+    /// The same of a list or a map.
+    fn turn_made(&self, over: Value, position: usize) -> Value {
+        let found = match over {
             Value::List(id) => self.heap.items(id).get(position).copied(),
             Value::Map(id) => self.heap.members(id).get(position).map(|[_, value]| *value),
             _ => None,
@@ -175,6 +203,12 @@ impl Run<'_> {
     pub(super) fn fixed_list(&mut self, kind: ListKind, items: &[Value]) -> Result<Value, Fault> {
         Ok(Value::List(self.heap.list_of(kind, items)?))
     }
+}
+
+/// Where a loop over a part of the payload stands: the part of the next round, behind the first.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Place {
+    next: Option<u32>,
 }
 
 /// What `java.util.Set` and `Collection` have of the methods of a list.

@@ -15,10 +15,12 @@ mod reference;
 mod text;
 mod util;
 
+use list::Place;
 use super::{
     Inputs, OUTPUT_BYTES_MAX, Output, Overrides, ROUNDS_MAX, decimal,
     error::{Fault, RenderError},
     inputs::ContextValue,
+    json::{self, Kind},
     meter::Meter,
     pattern::Pattern,
     print::Printer,
@@ -227,7 +229,7 @@ impl<'r> Run<'r> {
             }
             Node::Reference(reference) => {
                 // Looked at where it lies: a copy would wait for its parts to be written.
-                let found = self.reference(reference);
+                let found = self.found(reference);
                 if let Ok(value) = &found {
                     self.print(value)?;
                 }
@@ -235,7 +237,12 @@ impl<'r> Run<'r> {
             }
             Node::Set(set) => {
                 self.spot = set.left.spot;
-                let value = self.value(&set.right)?;
+                let value = match &set.right {
+                    Expression::Reference(right) if set.left.steps.is_empty() => {
+                        self.found(right)?
+                    }
+                    right => self.value(right)?,
+                };
                 // As Velocity: a result that is none leaves the name as it was.
                 if value != Value::Null {
                     self.assign(&set.left, value)?;
@@ -274,6 +281,7 @@ impl<'r> Run<'r> {
             Value::Int(number) => decimal::integer(&mut self.out, *number),
             Value::Double(number) => decimal::double(&mut self.out, *number),
             Value::Block(id) => return self.print_block(*id),
+            Value::Part(at) => return self.print_part(*at),
             _ => {
                 let mut out = std::mem::take(&mut self.out);
                 let printed = self.printer().java(&mut out, *value, 0);
@@ -283,6 +291,19 @@ impl<'r> Run<'r> {
         }
         self.meter
             .spend_bytes(self.out.len().saturating_sub(before))?;
+        self.check_output()
+    }
+
+    /// The same for a part of the payload: a number that is written as it prints is copied.
+    fn print_part(&mut self, at: u32) -> Result<(), Fault> {
+        let part = json::part_at(&self.heap.parts, at);
+        if part.kind != Kind::Number || !part.is_as_written {
+            let value = self.made(Value::Part(at))?;
+            return self.print(&value);
+        }
+        let range = part.at as usize..part.at.saturating_add(part.bytes) as usize;
+        self.out.push_str(self.body.get(range).unwrap_or(""));
+        self.meter.spend_bytes(part.bytes as usize)?;
         self.check_output()
     }
 
@@ -324,13 +345,19 @@ impl<'r> Run<'r> {
 
     fn foreach(&mut self, foreach: &'r Foreach) -> Result<Flow, Fault> {
         self.spot = foreach.spot;
-        let over = match self.value(&foreach.over)? {
+        let over = match &foreach.over {
+            Expression::Reference(over) => self.found(over)?,
+            over => self.value(over)?,
+        };
+        let over = match over {
             Value::Context(id) => Value::Map(self.context_map(id)?),
+            Value::Part(at) if !self.is_seen(at) => self.made(over)?,
             over => over,
         };
         let Some(count) = self.turns(over) else {
             return Ok(Flow::Next);
         };
+        let mut place = Place::default();
         let element = self.variable(foreach.slot)?;
         let saved = [SLOT_COUNT, SLOT_HAS_NEXT, SLOT_FOREACH].map(|slot| (slot, self.slot(slot)));
         let depth = self.loops.len();
@@ -354,7 +381,7 @@ impl<'r> Run<'r> {
             self.set_slot(SLOT_COUNT, Value::Int(turn));
             self.set_slot(SLOT_HAS_NEXT, Value::Bool(has_next));
             self.set_slot(SLOT_FOREACH, Value::Loop(super::value::small(depth)));
-            let value = self.turn(over, index);
+            let value = self.turn(over, index, &mut place)?;
             self.assign_slot(foreach.slot, value);
             flow = self.block(&foreach.body)?;
             if flow != Flow::Next {

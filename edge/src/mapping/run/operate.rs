@@ -99,7 +99,7 @@ impl<'r> Run<'r> {
         self.enter()?;
         let holds = match expression {
             Expression::Bool(value) => *value,
-            Expression::Reference(reference) => self.reference(reference)? != Value::Bool(false),
+            Expression::Reference(reference) => self.found(reference)? != Value::Bool(false),
             Expression::Not(inner) => !self.condition(inner)?,
             Expression::Binary(operator, sides) => {
                 self.meter.spend(1)?;

@@ -7,6 +7,7 @@
 use super::Run;
 use crate::mapping::{
     error::Fault,
+    json::{self, Kind, Source},
     value::{ListKind, MapKind, Text, Value},
     vtl::program::{Expression, Method, Reference, Step},
 };
@@ -14,6 +15,12 @@ use crate::mapping::{
 impl<'r> Run<'r> {
     /// The value of a reference, never `Null`.
     pub(super) fn reference(&mut self, reference: &'r Reference) -> Result<Value, Fault> {
+        let found = self.found(reference)?;
+        self.made(found)
+    }
+
+    /// The same, for whoever can do with a part of the payload that was only seen.
+    pub(super) fn found(&mut self, reference: &'r Reference) -> Result<Value, Fault> {
         self.spot = reference.spot;
         let mut value = self.variable(reference.slot)?;
         for step in &reference.steps {
@@ -27,6 +34,10 @@ impl<'r> Run<'r> {
                     let program = self.program;
                     self.member(id, name.bytes_of(&program.text))?
                 }
+                (Value::Part(at), Step::Property(name)) => {
+                    let program = self.program;
+                    self.part_member(at, name.of(&program.text))?
+                }
                 _ => {
                     let value = self.step(value, step)?;
                     self.spot = reference.spot;
@@ -39,6 +50,30 @@ impl<'r> Run<'r> {
         } else {
             value
         })
+    }
+
+    /// A value that is no part of the payload.
+    #[inline]
+    pub(super) fn made(&mut self, value: Value) -> Result<Value, Fault> {
+        match value {
+            Value::Part(_) => json::made(self.heap, Source::body(self.body), value),
+            value => Ok(value),
+        }
+    }
+
+    /// `.name` of a part of the payload.
+    fn part_member(&mut self, map: u32, name: &'r str) -> Result<Value, Fault> {
+        let part = json::part_at(&self.heap.parts, map);
+        if part.kind != Kind::Map || !part.has_plain_names {
+            let value = self.made(Value::Part(map))?;
+            return self.property(value, name);
+        }
+        self.meter.spend_looks(part.count as usize)?;
+        let body = self.body.as_bytes();
+        match json::member_at(&self.heap.parts, map, body, name.as_bytes()) {
+            Some(at) => json::value(self.heap, Source::body(self.body), at),
+            None => Ok(Value::Null),
+        }
     }
 
     /// The value of a name: what a macro has set its parameter to, the argument, or a variable.
@@ -95,12 +130,24 @@ impl<'r> Run<'r> {
     fn step(&mut self, value: Value, step: &'r Step) -> Result<Value, Fault> {
         let program = self.program;
         match step {
-            Step::Property(name) => self.property(value, name.of(&program.text)),
+            Step::Property(name) => {
+                let value = self.made(value)?;
+                self.property(value, name.of(&program.text))
+            }
             Step::Index(index) => {
                 let index = self.value(index)?;
+                if let (Value::Part(list), Value::Int(position)) = (value, index)
+                    && let Some(item) = json::item_at(&self.heap.parts, list, position)
+                {
+                    return json::value(self.heap, Source::body(self.body), item);
+                }
+                let value = self.made(value)?;
                 self.index(value, index)
             }
-            Step::Method(method) => self.method(value, method),
+            Step::Method(method) => {
+                let value = self.made(value)?;
+                self.method(value, method)
+            }
         }
     }
 
@@ -192,7 +239,7 @@ impl<'r> Run<'r> {
             Value::Input => self.input_method(name, arguments, &method.constant),
             Value::Util => self.util_method(name, arguments),
             Value::Context(id) => self.context_method(id, name, arguments),
-            Value::Null | Value::Block(_) => Ok(Value::Null),
+            Value::Null | Value::Block(_) | Value::Part(_) => Ok(Value::Null),
         }
     }
 
@@ -209,6 +256,7 @@ impl<'r> Run<'r> {
             }
             at = self.step(at, step)?;
         }
+        let at = self.made(at)?;
         let program = self.program;
         match (at, last) {
             (Value::Map(id), Step::Property(name)) => {
