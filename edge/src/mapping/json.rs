@@ -14,7 +14,7 @@ mod names;
 mod part;
 
 pub(super) use make::{Source, made, number, printable, value};
-pub(super) use part::{Kind, Part, item_at, member_at, part_at};
+pub(super) use part::{Kind, Part, count_of, item_at, member_at, part_at};
 
 use super::{
     decimal,
@@ -25,6 +25,7 @@ use super::{
 };
 use escape::{is_usual, unescaped};
 use names::{are_unique, mark};
+use part::{AS_WRITTEN, ESCAPED, PLAIN_NAMES, SIMPLE};
 
 /// Reads `source`, which is what `pool` calls the text at `base`, and makes all of its values.
 pub(super) fn parse(
@@ -61,17 +62,21 @@ pub(super) fn skim(heap: &mut Heap, source: &str) -> Result<Option<u32>, Fault> 
     }
     let mut reader = Reader {
         parts: std::mem::take(&mut heap.parts),
+        containers: 0,
         around: heap.take_around(),
-        heap,
         bytes: source.as_bytes(),
     };
-    let root = small(reader.parts.len());
+    let root = reader.parts.len();
     let seen = reader.document();
     let (parts, around) = (reader.parts, reader.around);
+    // What lists and maps hold, and they themselves; the root is held by none.
+    let values = parts.len().saturating_sub(root).saturating_sub(1);
+    let values = values.saturating_add(reader.containers);
     heap.parts = parts;
     heap.give_around(around);
+    heap.charge(values)?;
     match seen {
-        Ok(()) => Ok(Some(root)),
+        Ok(()) => Ok(Some(small(root))),
         Err(Stop::Syntax) => Ok(None),
         Err(Stop::Memory) => Err(Fault::Memory),
     }
@@ -84,49 +89,38 @@ enum Stop {
     Memory,
 }
 
-impl From<Fault> for Stop {
-    /// The heap knows no other fault.
-    fn from(_: Fault) -> Stop {
-        Stop::Memory
-    }
-}
-
 struct Reader<'r> {
-    heap: &'r mut Heap,
     bytes: &'r [u8],
     parts: Vec<Part>,
+    /// How many lists and maps were closed.
+    containers: usize,
     /// The containers around the innermost one.
     around: Vec<Open>,
 }
 
-/// Where reading stands; kept out of [`Reader`], so that it stays in registers.
-struct Cursor<'s> {
-    bytes: &'s [u8],
+/// What is known of how the bytes so far print; kept out of [`Reader`], so that it stays in registers.
+#[derive(Clone, Copy, Default)]
+struct Cursor {
     at: u32,
     /// Where the last thing was that prints in another way than it is written.
     loose_at: u32,
     /// Where the last thing was that must be made before it is printed.
     odd_at: u32,
+    /// How many parts there are.
+    parts: u32,
 }
 
 /// A container that is being read.
 #[derive(Clone, Copy, Default, Debug)]
 pub(super) struct Open {
-    /// Its offset.
-    at: u32,
-    /// Its position among the parts.
-    part: u32,
-    /// How many values it has so far.
-    count: u32,
     /// Bits that its names have set; most names differ in theirs.
     marks: u64,
-    is_map: bool,
-    /// One of its names has escapes.
-    is_escaped: bool,
-    /// Two of its names are the same.
-    is_repeated: bool,
-    /// Two of its many names may be the same.
-    is_doubtful: bool,
+    /// Its position among the parts.
+    part: u32,
+    /// What ends it.
+    end: u8,
+    /// Its names have to be looked at once more.
+    is_odd: bool,
 }
 
 /// Where the name of a member lies.
@@ -134,49 +128,10 @@ pub(super) struct Open {
 struct Name {
     at: u32,
     bytes: u32,
-    is_escaped: bool,
-}
-
-impl Open {
-    /// What ends it.
-    #[inline(always)]
-    fn end(&self) -> u8 {
-        if self.is_map { b'}' } else { b']' }
-    }
-}
-
-impl Cursor<'_> {
-    /// The next byte that is no blank, left where it is; 0, which begins nothing, at the end.
-    #[inline(always)]
-    fn solid(&mut self) -> u8 {
-        let byte = self.byte_at(self.at);
-        if byte > b' ' {
-            return byte;
-        }
-        self.loose_at = self.at;
-        let next = self.at.wrapping_add(1);
-        let byte_after = self.byte_at(next);
-        if byte == b' ' && byte_after > b' ' {
-            self.at = next;
-            return byte_after;
-        }
-        self.at = past_blanks(self.bytes, self.at);
-        self.byte_at(self.at)
-    }
-
-    #[inline(always)]
-    fn byte_at(&self, at: u32) -> u8 {
-        self.bytes.get(at as usize).copied().unwrap_or(0)
-    }
-
-    /// Passes a byte that is there.
-    #[inline(always)]
-    fn pass(&mut self) {
-        self.at = self.at.wrapping_add(1);
-    }
 }
 
 /// Where the blanks end that begin at `at`, if there are any.
+#[inline(never)]
 fn past_blanks(bytes: &[u8], at: u32) -> u32 {
     let mut at = at;
     while let Some(b' ' | b'\n' | b'\r' | b'\t') = bytes.get(at as usize) {
@@ -195,26 +150,29 @@ fn past_blanks(bytes: &[u8], at: u32) -> u32 {
 
 impl Reader<'_> {
     /// The whole source.
+    #[inline(never)]
     fn document(&mut self) -> Result<(), Stop> {
         let mut cursor = Cursor {
-            bytes: self.bytes,
-            at: 0,
-            loose_at: 0,
-            odd_at: 0,
+            parts: small(self.parts.len()),
+            ..Cursor::default()
         };
-        let mut open = Open::default();
+        // What is around the root ends with a byte that no text has.
+        let mut open = Open {
+            end: u8::MAX,
+            ..Open::default()
+        };
+        let root = cursor.parts;
         loop {
             let mut name = Name::default();
-            if open.is_map {
+            if open.end == b'}' {
                 name = self.name(&mut open, &mut cursor)?;
             }
-            let first = cursor.solid();
-            open.count = open.count.wrapping_add(1);
+            let first = self.solid(&mut cursor);
             match first {
                 b'"' => self.string(name, &mut cursor)?,
                 b'{' | b'[' => {
                     let inner = self.opened(name, first == b'{', &mut cursor)?;
-                    if cursor.solid() != inner.end() {
+                    if self.solid(&mut cursor) != inner.end {
                         self.around.push(std::mem::replace(&mut open, inner));
                         // Nothing may stand deeper.
                         if self.around.len() >= DATA_DEPTH_MAX {
@@ -222,37 +180,78 @@ impl Reader<'_> {
                         }
                         continue;
                     }
-                    self.close(&inner, &mut cursor)?;
+                    self.close(&inner, &mut cursor);
                 }
                 b'-' | b'0'..=b'9' => self.number(name, &mut cursor)?,
                 _ => self.word(name, &mut cursor)?,
             }
             // Whatever ends with this value.
             loop {
-                let next = cursor.solid();
-                if self.around.is_empty() {
-                    let is_whole = cursor.at as usize == self.bytes.len();
-                    return if is_whole { Ok(()) } else { Err(Stop::Syntax) };
-                }
+                let next = self.solid_or_comma(&mut cursor);
                 if next == b',' {
-                    cursor.pass();
+                    cursor.at = cursor.at.wrapping_add(1);
                     break;
                 }
-                if next != open.end() {
-                    return Err(Stop::Syntax);
+                if next != open.end {
+                    return self.ended(root, &cursor);
                 }
-                self.close(&open, &mut cursor)?;
-                open = self.around.pop().unwrap_or_default();
+                self.close(&open, &mut cursor);
+                open = self.around.pop().ok_or(Stop::Syntax)?;
             }
         }
     }
 
+    /// Behind what is neither followed by a comma nor by the end of what it stands in: the end of
+    /// the source, behind one value.
+    #[cold]
+    fn ended(&self, root: u32, cursor: &Cursor) -> Result<(), Stop> {
+        let is_root = self.around.is_empty() && cursor.at as usize == self.bytes.len();
+        let is_one = part_at(&self.parts, root).next == cursor.parts;
+        if is_root && is_one { Ok(()) } else { Err(Stop::Syntax) }
+    }
+
+    /// As [`Reader::solid`], where a comma is likely.
     #[inline(always)]
-    fn push(&mut self, part: Part) -> Result<(), Stop> {
+    fn solid_or_comma(&self, cursor: &mut Cursor) -> u8 {
+        match self.bytes.get(cursor.at as usize) {
+            Some(b',') => b',',
+            _ => self.solid(cursor),
+        }
+    }
+
+    /// The next byte that is no blank, left where it is; 0, which begins nothing, at the end.
+    #[inline(always)]
+    fn solid(&self, cursor: &mut Cursor) -> u8 {
+        let ahead = plain::ahead(self.bytes, cursor.at);
+        let [byte, after, ..] = ahead.to_le_bytes();
+        if byte > b' ' {
+            return byte;
+        }
+        cursor.loose_at = cursor.at;
+        if byte == b' ' && after > b' ' {
+            cursor.at = cursor.at.wrapping_add(1);
+            return after;
+        }
+        if byte == b'\n' {
+            // The start of a line, as far as it was looked ahead.
+            let blanks = plain::spaces(ahead >> 8).wrapping_add(1);
+            let [byte, ..] = ahead.unbounded_shr(blanks.wrapping_mul(8)).to_le_bytes();
+            if byte > b' ' {
+                cursor.at = cursor.at.wrapping_add(blanks);
+                return byte;
+            }
+        }
+        cursor.at = past_blanks(self.bytes, cursor.at);
+        self.bytes.get(cursor.at as usize).copied().unwrap_or(0)
+    }
+
+    #[inline(always)]
+    fn push(&mut self, part: Part, cursor: &mut Cursor) -> Result<(), Stop> {
         if self.parts.len() == self.parts.capacity() {
             self.grow()?;
         }
         self.parts.push(part);
+        cursor.parts = cursor.parts.wrapping_add(1);
         Ok(())
     }
 
@@ -268,154 +267,144 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// A value that holds no other.
+    /// A value from `at` on; what it holds is not known yet.
     #[inline(always)]
-    fn leaf(&mut self, kind: Kind, name: Name, (at, bytes): (u32, u32)) -> Result<(), Stop> {
-        self.flagged(kind, name, (at, bytes), (true, true))
-    }
-
-    /// The same, with what is known of how it prints.
-    #[inline(always)]
-    fn flagged(
+    fn leaf(
         &mut self,
         kind: Kind,
+        flags: u8,
         name: Name,
         (at, bytes): (u32, u32),
-        (is_as_written, is_simple): (bool, bool),
+        cursor: &mut Cursor,
     ) -> Result<(), Stop> {
-        self.push(Part {
+        let part = Part {
             kind,
-            is_as_written,
-            is_simple,
-            has_plain_names: false,
-            is_name_escaped: name.is_escaped,
+            flags,
             name_at: name.at,
             name_bytes: name.bytes,
             at,
             bytes,
-            next: small(self.parts.len()).wrapping_add(1),
-            count: 0,
-        })
+            next: cursor.parts.wrapping_add(1),
+        };
+        self.push(part, cursor)
     }
 
     /// Passes the start of a container.
     #[inline(always)]
-    fn opened(
-        &mut self,
-        name: Name,
-        is_map: bool,
-        cursor: &mut Cursor<'_>,
-    ) -> Result<Open, Stop> {
+    fn opened(&mut self, name: Name, is_map: bool, cursor: &mut Cursor) -> Result<Open, Stop> {
         let inner = Open {
-            at: cursor.at,
-            part: small(self.parts.len()),
-            is_map,
+            part: cursor.parts,
+            end: if is_map { b'}' } else { b']' },
             ..Open::default()
         };
         let kind = if is_map { Kind::Map } else { Kind::List };
-        self.leaf(kind, name, (cursor.at, 0))?;
-        cursor.pass();
+        self.leaf(kind, 0, name, (cursor.at, 0), cursor)?;
+        cursor.at = cursor.at.wrapping_add(1);
         Ok(inner)
     }
 
     /// Passes the end of a container.
     #[inline(always)]
-    fn close(&mut self, open: &Open, cursor: &mut Cursor<'_>) -> Result<(), Stop> {
-        cursor.pass();
-        self.heap.charge((open.count as usize).wrapping_add(1))?;
-        let mut is_repeated = open.is_repeated;
-        if open.is_doubtful {
-            is_repeated |= self.has_repeated(open);
-        }
-        if is_repeated || open.is_escaped {
+    fn close(&mut self, open: &Open, cursor: &mut Cursor) {
+        cursor.at = cursor.at.wrapping_add(1);
+        let mut names = PLAIN_NAMES;
+        if open.is_odd && !self.has_plain_names(open) {
+            names = 0;
             (cursor.loose_at, cursor.odd_at) = (cursor.at, cursor.at);
         }
-        let next = small(self.parts.len());
         if let Some(part) = self.parts.get_mut(open.part as usize) {
-            part.is_as_written = cursor.loose_at <= open.at;
-            part.is_simple = cursor.odd_at <= open.at;
-            part.has_plain_names = !is_repeated && !open.is_escaped;
-            part.bytes = cursor.at.wrapping_sub(open.at);
-            part.next = next;
-            part.count = open.count;
+            let written = if cursor.loose_at <= part.at { AS_WRITTEN } else { 0 };
+            let simple = if cursor.odd_at <= part.at { SIMPLE } else { 0 };
+            part.flags = names | written | simple;
+            part.bytes = cursor.at.wrapping_sub(part.at);
+            part.next = cursor.parts;
         }
-        Ok(())
+        self.containers = self.containers.wrapping_add(1);
     }
 
     /// A name and its colon.
     #[inline(always)]
-    fn name(&mut self, open: &mut Open, cursor: &mut Cursor<'_>) -> Result<Name, Stop> {
-        if cursor.solid() != b'"' {
+    fn name(&mut self, open: &mut Open, cursor: &mut Cursor) -> Result<Name, Stop> {
+        if self.solid(cursor) != b'"' {
             return Err(Stop::Syntax);
         }
         let at = cursor.at.wrapping_add(1);
-        let word = plain::word(cursor.bytes, at);
-        let end = plain::name_end(cursor.bytes, at, word);
-        let name = if cursor.byte_at(end) == b'"' {
-            cursor.at = end.wrapping_add(1);
-            let bytes = end.wrapping_sub(at);
-            self.look(open, (at, bytes), word);
-            Name {
-                at,
-                bytes,
-                is_escaped: false,
-            }
+        let word = plain::ahead(self.bytes, at);
+        let ends = plain::json_marks(word);
+        let end = if ends != 0 {
+            at.wrapping_add(ends.trailing_zeros() / 8)
         } else {
-            cursor.at = self.escaped_end(at)?.0;
-            open.is_escaped = true;
-            Name {
-                at,
-                bytes: 0,
-                is_escaped: true,
-            }
+            plain::json_end(self.bytes, at.wrapping_add(8))
         };
-        if cursor.solid() != b':' {
-            return Err(Stop::Syntax);
+        let ahead = plain::ahead(self.bytes, end);
+        let [quote, colon, blank, value, ..] = ahead.to_le_bytes();
+        if quote != b'"' {
+            return self.name_escaped(open, at, cursor);
         }
-        cursor.pass();
+        let bytes = end.wrapping_sub(at);
+        let mark = mark(word, ends);
+        if open.marks & mark == mark {
+            self.look_back(open, (at, bytes));
+        }
+        open.marks |= mark;
+        let name = Name { at, bytes };
+        // As most write it.
+        if colon == b':' && blank == b' ' && value > b' ' {
+            cursor.loose_at = end;
+            cursor.at = end.wrapping_add(3);
+            return Ok(name);
+        }
+        cursor.at = end.wrapping_add(1);
+        self.colon(cursor)?;
         Ok(name)
     }
 
-    /// Compares a name with those before it if its mark has been seen.
+    #[cold]
+    fn name_escaped(&self, open: &mut Open, at: u32, cursor: &mut Cursor) -> Result<Name, Stop> {
+        cursor.at = self.escaped_end(at)?.0;
+        open.is_odd = true;
+        self.colon(cursor)?;
+        let bytes = ESCAPED;
+        Ok(Name { at, bytes })
+    }
+
     #[inline(always)]
-    fn look(&mut self, open: &mut Open, name: (u32, u32), word: Option<u64>) {
-        let Some(word) = word else {
-            // It has no mark, so this name and all that follow are looked at.
-            self.look_back(open, name);
-            open.marks = u64::MAX;
-            return;
-        };
-        let mark = mark(word, name.1);
-        if open.marks & mark == mark {
-            self.look_back(open, name);
+    fn colon(&self, cursor: &mut Cursor) -> Result<(), Stop> {
+        if self.solid(cursor) != b':' {
+            return Err(Stop::Syntax);
         }
-        open.marks |= mark;
+        cursor.at = cursor.at.wrapping_add(1);
+        Ok(())
     }
 
     /// Compares a name with those before it, if they are few.
     #[inline(never)]
     fn look_back(&self, open: &mut Open, (at, bytes): (u32, u32)) {
-        if open.count > SCANNED_MAX {
-            open.is_doubtful = true;
-            return;
-        }
         let name = self.said(at, bytes);
-        open.is_repeated |= self.names(open.part).any(|known| known == name);
+        let mut names = self.names(open.part);
+        open.is_odd |= names.by_ref().take(SCANNED_MAX).any(|known| known == name);
+        open.is_odd |= names.next().is_some();
     }
 
-    /// Whether names of a map are the same, or of the same hash.
+    /// Whether names of a map have no escapes, and differ as far as hashes tell.
     #[cold]
-    fn has_repeated(&self, open: &Open) -> bool {
-        !are_unique(self.names(open.part))
+    fn has_plain_names(&self, open: &Open) -> bool {
+        let has_escaped = self.members(open.part).any(|part| part.name_bytes == ESCAPED);
+        !has_escaped && are_unique(self.names(open.part))
     }
 
-    /// Names of the members that were read; those with escapes are empty.
+    /// Names of the members that were read.
     fn names(&self, map: u32) -> impl Iterator<Item = &[u8]> {
+        let members = self.members(map);
+        members.map(|part| self.said(part.name_at, part.name_bytes))
+    }
+
+    fn members(&self, map: u32) -> impl Iterator<Item = &Part> {
         let mut at = map.wrapping_add(1);
         std::iter::from_fn(move || {
             let part = self.parts.get(at as usize)?;
             at = part.next;
-            Some(self.said(part.name_at, part.name_bytes))
+            Some(part)
         })
     }
 
@@ -426,12 +415,13 @@ impl Reader<'_> {
 
     /// A string at its quote.
     #[inline(always)]
-    fn string(&mut self, name: Name, cursor: &mut Cursor<'_>) -> Result<(), Stop> {
+    fn string(&mut self, name: Name, cursor: &mut Cursor) -> Result<(), Stop> {
         let start = cursor.at.wrapping_add(1);
-        let end = plain::json_end(cursor.bytes, start);
-        if cursor.byte_at(end) == b'"' {
+        let end = plain::json_end(self.bytes, start);
+        if self.bytes.get(end as usize) == Some(&b'"') {
             cursor.at = end.wrapping_add(1);
-            return self.leaf(Kind::Text, name, (start, end.wrapping_sub(start)));
+            let range = (start, end.wrapping_sub(start));
+            return self.leaf(Kind::Text, AS_WRITTEN | SIMPLE, name, range, cursor);
         }
         let (end, is_usual) = self.escaped_end(start)?;
         if !is_usual {
@@ -439,33 +429,35 @@ impl Reader<'_> {
         }
         cursor.at = end;
         let range = (start, end.wrapping_sub(start).wrapping_sub(1));
-        self.flagged(Kind::Escaped, name, range, (is_usual, is_usual))
+        let flags = if is_usual { AS_WRITTEN | SIMPLE } else { 0 };
+        self.leaf(Kind::Escaped, flags, name, range, cursor)
     }
 
     #[inline(always)]
-    fn number(&mut self, name: Name, cursor: &mut Cursor<'_>) -> Result<(), Stop> {
+    fn number(&mut self, name: Name, cursor: &mut Cursor) -> Result<(), Stop> {
         let start = cursor.at;
-        let rest = cursor.bytes.get(start as usize..).unwrap_or(&[]);
+        let rest = self.bytes.get(start as usize..).unwrap_or(&[]);
         let seen = decimal::skim(rest).ok_or(Stop::Syntax)?;
         cursor.at = start.wrapping_add(seen.bytes);
+        let mut flags = AS_WRITTEN | SIMPLE;
         if !seen.is_as_written {
             cursor.loose_at = cursor.at;
+            flags = SIMPLE;
         }
-        let flags = (seen.is_as_written, true);
-        self.flagged(Kind::Number, name, (start, seen.bytes), flags)
+        self.leaf(Kind::Number, flags, name, (start, seen.bytes), cursor)
     }
 
     #[inline(always)]
-    fn word(&mut self, name: Name, cursor: &mut Cursor<'_>) -> Result<(), Stop> {
-        let (kind, bytes) = match cursor.bytes.get(cursor.at as usize..) {
-            Some([b't', b'r', b'u', b'e', ..]) => (Kind::True, 4),
-            Some([b'f', b'a', b'l', b's', b'e', ..]) => (Kind::False, 5),
-            Some([b'n', b'u', b'l', b'l', ..]) => (Kind::Null, 4),
+    fn word(&mut self, name: Name, cursor: &mut Cursor) -> Result<(), Stop> {
+        let (kind, bytes) = match plain::ahead(self.bytes, cursor.at).to_le_bytes() {
+            [b't', b'r', b'u', b'e', ..] => (Kind::True, 4),
+            [b'f', b'a', b'l', b's', b'e', ..] => (Kind::False, 5),
+            [b'n', b'u', b'l', b'l', ..] => (Kind::Null, 4),
             _ => return Err(Stop::Syntax),
         };
         let start = cursor.at;
         cursor.at = start.wrapping_add(bytes);
-        self.leaf(kind, name, (start, bytes))
+        self.leaf(kind, AS_WRITTEN | SIMPLE, name, (start, bytes), cursor)
     }
 
     /// Where a string with escapes ends that begins at `start`, behind its quote; tells whether it
@@ -499,7 +491,7 @@ const PARTS_MIN: usize = 64;
 /// So many parts are more than a heap may hold.
 const PARTS_MAX: usize = HEAP_BYTES_MAX / size_of::<Part>() + 1;
 /// A name is compared with up to so many before it, more are looked at together.
-const SCANNED_MAX: u32 = 24;
+const SCANNED_MAX: usize = 24;
 
 #[cfg(test)]
 mod tests;

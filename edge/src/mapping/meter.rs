@@ -15,33 +15,54 @@ const STEP_LOOKS: usize = 64;
 /// Counts steps.
 #[derive(Debug)]
 pub(super) struct Meter {
-    spent: u64,
+    /// How many may be taken yet.
+    left: u64,
 }
 
 impl Meter {
     pub(super) fn new() -> Meter {
-        Meter { spent: 0 }
+        Meter { left: STEPS_MAX }
     }
 
+    #[inline(always)]
     pub(super) fn spend(&mut self, steps: u64) -> Result<(), Fault> {
-        self.spent = self.spent.saturating_add(steps);
-        if self.spent > STEPS_MAX {
-            return Err(Fault::Steps { max: STEPS_MAX });
+        match self.left.checked_sub(steps) {
+            Some(left) => {
+                self.left = left;
+                Ok(())
+            }
+            None => self.exhausted(),
         }
-        Ok(())
+    }
+
+    #[cold]
+    fn exhausted(&mut self) -> Result<(), Fault> {
+        self.left = 0;
+        Err(Fault::Steps { max: STEPS_MAX })
     }
 
     /// Work on so many bytes.
+    #[inline(always)]
     pub(super) fn spend_bytes(&mut self, bytes: usize) -> Result<(), Fault> {
-        self.spend(u64::try_from(bytes / STEP_BYTES).unwrap_or(u64::MAX))
+        self.spend_parts(bytes, STEP_BYTES)
     }
 
     /// So many members or items compared.
+    #[inline(always)]
     pub(super) fn spend_looks(&mut self, looks: usize) -> Result<(), Fault> {
-        self.spend(u64::try_from(looks / STEP_LOOKS).unwrap_or(u64::MAX))
+        self.spend_parts(looks, STEP_LOOKS)
+    }
+
+    /// A step for every so many; most work is less than that.
+    #[inline(always)]
+    fn spend_parts(&mut self, count: usize, of_a_step: usize) -> Result<(), Fault> {
+        if count < of_a_step {
+            return Ok(());
+        }
+        self.spend(u64::try_from(count / of_a_step).unwrap_or(u64::MAX))
     }
 
     pub(super) fn spent(&self) -> u64 {
-        self.spent
+        STEPS_MAX.saturating_sub(self.left)
     }
 }

@@ -1,6 +1,6 @@
 //! Runs of bytes that a text in quotes holds as they are.
 //!
-//! Shape: eight bytes are looked at as one word, or sixteen side by side. Units: bytes. Errors: none. Source: RFC 8259
+//! Shape: eight bytes are looked at as one word. Units: bytes. Errors: none. Source: RFC 8259
 //! section 7 and `StringEscapeUtils.escapeJavaScript` for what ends a run; Hacker's Delight, "Find
 //! First 0-Byte".
 
@@ -16,51 +16,21 @@ pub(super) fn json_run(bytes: &[u8]) -> usize {
 #[inline(always)]
 pub(super) fn json_end(bytes: &[u8], from: u32) -> u32 {
     let mut at = from;
-    while let Some(chunk) = bytes.get(at as usize..).and_then(<[u8]>::first_chunk) {
-        let [low, high] = json_ends(chunk);
-        if low != 0 {
-            return at.wrapping_add(low.trailing_zeros() / 8);
+    while let Some(word) = word(bytes, at) {
+        let marks = json_marks(word);
+        if marks != 0 {
+            return at.wrapping_add(marks.trailing_zeros() / 8);
         }
-        if high != 0 {
-            return at.wrapping_add(8 + high.trailing_zeros() / 8);
-        }
-        at = at.wrapping_add(16);
+        at = at.wrapping_add(u64::BITS / 8);
     }
-    json_end_by_words(bytes, at)
-}
-
-/// The same where it is likely to end within `word`, the first eight bytes.
-#[inline(always)]
-pub(super) fn name_end(bytes: &[u8], from: u32, word: Option<u64>) -> u32 {
-    let marks = word.map_or(0, json_marks) & HIGH_BITS;
-    if marks != 0 {
-        return from.wrapping_add(marks.trailing_zeros() / 8);
-    }
-    json_end(bytes, from)
+    json_end_of_rest(bytes, at)
 }
 
 /// The same near the end of all bytes.
-fn json_end_by_words(bytes: &[u8], from: u32) -> u32 {
+#[inline(never)]
+fn json_end_of_rest(bytes: &[u8], from: u32) -> u32 {
     let rest = bytes.get(from as usize..).unwrap_or(&[]);
     from.wrapping_add(small(json_run(rest)))
-}
-
-/// All ones where a byte ends a run, as two words. Compilers make vector instructions of it.
-#[inline(always)]
-fn json_ends(chunk: &[u8; 16]) -> [u64; 2] {
-    let mut ends = [0; 16];
-    for (end, byte) in ends.iter_mut().zip(chunk) {
-        let is_end = *byte == b'"' || *byte == b'\\' || *byte < b' ';
-        *end = if is_end { u8::MAX } else { 0 };
-    }
-    let ends = u128::from_le_bytes(ends);
-    [low_half(ends), low_half(ends >> 64)]
-}
-
-#[inline(always)]
-#[allow(clippy::cast_possible_truncation)] // the other half is asked for by itself
-fn low_half(both: u128) -> u64 {
-    both as u64
 }
 
 /// Whether two short texts are the same, without a call for those of up to sixteen bytes.
@@ -84,20 +54,38 @@ pub(super) fn are_same(a: &[u8], b: &[u8]) -> bool {
 /// Eight bytes from `at`, if there are so many.
 #[inline(always)]
 pub(super) fn word(bytes: &[u8], at: u32) -> Option<u64> {
-    let word = bytes.get(at as usize..)?.first_chunk()?;
+    let at = at as usize;
+    let word = bytes.get(at..at.wrapping_add(WORD_BYTES))?.first_chunk()?;
     Some(u64::from_le_bytes(*word))
 }
 
+/// The same with zeros behind the last byte.
 #[inline(always)]
-fn json_marks(word: u64) -> u64 {
-    below(word, SPACES) | equal(word, b'"') | equal(word, b'\\')
+pub(super) fn ahead(bytes: &[u8], at: u32) -> u64 {
+    word(bytes, at).unwrap_or_else(|| ahead_of_rest(bytes, at))
+}
+
+#[cold]
+fn ahead_of_rest(bytes: &[u8], at: u32) -> u64 {
+    let rest = bytes.get(at as usize..).unwrap_or(&[]);
+    let rest = rest.iter().take(WORD_BYTES).rev();
+    rest.fold(0, |word, byte| word << 8 | u64::from(*byte))
+}
+
+#[inline(always)]
+pub(super) fn json_marks(word: u64) -> u64 {
+    // With quotes put at 0x20, and what was there behind them, they end the control characters.
+    let quotes = (word ^ QUOTES_BEHIND_CONTROLS).wrapping_sub(BEHIND_SPACES);
+    marked(word, quotes | differences(word, b'\\'))
 }
 
 /// The same for `escapeJavaScript`, which escapes apostrophes and slashes, too.
 pub(super) fn java_script_run(bytes: &[u8]) -> usize {
     run(bytes, |word| {
-        let quotes = equal(word, b'"') | equal(word, b'\'');
-        below(word, SPACES) | quotes | equal(word, b'\\') | equal(word, b'/')
+        let quotes = (word ^ QUOTES_BEHIND_CONTROLS).wrapping_sub(BEHIND_SPACES);
+        let quotes = quotes | differences(word, b'\'');
+        let slashes = differences(word, b'\\') | differences(word, b'/');
+        marked(word, quotes | slashes)
     })
 }
 
@@ -105,7 +93,7 @@ pub(super) fn java_script_run(bytes: &[u8]) -> usize {
 /// behind that one does not matter.
 #[inline(always)]
 fn run(bytes: &[u8], marks: impl Fn(u64) -> u64) -> usize {
-    let first = |word: u64| (marks(word) & HIGH_BITS).trailing_zeros() as usize / WORD_BYTES;
+    let first = |word: u64| marks(word).trailing_zeros() as usize / WORD_BYTES;
     let mut rest = bytes;
     while let Some((word, after)) = rest.split_first_chunk::<WORD_BYTES>() {
         let within = first(u64::from_le_bytes(*word));
@@ -128,23 +116,25 @@ pub(super) fn spaces(word: u64) -> u32 {
     (word ^ SPACES).trailing_zeros() / 8
 }
 
-/// Marks the first byte that is `byte`, and perhaps bytes behind it: a borrow goes upwards only.
+/// Of ASCII, passes below zero at the first byte that is `byte`, and perhaps behind it: a borrow goes
+/// upwards only.
 #[inline(always)]
-fn equal(word: u64, byte: u8) -> u64 {
-    let differences = word ^ ONES.wrapping_mul(u64::from(byte));
-    differences.wrapping_sub(ONES) & !differences
+fn differences(word: u64, byte: u8) -> u64 {
+    (word ^ ONES.wrapping_mul(u64::from(byte))).wrapping_sub(ONES)
 }
 
-/// Marks the first byte that is less than the bytes of `bounds`.
+/// The high bits of bytes that have passed below zero, for those that are ASCII.
 #[inline(always)]
-fn below(word: u64, bounds: u64) -> u64 {
-    word.wrapping_sub(bounds) & !word
+fn marked(word: u64, passed: u64) -> u64 {
+    passed & !word & HIGH_BITS
 }
 
 const WORD_BYTES: usize = 8;
 const ONES: u64 = 0x0101_0101_0101_0101;
 const HIGH_BITS: u64 = ONES * 0x80;
 const SPACES: u64 = ONES * b' ' as u64;
+const BEHIND_SPACES: u64 = ONES * (b' ' + 1) as u64;
+const QUOTES_BEHIND_CONTROLS: u64 = ONES * (b'"' ^ b' ') as u64;
 /// Bytes that end no run.
 const FILLER: u64 = ONES * b'a' as u64;
 

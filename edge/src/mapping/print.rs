@@ -163,7 +163,7 @@ impl<'p> Printer<'p> {
         self.check(out, depth)?;
         let part = part_at(&self.heap.parts, at);
         let is_container = matches!(part.kind, Kind::List | Kind::Map);
-        if part.is_as_written && !(is_container && self.heap.is_changed()) {
+        if part.is_as_written() && !(is_container && self.heap.is_changed()) {
             return self.part_as_written(out, part, depth);
         }
         match part.kind {

@@ -16,6 +16,7 @@ pub(super) const HEAP_BYTES_MAX: usize = 48 << 20;
 
 /// Where a text lies.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u32)]
 pub(super) enum Pool {
     Program,
     Body,
@@ -49,7 +50,7 @@ impl Text {
     }
 
     /// The same as bytes, where characters do not matter.
-    #[inline]
+    #[inline(always)]
     pub(super) fn bytes_of(self, source: &str) -> &[u8] {
         let at = self.at as usize;
         let range = at..at.saturating_add(self.bytes as usize);
@@ -57,8 +58,10 @@ impl Text {
     }
 }
 
-/// What a name or an expression stands for.
+/// What a name or an expression stands for. What follows the kind is aligned, so that a value moves in
+/// three pieces.
 #[derive(Clone, Copy, PartialEq, Debug)]
+#[repr(u32)]
 pub(super) enum Value {
     Null,
     Bool(bool),

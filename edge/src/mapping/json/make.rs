@@ -8,7 +8,7 @@
 use super::{
     escape::unescaped,
     names::Names,
-    part::{Kind, Part, part_at},
+    part::{ESCAPED, Kind, Part, part_at},
 };
 use crate::mapping::{
     decimal::{self, Number},
@@ -106,7 +106,7 @@ pub(in crate::mapping) fn printable(
     value: Value,
 ) -> Result<Value, Fault> {
     match value {
-        Value::Part(at) if !part_at(&heap.parts, at).is_simple => made_part(heap, source, at),
+        Value::Part(at) if !part_at(&heap.parts, at).is_simple() => made_part(heap, source, at),
         value => Ok(value),
     }
 }
@@ -188,7 +188,7 @@ impl Maker<'_> {
             base: self.source.base,
             made: self.heap.text.as_bytes(),
         };
-        let united = (!part.has_plain_names).then(|| names.united(members));
+        let united = (!part.is_plain_map()).then(|| names.united(members));
         let id = match united.flatten() {
             Some(members) => self.heap.read_map(&members, Text::EMPTY),
             None => self.heap.read_map(members, written),
@@ -200,7 +200,7 @@ impl Maker<'_> {
 
     fn name(&mut self, at: u32) -> Result<Value, Fault> {
         let part = part_at(&self.heap.parts, at);
-        if part.is_name_escaped {
+        if part.name_bytes == ESCAPED {
             return made_text(self.heap, self.source, part.name_at).map(Value::Text);
         }
         Ok(Value::Text(
@@ -210,7 +210,7 @@ impl Maker<'_> {
 
     /// What the document says in the place of a container that prints just so.
     fn written(&self, part: Part) -> Text {
-        let bytes = if part.is_as_written { part.bytes } else { 0 };
+        let bytes = if part.is_as_written() { part.bytes } else { 0 };
         self.source.text(part.at, bytes)
     }
 

@@ -7,12 +7,12 @@
 use super::super::value::{Member, Pool, Value};
 use rapidhash::v3::rapidhash_v3;
 
-/// Two bits for a name of so many bytes, which begins `word`.
+/// Two bits for a name that begins `word`; `ends` marks where it ends there, 0 if it does not.
 #[inline(always)]
-pub(super) fn mark(word: u64, bytes: u32) -> u64 {
-    let others = u64::BITS.saturating_sub(bytes.wrapping_mul(8).min(u64::BITS));
-    let first = word.unbounded_shl(others).wrapping_add(u64::from(bytes));
-    let mixed = (first ^ first >> 32).wrapping_mul(MIXER);
+pub(super) fn mark(word: u64, ends: u64) -> u64 {
+    // All of the name, and of the quote behind it what is below the mark.
+    let below = ends & ends.wrapping_neg();
+    let mixed = (word & below.wrapping_sub(1)).wrapping_mul(MIXER);
     1 << (mixed >> 58) | 1 << (mixed >> 52 & 63)
 }
 

@@ -26,7 +26,6 @@ impl Choices<'_> {
     }
 }
 
-const SCANNED: usize = SCANNED_MAX as usize;
 const SPACES: &[&str] = &["", "", "", " ", "\n    ", "\t\r\n ", "               "];
 const NAMES: &[&str] = &[
     "a",
@@ -120,7 +119,7 @@ fn write_each(
     marks: [char; 2],
     mut each: impl FnMut(&mut String, &mut Choices<'_>, usize),
 ) {
-    let count = choices.of(&[0, 1, 2, 3, 4, 7, SCANNED, SCANNED + 16]);
+    let count = choices.of(&[0, 1, 2, 3, 4, 7, SCANNED_MAX, SCANNED_MAX + 16]);
     out.push(marks[0]);
     out.push_str(choices.of(SPACES));
     for at in 0..count {

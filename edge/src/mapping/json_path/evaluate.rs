@@ -11,7 +11,7 @@ use super::{
 use crate::mapping::{
     OUTPUT_BYTES_MAX,
     error::Fault,
-    json::{self, Kind, Source},
+    json::{self, Source},
     meter::Meter,
     print::Printer,
     value::{Heap, ListKind, MapKind, Member, Text, Value},
@@ -88,11 +88,11 @@ impl Walker<'_> {
         let made = match at {
             Value::Part(map) => {
                 let part = json::part_at(&self.heap.parts, map);
-                if part.kind == Kind::Map && part.has_plain_names {
-                    self.meter.spend_looks(part.count as usize)?;
+                if part.is_plain_map() {
                     let source = Source::body(self.body);
-                    let bytes = self.body.as_bytes();
-                    let found = json::member_at(&self.heap.parts, map, bytes, name.as_bytes());
+                    let (bytes, name) = (self.body.as_bytes(), name.as_bytes());
+                    let (found, looks) = json::member_at(&self.heap.parts, map, bytes, name);
+                    self.meter.spend_looks(looks)?;
                     let value = found.map(|at| json::value(self.heap, source, at));
                     return value.transpose();
                 }

@@ -10,6 +10,7 @@ use crate::mapping::{
     inputs::{ContextValue, Pairs},
     json::{self, Source},
     json_path::{self, Walker},
+    plain,
     value::{MapKind, Pool, Text, Value, small},
     vtl::program::Constant,
 };
@@ -162,7 +163,8 @@ impl<'r> Run<'r> {
         }
         let members = self.context_members(id);
         self.meter.spend_looks(members.len())?;
-        let found = members.iter().find(|(known, _)| *known == name);
+        let is_named = |known: &str| plain::are_same(known.as_bytes(), name.as_bytes());
+        let found = members.iter().find(|(known, _)| is_named(known));
         match found.map(|(_, value)| value) {
             Some(ContextValue::Text(text)) => self.kept(text),
             Some(ContextValue::Map(map)) => {

@@ -158,7 +158,7 @@ impl Run<'_> {
         match value {
             Value::List(id) => Some(self.heap.items(id).len()),
             Value::Map(id) => Some(self.heap.members(id).len()),
-            Value::Part(at) => Some(json::part_at(&self.heap.parts, at).count as usize),
+            Value::Part(at) => Some(json::count_of(&self.heap.parts, at)),
             _ => None,
         }
     }
@@ -166,7 +166,7 @@ impl Run<'_> {
     /// Whether a loop can go over a part as it was seen: a list, or a map without repeated names.
     pub(super) fn is_seen(&self, at: u32) -> bool {
         let part = json::part_at(&self.heap.parts, at);
-        part.kind == Kind::List || part.kind == Kind::Map && part.has_plain_names
+        part.kind == Kind::List || part.is_plain_map()
     }
 
     /// What a round of that loop is about: an item, or the value of a member; rounds come in order.

@@ -6,6 +6,7 @@
 //! and `value` of its nodes.
 
 mod input;
+mod lane;
 mod list;
 mod map;
 mod number;
@@ -27,7 +28,7 @@ use super::{
     value::{Heap, Pool, Text, Value},
     vtl::{
         SLOT_BODY, SLOT_COUNT, SLOT_FOREACH, SLOT_HAS_NEXT,
-        program::{Block, Call, Expression, Foreach, If, Macro, Node, Program, Spot},
+        program::{Block, Call, Expression, Foreach, If, Macro, Node, Program, Reference, Spot},
     },
 };
 
@@ -221,20 +222,16 @@ impl<'r> Run<'r> {
 
     fn node(&mut self, node: &'r Node) -> Result<Flow, Fault> {
         match node {
+            Node::Literal(text) => {
+                self.out.push_str(text);
+                self.meter.spend_bytes(text.len())?;
+                self.check_output()?;
+            }
             Node::Text(text) => {
                 let program = self.program;
                 self.out.push_str(text.of(&program.text));
-                self.meter.spend_bytes(text.bytes as usize)?;
-                self.check_output()?;
             }
-            Node::Reference(reference) => {
-                // Looked at where it lies: a copy would wait for its parts to be written.
-                let found = self.found(reference);
-                if let Ok(value) = &found {
-                    self.print(value)?;
-                }
-                found?;
-            }
+            Node::Reference(reference) => self.print_reference(reference)?,
             Node::Set(set) => {
                 self.spot = set.left.spot;
                 let value = match &set.right {
@@ -264,6 +261,26 @@ impl<'r> Run<'r> {
             Node::Call(call) => return self.call(call),
         }
         Ok(Flow::Next)
+    }
+
+    /// Appends what a reference stands for, without passing the value on.
+    #[inline(never)]
+    fn print_reference(&mut self, reference: &'r Reference) -> Result<(), Fault> {
+        if self.print_in_place(reference)? {
+            return Ok(());
+        }
+        let value = self.found(reference)?;
+        if let Value::Text(text) = value {
+            let said = match text.pool {
+                Pool::Program => text.of(&self.program.text),
+                Pool::Body | Pool::Plain => text.of(self.body),
+                Pool::Heap => text.of(&self.heap.text),
+            };
+            self.out.push_str(said);
+            self.meter.spend_bytes(said.len())?;
+            return self.check_output();
+        }
+        self.print(&value)
     }
 
     /// Appends a value to the output.
@@ -297,7 +314,7 @@ impl<'r> Run<'r> {
     /// The same for a part of the payload: a number that is written as it prints is copied.
     fn print_part(&mut self, at: u32) -> Result<(), Fault> {
         let part = json::part_at(&self.heap.parts, at);
-        if part.kind != Kind::Number || !part.is_as_written {
+        if part.kind != Kind::Number || !part.is_as_written() {
             let value = self.made(Value::Part(at))?;
             return self.print(&value);
         }

@@ -206,9 +206,6 @@ impl<'r> Run<'r> {
     /// `==`: numbers by value, lists and maps by their items, unlike types as texts.
     pub(super) fn is_equal(&mut self, left: Value, right: Value) -> Result<bool, Fault> {
         self.meter.spend(1)?;
-        if let Some(order) = self.order(left, right) {
-            return Ok(order == Ordering::Equal);
-        }
         match (left, right) {
             (Value::Null, Value::Null) => Ok(true),
             (Value::Null, _) | (_, Value::Null) => Ok(false),
@@ -223,6 +220,9 @@ impl<'r> Run<'r> {
             (Value::List(left), Value::List(right)) => self.same_items(left, right),
             (Value::Map(left), Value::Map(right)) => self.same_members(left, right),
             _ => {
+                if let Some(order) = self.order(left, right) {
+                    return Ok(order == Ordering::Equal);
+                }
                 let (mut a, mut b) = (String::new(), String::new());
                 self.print_into(&mut a, left)?;
                 self.print_into(&mut b, right)?;

@@ -119,12 +119,20 @@ impl Run<'_> {
             let Some([key, value]) = self.heap.members(id).get(position).copied() else {
                 continue;
             };
-            let (mut name, mut text) = (String::new(), String::new());
-            self.print_into(&mut name, key)?;
-            self.print_into(&mut text, value)?;
-            pairs.push((name, text));
+            pairs.push((self.owned(key)?, self.owned(value)?));
         }
         Ok(pairs)
+    }
+
+    fn owned(&mut self, value: Value) -> Result<String, Fault> {
+        if let Value::Text(text) = value {
+            let owned = self.text(text).to_owned();
+            self.meter.spend_bytes(owned.len())?;
+            return Ok(owned);
+        }
+        let mut owned = String::new();
+        self.print_into(&mut owned, value)?;
+        Ok(owned)
     }
 
     /// A status, as a number or as its digits.

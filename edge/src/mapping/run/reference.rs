@@ -7,7 +7,7 @@
 use super::Run;
 use crate::mapping::{
     error::Fault,
-    json::{self, Kind, Source},
+    json::{self, Source},
     value::{ListKind, MapKind, Text, Value},
     vtl::program::{Expression, Method, Reference, Step},
 };
@@ -34,9 +34,13 @@ impl<'r> Run<'r> {
                     let program = self.program;
                     self.member(id, name.bytes_of(&program.text))?
                 }
-                (Value::Part(at), Step::Property(name)) => {
+                (Value::Part(at), Step::Property(name)) => self.part_member(at, *name)?,
+                (Value::Context(id), Step::Property(name)) => {
                     let program = self.program;
-                    self.part_member(at, name.of(&program.text))?
+                    self.context_member(id, name.of(&program.text))?
+                }
+                (Value::Loop(depth), Step::Property(name)) => {
+                    self.round_member(depth, name.of(&self.program.text))
                 }
                 _ => {
                     let value = self.step(value, step)?;
@@ -62,15 +66,17 @@ impl<'r> Run<'r> {
     }
 
     /// `.name` of a part of the payload.
-    fn part_member(&mut self, map: u32, name: &'r str) -> Result<Value, Fault> {
-        let part = json::part_at(&self.heap.parts, map);
-        if part.kind != Kind::Map || !part.has_plain_names {
+    #[inline(always)]
+    fn part_member(&mut self, map: u32, name: Text) -> Result<Value, Fault> {
+        let program = self.program;
+        if !json::part_at(&self.heap.parts, map).is_plain_map() {
             let value = self.made(Value::Part(map))?;
-            return self.property(value, name);
+            return self.property(value, name.of(&program.text));
         }
-        self.meter.spend_looks(part.count as usize)?;
-        let body = self.body.as_bytes();
-        match json::member_at(&self.heap.parts, map, body, name.as_bytes()) {
+        let (body, name) = (self.body.as_bytes(), name.bytes_of(&program.text));
+        let (found, looks) = json::member_at(&self.heap.parts, map, body, name);
+        self.meter.spend_looks(looks)?;
+        match found {
             Some(at) => json::value(self.heap, Source::body(self.body), at),
             None => Ok(Value::Null),
         }
@@ -372,6 +378,6 @@ pub(super) fn as_text(value: Option<&Value>) -> Option<Text> {
 }
 
 /// `$stageVariables`, by slot.
-const STAGE_VARIABLES: u32 = 3;
+pub(super) const STAGE_VARIABLES: u32 = 3;
 /// Methods take no more arguments.
 const ARGUMENTS_MAX: usize = 3;

@@ -40,7 +40,10 @@ pub(in crate::mapping) struct Macro {
 /// One thing that prints or acts.
 #[derive(Debug)]
 pub(in crate::mapping) enum Node {
+    /// While it is parsed.
     Text(Text),
+    /// The same afterwards.
+    Literal(Box<str>),
     Reference(Reference),
     Set(Box<Set>),
     If(Box<If>),

@@ -123,6 +123,15 @@ impl Builder {
         nodes.push(Node::Text(added));
     }
 
+    /// Gives texts to which nothing is joined any more a place of their own.
+    pub(super) fn settle_texts(&self, nodes: &mut [Node]) {
+        for node in nodes {
+            if let Node::Text(text) = node {
+                *node = Node::Literal(self.literal(*text).into());
+            }
+        }
+    }
+
     fn finish(mut self, root: Block) -> Result<Program, TemplateError> {
         for (id, spot, word) in &self.words {
             if matches!(self.program.macros.get(*id as usize), Some(Some(_))) {

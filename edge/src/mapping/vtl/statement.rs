@@ -70,6 +70,7 @@ impl<'s> Parser<'s, '_> {
             }
         };
         self.leave();
+        self.builder.settle_texts(&mut nodes);
         Ok((nodes.into_boxed_slice(), ender, at))
     }
 
