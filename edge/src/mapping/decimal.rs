@@ -329,6 +329,13 @@ const _: () = assert!(EXACT_DIGITS_MAX < POWERS_OF_TEN.len());
 mod tests {
     use super::*;
 
+    fn as_seen(read: Read) -> Seen {
+        Seen {
+            bytes: small(read.bytes),
+            is_as_written: read.is_as_written,
+        }
+    }
+
     #[test]
     fn numbers_are_read_up_to_where_they_end() {
         let rows = [
@@ -377,6 +384,7 @@ mod tests {
                 expected,
                 "{text}"
             );
+            assert_eq!(skim(text.as_bytes()), found.map(as_seen), "{text}");
         }
     }
 
@@ -400,6 +408,7 @@ mod tests {
                 let expected: f64 = text.parse().expect("a number");
                 let found = read(text.as_bytes()).expect("a number");
                 assert_eq!(found.number, Number::Double(expected), "{text}");
+                assert_eq!(skim(text.as_bytes()), Some(as_seen(found)), "{text}");
                 let mut printed = String::new();
                 double(&mut printed, expected);
                 assert!(!found.is_as_written || printed == text, "{text}");

@@ -7,7 +7,7 @@
 
 use super::{
     OUTPUT_BYTES_MAX,
-    error::Fault,
+    error::{Fault, Halt},
     json::{self, Source},
     json_path::{self, Walker},
     meter::Meter,
@@ -68,7 +68,7 @@ impl Document {
     /// More values than memory is given to them.
     pub fn parse<'d>(&'d mut self, source: &'d str) -> Result<Option<Node<'d>>, Fault> {
         self.heap.reset();
-        let root = json::parse(&mut self.heap, source, Pool::Plain, 0)?;
+        let root = json::parse(&mut self.heap, source, Pool::Plain, 0).map_err(|halt| *halt)?;
         let heap = &self.heap;
         Ok(root.map(|value| Node {
             heap,
@@ -101,7 +101,8 @@ impl<'d> Finder<'d> {
     /// # Errors
     /// A bound that was met.
     pub fn is_json(&mut self) -> Result<bool, Fault> {
-        self.root().map(|root| root.is_some())
+        let root = self.root().map_err(|halt| *halt)?;
+        Ok(root.is_some())
     }
 
     /// Appends what `path` finds, a text as it is and anything else as JSON; tells whether
@@ -110,6 +111,10 @@ impl<'d> Finder<'d> {
     /// # Errors
     /// A bound that was met.
     pub fn find(&mut self, path: &BodyPath, out: &mut String) -> Result<bool, Fault> {
+        self.found(path, out).map_err(|halt| *halt)
+    }
+
+    fn found(&mut self, path: &BodyPath, out: &mut String) -> Result<bool, Halt> {
         let Some(root) = self.root()? else {
             return Ok(false);
         };
@@ -137,7 +142,7 @@ impl<'d> Finder<'d> {
         Ok(true)
     }
 
-    fn root(&mut self) -> Result<Option<Value>, Fault> {
+    fn root(&mut self) -> Result<Option<Value>, Halt> {
         if let Some(known) = self.root {
             return Ok(known);
         }

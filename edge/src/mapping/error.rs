@@ -98,6 +98,9 @@ pub enum Fault {
     Break,
 }
 
+/// The same on its way out, in one word: what goes well should not make room for it.
+pub(super) type Halt = Box<Fault>;
+
 impl Fault {
     /// A method's refusal.
     pub(super) fn method(method: &str, reason: impl Into<String>) -> Fault {

@@ -3,7 +3,7 @@
 //! Shape: a counter of steps. Units: one step is a node, a method, a value looked at, or
 //! [`STEP_BYTES`] bytes read or written. Errors: [`Fault::Steps`] past the bound.
 
-use super::error::Fault;
+use super::error::{Fault, Halt};
 
 /// Most steps of one render.
 pub const STEPS_MAX: u64 = 100_000;
@@ -25,7 +25,7 @@ impl Meter {
     }
 
     #[inline(always)]
-    pub(super) fn spend(&mut self, steps: u64) -> Result<(), Fault> {
+    pub(super) fn spend(&mut self, steps: u64) -> Result<(), Halt> {
         match self.left.checked_sub(steps) {
             Some(left) => {
                 self.left = left;
@@ -36,26 +36,26 @@ impl Meter {
     }
 
     #[cold]
-    fn exhausted(&mut self) -> Result<(), Fault> {
+    fn exhausted(&mut self) -> Result<(), Halt> {
         self.left = 0;
-        Err(Fault::Steps { max: STEPS_MAX })
+        Err(Fault::Steps { max: STEPS_MAX }.into())
     }
 
     /// Work on so many bytes.
     #[inline(always)]
-    pub(super) fn spend_bytes(&mut self, bytes: usize) -> Result<(), Fault> {
+    pub(super) fn spend_bytes(&mut self, bytes: usize) -> Result<(), Halt> {
         self.spend_parts(bytes, STEP_BYTES)
     }
 
     /// So many members or items compared.
     #[inline(always)]
-    pub(super) fn spend_looks(&mut self, looks: usize) -> Result<(), Fault> {
+    pub(super) fn spend_looks(&mut self, looks: usize) -> Result<(), Halt> {
         self.spend_parts(looks, STEP_LOOKS)
     }
 
     /// A step for every so many; most work is less than that.
     #[inline(always)]
-    fn spend_parts(&mut self, count: usize, of_a_step: usize) -> Result<(), Fault> {
+    fn spend_parts(&mut self, count: usize, of_a_step: usize) -> Result<(), Halt> {
         if count < of_a_step {
             return Ok(());
         }

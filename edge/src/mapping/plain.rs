@@ -66,6 +66,7 @@ pub(super) fn ahead(bytes: &[u8], at: u32) -> u64 {
 }
 
 #[cold]
+#[inline(never)]
 fn ahead_of_rest(bytes: &[u8], at: u32) -> u64 {
     let rest = bytes.get(at as usize..).unwrap_or(&[]);
     let rest = rest.iter().take(WORD_BYTES).rev();

@@ -6,7 +6,7 @@
 
 use super::{
     decimal::{double, integer},
-    error::Fault,
+    error::{Fault, Halt},
     json::{self, Kind, Part, Source, part_at},
     plain,
     value::{Heap, ListKind, MapKind, Pool, Text, Value},
@@ -60,7 +60,7 @@ impl<'p> Printer<'p> {
     }
 
     /// Appends `value` as Java's `toString` has it.
-    pub(super) fn java(&self, out: &mut String, value: Value, depth: usize) -> Result<(), Fault> {
+    pub(super) fn java(&self, out: &mut String, value: Value, depth: usize) -> Result<(), Halt> {
         self.check(out, depth)?;
         match value {
             Value::Null => out.push_str("null"),
@@ -104,7 +104,7 @@ impl<'p> Printer<'p> {
         Ok(())
     }
 
-    fn pair(&self, out: &mut String, key: Value, item: Value, depth: usize) -> Result<(), Fault> {
+    fn pair(&self, out: &mut String, key: Value, item: Value, depth: usize) -> Result<(), Halt> {
         let depth = depth.saturating_add(1);
         self.java(out, key, depth)?;
         out.push('=');
@@ -112,7 +112,7 @@ impl<'p> Printer<'p> {
     }
 
     /// Appends `value` as JSON.
-    pub(super) fn json(&self, out: &mut String, value: Value, depth: usize) -> Result<(), Fault> {
+    pub(super) fn json(&self, out: &mut String, value: Value, depth: usize) -> Result<(), Halt> {
         self.check(out, depth)?;
         // What was read nests no deeper than what is printed may, if it is not nested itself.
         if depth == 0
@@ -159,7 +159,7 @@ impl<'p> Printer<'p> {
 
     /// Appends what was seen of the payload as JSON; whoever asks has had made what must be made
     /// before.
-    fn part(&self, out: &mut String, at: u32, depth: usize) -> Result<(), Fault> {
+    fn part(&self, out: &mut String, at: u32, depth: usize) -> Result<(), Halt> {
         self.check(out, depth)?;
         let part = part_at(&self.heap.parts, at);
         let is_container = matches!(part.kind, Kind::List | Kind::Map);
@@ -175,8 +175,11 @@ impl<'p> Printer<'p> {
         }
     }
 
-    fn part_as_written(&self, out: &mut String, part: Part, depth: usize) -> Result<(), Fault> {
-        let (from, to) = (part.at as usize, part.at.saturating_add(part.bytes) as usize);
+    fn part_as_written(&self, out: &mut String, part: Part, depth: usize) -> Result<(), Halt> {
+        let (from, to) = (
+            part.at as usize,
+            part.at.saturating_add(part.bytes) as usize,
+        );
         match part.kind {
             Kind::Text | Kind::Escaped => {
                 // With its quotes.
@@ -206,7 +209,7 @@ impl<'p> Printer<'p> {
         part: Part,
         [first, last]: [char; 2],
         depth: usize,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), Halt> {
         let inner = depth.saturating_add(1);
         out.push(first);
         let mut inside = at.wrapping_add(1);
@@ -252,14 +255,14 @@ impl<'p> Printer<'p> {
         }
     }
 
-    fn check(&self, out: &str, depth: usize) -> Result<(), Fault> {
+    fn check(&self, out: &str, depth: usize) -> Result<(), Halt> {
         if depth > DATA_DEPTH_MAX {
             let max = DATA_DEPTH_MAX;
-            return Err(Fault::Depth { what: "data", max });
+            return Err(Fault::Depth { what: "data", max }.into());
         }
         if out.len() > self.bytes_max {
             let max = self.bytes_max;
-            return Err(Fault::Output { max });
+            return Err(Fault::Output { max }.into());
         }
         Ok(())
     }

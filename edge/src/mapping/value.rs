@@ -7,7 +7,7 @@
 //! heap is kept between renders and only forgets what it held.
 
 use super::{
-    error::Fault,
+    error::{Fault, Halt},
     json::{Open, Part},
 };
 
@@ -220,21 +220,21 @@ impl Heap {
 
     /// Counts `values` made and checks the bound.
     #[inline]
-    pub(super) fn charge(&mut self, values: usize) -> Result<(), Fault> {
+    pub(super) fn charge(&mut self, values: usize) -> Result<(), Halt> {
         self.values = self.values.saturating_add(values);
         let bytes = self.values.saturating_mul(size_of::<Member>());
         if bytes.saturating_add(self.text.len()) > HEAP_BYTES_MAX {
-            return Err(Fault::Memory);
+            return Err(Fault::Memory.into());
         }
         Ok(())
     }
 
     /// Keeps a copy of `text`.
     #[inline]
-    pub(super) fn keep(&mut self, text: &str) -> Result<Text, Fault> {
+    pub(super) fn keep(&mut self, text: &str) -> Result<Text, Halt> {
         let at = self.text.len();
         if at.saturating_add(text.len()) > HEAP_BYTES_MAX {
-            return Err(Fault::Memory);
+            return Err(Fault::Memory.into());
         }
         self.text.push_str(text);
         self.made_since(at)
@@ -242,7 +242,7 @@ impl Heap {
 
     /// The text pushed onto the heap since `at`.
     #[inline]
-    pub(super) fn made_since(&mut self, at: usize) -> Result<Text, Fault> {
+    pub(super) fn made_since(&mut self, at: usize) -> Result<Text, Halt> {
         self.charge(1)?;
         Ok(Text {
             pool: Pool::Heap,
@@ -252,7 +252,7 @@ impl Heap {
     }
 
     /// A new empty list.
-    pub(super) fn new_list(&mut self, kind: ListKind) -> Result<u32, Fault> {
+    pub(super) fn new_list(&mut self, kind: ListKind) -> Result<u32, Halt> {
         self.charge(1)?;
         Ok(self.add_list(kind, Place::Own, Text::EMPTY))
     }
@@ -278,7 +278,7 @@ impl Heap {
     }
 
     /// A new empty map.
-    pub(super) fn new_map(&mut self, kind: MapKind) -> Result<u32, Fault> {
+    pub(super) fn new_map(&mut self, kind: MapKind) -> Result<u32, Halt> {
         self.charge(1)?;
         Ok(self.add_map(kind, Place::Own, Text::EMPTY))
     }
@@ -304,7 +304,7 @@ impl Heap {
     }
 
     /// A new list of these items.
-    pub(super) fn list_of(&mut self, kind: ListKind, items: &[Value]) -> Result<u32, Fault> {
+    pub(super) fn list_of(&mut self, kind: ListKind, items: &[Value]) -> Result<u32, Halt> {
         self.charge(items.len().saturating_add(1))?;
         Ok(self.place_list(kind, items, Text::EMPTY))
     }
@@ -394,7 +394,7 @@ impl Heap {
         Some(list.place.owned(&self.items, &mut list.own))
     }
 
-    pub(super) fn push(&mut self, id: u32, value: Value) -> Result<(), Fault> {
+    pub(super) fn push(&mut self, id: u32, value: Value) -> Result<(), Halt> {
         self.charge(1)?;
         if let Some(items) = self.items_mut(id) {
             items.push(value);
@@ -421,7 +421,7 @@ impl Heap {
     }
 
     /// Adds a member whose key is known to be new.
-    pub(super) fn push_member(&mut self, id: u32, key: Value, value: Value) -> Result<(), Fault> {
+    pub(super) fn push_member(&mut self, id: u32, key: Value, value: Value) -> Result<(), Halt> {
         self.charge(1)?;
         if let Some(members) = self.members_mut(id) {
             members.push([key, value]);

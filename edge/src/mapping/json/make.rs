@@ -12,7 +12,7 @@ use super::{
 };
 use crate::mapping::{
     decimal::{self, Number},
-    error::Fault,
+    error::Halt,
     plain,
     value::{Heap, Pool, Text, Value, small},
 };
@@ -50,7 +50,7 @@ pub(in crate::mapping) fn value(
     heap: &mut Heap,
     source: Source<'_>,
     at: u32,
-) -> Result<Value, Fault> {
+) -> Result<Value, Halt> {
     let part = part_at(&heap.parts, at);
     match part.kind {
         Kind::Text => Ok(Value::Text(source.text(part.at, part.bytes))),
@@ -59,12 +59,7 @@ pub(in crate::mapping) fn value(
     }
 }
 
-fn rare_value(
-    heap: &mut Heap,
-    source: Source<'_>,
-    at: u32,
-    part: Part,
-) -> Result<Value, Fault> {
+fn rare_value(heap: &mut Heap, source: Source<'_>, at: u32, part: Part) -> Result<Value, Halt> {
     Ok(match part.kind {
         Kind::Null => Value::Null,
         Kind::True => Value::Bool(true),
@@ -92,7 +87,7 @@ pub(in crate::mapping) fn made(
     heap: &mut Heap,
     source: Source<'_>,
     value: Value,
-) -> Result<Value, Fault> {
+) -> Result<Value, Halt> {
     match value {
         Value::Part(at) => made_part(heap, source, at),
         value => Ok(value),
@@ -104,7 +99,7 @@ pub(in crate::mapping) fn printable(
     heap: &mut Heap,
     source: Source<'_>,
     value: Value,
-) -> Result<Value, Fault> {
+) -> Result<Value, Halt> {
     match value {
         Value::Part(at) if !part_at(&heap.parts, at).is_simple() => made_part(heap, source, at),
         value => Ok(value),
@@ -123,7 +118,7 @@ pub(in crate::mapping) fn number(source: Source<'_>, part: Part) -> Value {
     }
 }
 
-fn made_part(heap: &mut Heap, source: Source<'_>, at: u32) -> Result<Value, Fault> {
+fn made_part(heap: &mut Heap, source: Source<'_>, at: u32) -> Result<Value, Halt> {
     let mut maker = Maker {
         stack: heap.take_stack(),
         heap,
@@ -144,7 +139,7 @@ struct Maker<'m> {
 
 impl Maker<'_> {
     /// As deep as documents nest.
-    fn value(&mut self, at: u32) -> Result<Value, Fault> {
+    fn value(&mut self, at: u32) -> Result<Value, Halt> {
         let part = part_at(&self.heap.parts, at);
         match part.kind {
             Kind::Number => Ok(number(self.source, part)),
@@ -154,13 +149,15 @@ impl Maker<'_> {
         }
     }
 
-    fn list(&mut self, at: u32, part: Part) -> Result<Value, Fault> {
+    fn list(&mut self, at: u32, part: Part) -> Result<Value, Halt> {
         let first = self.stack.len();
         let mut item = at.wrapping_add(1);
         while item < part.next {
             let value = self.value(item)?;
             self.stack.push(value);
-            item = part_at(&self.heap.parts, item).next.max(item.wrapping_add(1));
+            item = part_at(&self.heap.parts, item)
+                .next
+                .max(item.wrapping_add(1));
         }
         let written = self.written(part);
         let items = self.stack.get(first..).unwrap_or(&[]);
@@ -170,7 +167,7 @@ impl Maker<'_> {
         Ok(Value::List(id))
     }
 
-    fn map(&mut self, at: u32, part: Part) -> Result<Value, Fault> {
+    fn map(&mut self, at: u32, part: Part) -> Result<Value, Halt> {
         let first = self.stack.len();
         let mut member = at.wrapping_add(1);
         while member < part.next {
@@ -198,14 +195,12 @@ impl Maker<'_> {
         Ok(Value::Map(id))
     }
 
-    fn name(&mut self, at: u32) -> Result<Value, Fault> {
+    fn name(&mut self, at: u32) -> Result<Value, Halt> {
         let part = part_at(&self.heap.parts, at);
         if part.name_bytes == ESCAPED {
             return made_text(self.heap, self.source, part.name_at).map(Value::Text);
         }
-        Ok(Value::Text(
-            self.source.text(part.name_at, part.name_bytes),
-        ))
+        Ok(Value::Text(self.source.text(part.name_at, part.name_bytes)))
     }
 
     /// What the document says in the place of a container that prints just so.
@@ -233,7 +228,7 @@ fn note(heap: &mut Heap, at: u32, kind: Kind, text: Text) {
 
 /// A string with escapes that begins at `start`, made on the heap.
 #[cold]
-fn made_text(heap: &mut Heap, source: Source<'_>, start: u32) -> Result<Text, Fault> {
+fn made_text(heap: &mut Heap, source: Source<'_>, start: u32) -> Result<Text, Halt> {
     let source = source.text;
     let made = heap.text.len();
     let mut at = start;

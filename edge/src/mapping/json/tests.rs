@@ -4,7 +4,10 @@
 //! compared value by value and printed and read again. Then rows where the two differ. Units:
 //! bytes. Errors: a document that is read in two ways. Source: RFC 8259.
 
-use super::*;
+use super::{
+    skim::{PARTS_MAX, SCANNED_MAX},
+    *,
+};
 use crate::mapping::{OUTPUT_BYTES_MAX, print::Printer, value::Text};
 use proptest::prelude::*;
 use serde_json::Value as Other;
@@ -218,6 +221,51 @@ fn is_same(heap: &Heap, text: &str, value: Value, other: &Other) -> bool {
     }
 }
 
+/// What stands in parts against the values that were made of the same text in another heap.
+fn are_alike(text: &str, (made, value): (&Heap, Value), (seen, at): (&mut Heap, u32)) {
+    let source = Source::body(text);
+    let found = super::value(seen, source, at).expect("fits");
+    let printable = printable(seen, source, found).expect("fits");
+    assert_eq!(
+        print(made, text, value),
+        print(seen, text, printable),
+        "{text}"
+    );
+    match value {
+        Value::List(id) => {
+            let items = made.items(id).to_vec();
+            if part_at(&seen.parts, at).kind == Kind::List {
+                assert_eq!(count_of(&seen.parts, at), items.len(), "{text}");
+                let behind = i64::try_from(items.len()).expect("few");
+                assert_eq!(item_at(&seen.parts, at, behind), None, "{text}");
+            }
+            for (position, item) in (0_i64..).zip(items) {
+                if let Some(part) = item_at(&seen.parts, at, position) {
+                    are_alike(text, (made, item), (seen, part));
+                }
+            }
+        }
+        Value::Map(id) if part_at(&seen.parts, at).is_plain_map() => {
+            let members = made.members(id).to_vec();
+            assert_eq!(count_of(&seen.parts, at), members.len(), "{text}");
+            let bytes = text.as_bytes();
+            assert_eq!(member_at(&seen.parts, at, bytes, b"no such name").0, None);
+            for [name, value] in members {
+                let Value::Text(name) = name else {
+                    panic!("a name")
+                };
+                let (part, _) = member_at(&seen.parts, at, bytes, name.bytes_of(text));
+                are_alike(text, (made, value), (seen, part.expect("a member")));
+            }
+        }
+        _ => {}
+    }
+    // What has been made is what was seen, and stays so.
+    let all = super::made(seen, source, found).expect("fits");
+    assert_eq!(print(made, text, value), print(seen, text, all), "{text}");
+    assert_eq!(super::made(seen, source, found), Ok(all));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 12_000, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -238,6 +286,9 @@ proptest! {
         match (read(&mut heap, &text), serde_json::from_str::<Other>(&text)) {
             (Some((value, printed)), Ok(other)) => {
                 prop_assert!(is_same(&heap, &text, value, &other), "{text}\n{printed}");
+                let mut seen = Heap::default();
+                let root = skim(&mut seen, &text).expect("fits").expect("JSON");
+                are_alike(&text, (&heap, value), (&mut seen, root));
                 heap.reset();
                 let value = parse(&mut heap, &printed, Pool::Plain, 0).expect("fits");
                 let value = value.expect("its own text is read again");
@@ -370,5 +421,8 @@ fn many_repeated_names_keep_the_first_place_and_the_last_value() {
 fn more_values_than_fit_are_refused_before_they_are_kept() {
     let text = format!("[{}", "1,".repeat(PARTS_MAX + 1));
     let mut heap = Heap::default();
-    assert_eq!(parse(&mut heap, &text, Pool::Plain, 0), Err(Fault::Memory));
+    assert_eq!(
+        parse(&mut heap, &text, Pool::Plain, 0),
+        Err(Fault::Memory.into())
+    );
 }

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::mapping::{
     OUTPUT_BYTES_MAX,
-    error::Fault,
+    error::Halt,
     json::{self, Source},
     meter::Meter,
     print::Printer,
@@ -31,12 +31,12 @@ pub(in crate::mapping) fn find(
     walker: &mut Walker<'_>,
     root: Value,
     path: &Path,
-) -> Result<Option<Value>, Fault> {
+) -> Result<Option<Value>, Halt> {
     walker.find(root, root, path)
 }
 
 impl Walker<'_> {
-    fn find(&mut self, root: Value, from: Value, path: &Path) -> Result<Option<Value>, Fault> {
+    fn find(&mut self, root: Value, from: Value, path: &Path) -> Result<Option<Value>, Halt> {
         let (segments, function) = match path.segments.split_last() {
             Some((Segment::Function(function), before)) => (before, Some(*function)),
             _ => (&*path.segments, None),
@@ -65,7 +65,7 @@ impl Walker<'_> {
     }
 
     /// As `walk`, for members and positions alone.
-    fn follow(&mut self, from: Value, segments: &[Segment]) -> Result<Option<Value>, Fault> {
+    fn follow(&mut self, from: Value, segments: &[Segment]) -> Result<Option<Value>, Halt> {
         let mut at = from;
         for segment in segments {
             self.meter.spend(1)?;
@@ -84,7 +84,7 @@ impl Walker<'_> {
     }
 
     /// The member of this name; what was seen is not made for it.
-    fn member_value(&mut self, at: Value, name: &str) -> Result<Option<Value>, Fault> {
+    fn member_value(&mut self, at: Value, name: &str) -> Result<Option<Value>, Halt> {
         let made = match at {
             Value::Part(map) => {
                 let part = json::part_at(&self.heap.parts, map);
@@ -104,7 +104,7 @@ impl Walker<'_> {
     }
 
     /// The same of an item.
-    fn item_value(&mut self, at: Value, position: i64) -> Result<Option<Value>, Fault> {
+    fn item_value(&mut self, at: Value, position: i64) -> Result<Option<Value>, Halt> {
         if let Value::Part(list) = at
             && let Some(item) = json::item_at(&self.heap.parts, list, position)
         {
@@ -114,11 +114,11 @@ impl Walker<'_> {
         Ok(self.item(list, position))
     }
 
-    fn made(&mut self, value: Value) -> Result<Value, Fault> {
+    fn made(&mut self, value: Value) -> Result<Value, Halt> {
         json::made(self.heap, Source::body(self.body), value)
     }
 
-    fn list(&mut self, found: &[Value]) -> Result<Value, Fault> {
+    fn list(&mut self, found: &[Value]) -> Result<Value, Halt> {
         Ok(Value::List(self.heap.list_of(ListKind::Json, found)?))
     }
 
@@ -128,7 +128,7 @@ impl Walker<'_> {
         at: Value,
         segments: &[Segment],
         found: &mut Vec<Value>,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), Halt> {
         self.meter.spend(1)?;
         let Some((segment, rest)) = segments.split_first() else {
             found.push(at);
@@ -214,7 +214,7 @@ impl Walker<'_> {
         names: &[Box<str>],
         rest: &[Segment],
         found: &mut Vec<Value>,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), Halt> {
         if !matches!(at, Value::Map(_)) {
             return Ok(());
         }
@@ -248,7 +248,7 @@ impl Walker<'_> {
         }
     }
 
-    fn member(&mut self, at: Value, name: &str) -> Result<Option<Member>, Fault> {
+    fn member(&mut self, at: Value, name: &str) -> Result<Option<Member>, Halt> {
         let Value::Map(id) = at else {
             return Ok(None);
         };
@@ -306,7 +306,7 @@ impl Walker<'_> {
         }
     }
 
-    fn accepts(&mut self, root: Value, at: Value, filter: &Filter) -> Result<bool, Fault> {
+    fn accepts(&mut self, root: Value, at: Value, filter: &Filter) -> Result<bool, Halt> {
         self.meter.spend(1)?;
         match filter {
             Filter::Any(terms) => {
@@ -347,7 +347,7 @@ impl Walker<'_> {
         root: Value,
         at: Value,
         operand: &'f Operand,
-    ) -> Result<Option<Side<'f>>, Fault> {
+    ) -> Result<Option<Side<'f>>, Halt> {
         Ok(match operand {
             Operand::Path { is_rooted, path } => {
                 let from = if *is_rooted { root } else { at };
@@ -373,7 +373,7 @@ impl Walker<'_> {
         left: Option<Side<'_>>,
         comparison: Comparison,
         right: Option<Side<'_>>,
-    ) -> Result<bool, Fault> {
+    ) -> Result<bool, Halt> {
         let (Some(left), Some(right)) = (left, right) else {
             return Ok(matches!(
                 comparison,
@@ -425,7 +425,7 @@ impl Walker<'_> {
         }
     }
 
-    fn apply(&mut self, function: Function, to: Value) -> Result<Option<Value>, Fault> {
+    fn apply(&mut self, function: Function, to: Value) -> Result<Option<Value>, Halt> {
         let count = self.count(to);
         self.meter.spend_looks(count)?;
         if function == Function::Length {

@@ -6,7 +6,7 @@
 
 use super::{Run, reference::as_text};
 use crate::mapping::{
-    error::Fault,
+    error::Halt,
     inputs::{ContextValue, Pairs},
     json::{self, Source},
     json_path::{self, Walker},
@@ -31,7 +31,7 @@ impl<'r> Run<'r> {
         name: &str,
         arguments: &[Value],
         constant: &Constant,
-    ) -> Result<Value, Fault> {
+    ) -> Result<Value, Halt> {
         match (name, arguments) {
             ("params", []) => self.params(),
             ("params", [Value::Text(wanted)]) => self.param(*wanted),
@@ -61,7 +61,7 @@ impl<'r> Run<'r> {
     }
 
     /// What a path finds in the payload.
-    fn found_in_body(&mut self, path: Text, constant: &Constant) -> Result<Option<Value>, Fault> {
+    fn found_in_body(&mut self, path: Text, constant: &Constant) -> Result<Option<Value>, Halt> {
         let Some(root) = self.document()? else {
             return Ok(None);
         };
@@ -83,7 +83,7 @@ impl<'r> Run<'r> {
         json_path::find(&mut walker, root, path)
     }
 
-    fn document(&mut self) -> Result<Option<Value>, Fault> {
+    fn document(&mut self) -> Result<Option<Value>, Halt> {
         if let Some(known) = self.document {
             return Ok(known);
         }
@@ -97,7 +97,7 @@ impl<'r> Run<'r> {
     }
 
     /// `$input.params('x')`: of the path, the query or the header fields.
-    fn param(&mut self, wanted: Text) -> Result<Value, Fault> {
+    fn param(&mut self, wanted: Text) -> Result<Value, Halt> {
         let inputs = self.inputs;
         let wanted = self.text(wanted);
         let named = |pairs: Pairs<'r>| {
@@ -115,7 +115,7 @@ impl<'r> Run<'r> {
     }
 
     /// `$input.params()`.
-    fn params(&mut self) -> Result<Value, Fault> {
+    fn params(&mut self) -> Result<Value, Halt> {
         if let Some(id) = self.params {
             return Ok(Value::Map(id));
         }
@@ -136,7 +136,7 @@ impl<'r> Run<'r> {
     }
 
     /// `$stageVariables`.
-    pub(super) fn stage_variables(&mut self) -> Result<Value, Fault> {
+    pub(super) fn stage_variables(&mut self) -> Result<Value, Halt> {
         if let Some(id) = self.stage_variables {
             return Ok(Value::Map(id));
         }
@@ -147,7 +147,7 @@ impl<'r> Run<'r> {
     }
 
     /// A member of `$context` or of a map below it.
-    pub(super) fn context_member(&mut self, id: u32, name: &str) -> Result<Value, Fault> {
+    pub(super) fn context_member(&mut self, id: u32, name: &str) -> Result<Value, Halt> {
         if id == 0 {
             match name {
                 "requestOverride" => return self.request_override().map(Value::Map),
@@ -194,7 +194,7 @@ impl<'r> Run<'r> {
         id: u32,
         name: &str,
         arguments: &[Value],
-    ) -> Result<Value, Fault> {
+    ) -> Result<Value, Halt> {
         match (name, arguments) {
             ("get", [Value::Text(key)]) => {
                 let key = self.text(*key).to_owned();
@@ -213,7 +213,7 @@ impl<'r> Run<'r> {
     }
 
     /// The members as a map, for loops and its other methods.
-    pub(super) fn context_map(&mut self, id: u32) -> Result<u32, Fault> {
+    pub(super) fn context_map(&mut self, id: u32) -> Result<u32, Halt> {
         let members = self.context_members(id);
         let map = self.heap.new_map(MapKind::Silent)?;
         for (name, _) in members {

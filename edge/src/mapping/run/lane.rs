@@ -7,7 +7,7 @@
 
 use super::{Run, reference::STAGE_VARIABLES};
 use crate::mapping::{
-    error::Fault,
+    error::Halt,
     inputs::ContextValue,
     json::{self, Kind},
     plain,
@@ -17,7 +17,8 @@ use crate::mapping::{
 
 impl<'r> Run<'r> {
     /// Prints a reference, if it is such a one.
-    pub(super) fn print_in_place(&mut self, reference: &'r Reference) -> Result<bool, Fault> {
+    #[inline(always)]
+    pub(super) fn print_in_place(&mut self, reference: &'r Reference) -> Result<bool, Halt> {
         if self.visible != 0 || reference.steps.is_empty() {
             return Ok(false);
         }
@@ -35,10 +36,22 @@ impl<'r> Run<'r> {
         self.spot = reference.spot;
         self.meter.spend(reference.steps.len() as u64)?;
         self.meter.spend_looks(looks)?;
-        self.out.push_str(text);
-        self.meter.spend_bytes(text.len())?;
-        self.check_output()?;
+        self.say(text)?;
         Ok(true)
+    }
+
+    /// What a reference to a loop says of it, if it is such a one: `$foreach.hasNext`.
+    #[inline(always)]
+    pub(super) fn loop_value(&mut self, reference: &'r Reference) -> Result<Value, Halt> {
+        if let [Step::Property(name)] = &*reference.steps
+            && self.visible == 0
+            && let Value::Loop(depth) = self.slot(reference.slot)
+        {
+            self.spot = reference.spot;
+            self.meter.spend(1)?;
+            return Ok(self.round_member(depth, name.of(&self.program.text)));
+        }
+        Ok(Value::Null)
     }
 
     /// A text or a number below a part of the payload, and how many members were looked at.
@@ -68,6 +81,7 @@ impl<'r> Run<'r> {
     }
 
     /// A text below `$context`, likewise.
+    #[inline(never)]
     fn context_text(&self, steps: &'r [Step]) -> Option<(&'r str, usize)> {
         let mut value = ContextValue::Map(self.inputs.context);
         let mut looks: usize = 0;
@@ -94,6 +108,7 @@ impl<'r> Run<'r> {
     }
 
     /// A stage variable, likewise, as long as nobody has asked for all of them.
+    #[inline(never)]
     fn stage_variable_text(&self, steps: &'r [Step]) -> Option<(&'r str, usize)> {
         let [Step::Property(name)] = steps else {
             return None;

@@ -6,7 +6,7 @@
 
 use super::{Run, reference::position_of};
 use crate::mapping::{
-    error::Fault,
+    error::{Fault, Halt},
     json::{self, Kind, Source},
     value::{ListKind, Value, small},
 };
@@ -18,7 +18,7 @@ impl Run<'_> {
         id: u32,
         name: &str,
         arguments: &[Value],
-    ) -> Result<Value, Fault> {
+    ) -> Result<Value, Halt> {
         let count = self.heap.items(id).len();
         let kind = self.heap.list_kind(id);
         if kind == ListKind::View && !VIEW_METHODS.contains(&name) {
@@ -60,7 +60,7 @@ impl Run<'_> {
         })
     }
 
-    fn list_change(&mut self, id: u32, name: &str, arguments: &[Value]) -> Result<Value, Fault> {
+    fn list_change(&mut self, id: u32, name: &str, arguments: &[Value]) -> Result<Value, Halt> {
         let count = self.heap.items(id).len();
         Ok(match (name, arguments) {
             ("add", [value]) => {
@@ -119,12 +119,7 @@ impl Run<'_> {
     }
 
     /// `list[position] = value`, also `set`, which gives the former item.
-    pub(super) fn set_item(
-        &mut self,
-        id: u32,
-        position: i64,
-        value: Value,
-    ) -> Result<Value, Fault> {
+    pub(super) fn set_item(&mut self, id: u32, position: i64, value: Value) -> Result<Value, Halt> {
         let count = self.heap.items(id).len();
         let at = position_of(position, count).filter(|at| *at < count);
         let at = at.ok_or_else(|| out_of_range("set", position, count))?;
@@ -132,7 +127,7 @@ impl Run<'_> {
         Ok(place.map_or(Value::Null, |place| std::mem::replace(place, value)))
     }
 
-    fn part(&mut self, id: u32, from: i64, to: i64) -> Result<Value, Fault> {
+    fn part(&mut self, id: u32, from: i64, to: i64) -> Result<Value, Halt> {
         let count = self.heap.items(id).len();
         let end = in_range("subList", to, count.saturating_add(1))?;
         let start = in_range("subList", from, end.saturating_add(1))?;
@@ -143,7 +138,7 @@ impl Run<'_> {
         Ok(Value::List(made))
     }
 
-    fn position_in(&mut self, id: u32, value: Value) -> Result<Option<usize>, Fault> {
+    fn position_in(&mut self, id: u32, value: Value) -> Result<Option<usize>, Halt> {
         for position in 0..self.heap.items(id).len() {
             let item = self.heap.items(id).get(position).copied();
             if self.equals(value, item.unwrap_or(Value::Null))? {
@@ -175,7 +170,7 @@ impl Run<'_> {
         over: Value,
         position: usize,
         place: &mut Place,
-    ) -> Result<Value, Fault> {
+    ) -> Result<Value, Halt> {
         let Value::Part(at) = over else {
             return Ok(self.turn_made(over, position));
         };
@@ -200,7 +195,7 @@ impl Run<'_> {
     }
 
     /// A list that nothing is added to, of this kind.
-    pub(super) fn fixed_list(&mut self, kind: ListKind, items: &[Value]) -> Result<Value, Fault> {
+    pub(super) fn fixed_list(&mut self, kind: ListKind, items: &[Value]) -> Result<Value, Halt> {
         Ok(Value::List(self.heap.list_of(kind, items)?))
     }
 }
@@ -227,9 +222,9 @@ pub(super) fn number(count: usize) -> Value {
 }
 
 /// A position below `count`, or what Java throws.
-fn in_range(method: &str, position: i64, count: usize) -> Result<usize, Fault> {
+fn in_range(method: &str, position: i64, count: usize) -> Result<usize, Halt> {
     let at = usize::try_from(position).ok().filter(|at| *at < count);
-    at.ok_or_else(|| out_of_range(method, position, count))
+    at.ok_or_else(|| out_of_range(method, position, count).into())
 }
 
 fn out_of_range(method: &str, position: i64, count: usize) -> Fault {

@@ -5,13 +5,13 @@
 
 use super::{Run, list::number};
 use crate::mapping::{
-    error::Fault,
+    error::{Fault, Halt},
     value::{ListKind, MapKind, Member, Value, small},
 };
 
 impl Run<'_> {
     /// Position of a member.
-    pub(super) fn find_member(&mut self, id: u32, key: Value) -> Result<Option<usize>, Fault> {
+    pub(super) fn find_member(&mut self, id: u32, key: Value) -> Result<Option<usize>, Halt> {
         let count = self.heap.members(id).len();
         self.meter.spend_looks(count)?;
         if let Value::Text(key) = key {
@@ -31,7 +31,7 @@ impl Run<'_> {
 
     /// The member of this name; `Null` when there is none.
     #[inline]
-    pub(super) fn member(&mut self, id: u32, name: &[u8]) -> Result<Value, Fault> {
+    pub(super) fn member(&mut self, id: u32, name: &[u8]) -> Result<Value, Halt> {
         let members = self.heap.members(id);
         self.meter.spend_looks(members.len())?;
         let printer = self.printer();
@@ -44,20 +44,20 @@ impl Run<'_> {
     }
 
     /// `get(key)`.
-    pub(super) fn get(&mut self, id: u32, key: Value) -> Result<Value, Fault> {
+    pub(super) fn get(&mut self, id: u32, key: Value) -> Result<Value, Halt> {
         let at = self.find_member(id, key)?;
         let member = at.and_then(|at| self.heap.members(id).get(at));
         Ok(member.map_or(Value::Null, |[_, value]| *value))
     }
 
     /// `put(key, value)`, which gives the former value.
-    pub(super) fn put(&mut self, id: u32, key: Value, value: Value) -> Result<Value, Fault> {
+    pub(super) fn put(&mut self, id: u32, key: Value, value: Value) -> Result<Value, Halt> {
         self.check_once(id, key)?;
         self.put_member(id, key, value)
     }
 
     /// As [`Run::put`], for maps that anything may be put into.
-    pub(super) fn put_member(&mut self, id: u32, key: Value, value: Value) -> Result<Value, Fault> {
+    pub(super) fn put_member(&mut self, id: u32, key: Value, value: Value) -> Result<Value, Halt> {
         if let Some(at) = self.find_member(id, key)? {
             let members = self.heap.members_mut(id);
             let place = members.and_then(|members| members.get_mut(at));
@@ -69,7 +69,7 @@ impl Run<'_> {
     }
 
     /// Names of overrides are set once; header names whatever their case.
-    fn check_once(&mut self, id: u32, key: Value) -> Result<(), Fault> {
+    fn check_once(&mut self, id: u32, key: Value) -> Result<(), Halt> {
         let kind = self.heap.map_kind(id);
         let Value::Text(key) = key else {
             return Ok(());
@@ -90,7 +90,7 @@ impl Run<'_> {
         };
         if self.heap.members(id).iter().any(is_named) {
             let name = name.to_owned();
-            return Err(Fault::OverriddenTwice { name });
+            return Err(Fault::OverriddenTwice { name }.into());
         }
         Ok(())
     }
@@ -111,7 +111,7 @@ impl Run<'_> {
         id: u32,
         name: &str,
         arguments: &[Value],
-    ) -> Result<Value, Fault> {
+    ) -> Result<Value, Halt> {
         let members = self.heap.members(id);
         Ok(match (name, arguments) {
             ("get", [key]) => self.get(id, *key)?,

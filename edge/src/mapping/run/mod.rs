@@ -16,10 +16,9 @@ mod reference;
 mod text;
 mod util;
 
-use list::Place;
 use super::{
     Inputs, OUTPUT_BYTES_MAX, Output, Overrides, ROUNDS_MAX, decimal,
-    error::{Fault, RenderError},
+    error::{Fault, Halt, RenderError},
     inputs::ContextValue,
     json::{self, Kind},
     meter::Meter,
@@ -31,6 +30,7 @@ use super::{
         program::{Block, Call, Expression, Foreach, If, Macro, Node, Program, Reference, Spot},
     },
 };
+use list::Place;
 
 /// Deepest nesting of macro calls and blocks.
 const CALLS_MAX: usize = 20;
@@ -93,7 +93,7 @@ pub(super) fn render(
         RenderError {
             line: spot.line,
             column: spot.column,
-            fault,
+            fault: *fault,
         }
     })
 }
@@ -158,17 +158,17 @@ struct Run<'r> {
 }
 
 impl<'r> Run<'r> {
-    fn whole(&mut self) -> Result<Overrides, Fault> {
+    fn whole(&mut self) -> Result<Overrides, Halt> {
         let program = self.program;
         self.block(&program.root)?;
         self.check_output()?;
         self.taken_overrides()
     }
 
-    fn check_output(&self) -> Result<(), Fault> {
+    fn check_output(&self) -> Result<(), Halt> {
         if self.out.len() > OUTPUT_BYTES_MAX {
             let max = OUTPUT_BYTES_MAX;
-            return Err(Fault::Output { max });
+            return Err(Fault::Output { max }.into());
         }
         Ok(())
     }
@@ -187,14 +187,15 @@ impl<'r> Run<'r> {
         self.printer().text(text)
     }
 
-    fn enter(&mut self) -> Result<(), Fault> {
+    fn enter(&mut self) -> Result<(), Halt> {
         self.depth = self.depth.saturating_add(1);
         if self.depth > DEPTH_MAX {
             let max = DEPTH_MAX;
             return Err(Fault::Depth {
                 what: "calls and expressions",
                 max,
-            });
+            }
+            .into());
         }
         Ok(())
     }
@@ -203,11 +204,19 @@ impl<'r> Run<'r> {
         self.depth = self.depth.saturating_sub(1);
     }
 
-    fn block(&mut self, block: &'r Block) -> Result<Flow, Fault> {
+    fn block(&mut self, block: &'r Block) -> Result<Flow, Halt> {
         self.enter()?;
         let mut flow = Flow::Next;
         for node in block {
             self.meter.spend(1)?;
+            match node {
+                Node::Literal(text) => {
+                    self.say(text)?;
+                    continue;
+                }
+                Node::Reference(reference) if self.print_in_place(reference)? => continue,
+                _ => {}
+            }
             flow = self.node(node)?;
             if self.pending != Flow::Next {
                 flow = std::mem::replace(&mut self.pending, Flow::Next);
@@ -220,17 +229,10 @@ impl<'r> Run<'r> {
         Ok(flow)
     }
 
-    fn node(&mut self, node: &'r Node) -> Result<Flow, Fault> {
+    fn node(&mut self, node: &'r Node) -> Result<Flow, Halt> {
         match node {
-            Node::Literal(text) => {
-                self.out.push_str(text);
-                self.meter.spend_bytes(text.len())?;
-                self.check_output()?;
-            }
-            Node::Text(text) => {
-                let program = self.program;
-                self.out.push_str(text.of(&program.text));
-            }
+            // The one is put by `block`, the other is gone once all is parsed.
+            Node::Literal(_) | Node::Text(_) => {}
             Node::Reference(reference) => self.print_reference(reference)?,
             Node::Set(set) => {
                 self.spot = set.left.spot;
@@ -252,7 +254,7 @@ impl<'r> Run<'r> {
                 if let Some(argument) = argument
                     && !matches!(self.reference(argument)?, Value::Loop(_))
                 {
-                    return Err(Fault::Break);
+                    return Err(Fault::Break.into());
                 }
                 return Ok(Flow::Break);
             }
@@ -263,12 +265,17 @@ impl<'r> Run<'r> {
         Ok(Flow::Next)
     }
 
-    /// Appends what a reference stands for, without passing the value on.
+    /// Appends a text to the output.
+    #[inline(always)]
+    fn say(&mut self, text: &str) -> Result<(), Halt> {
+        self.out.push_str(text);
+        self.meter.spend_bytes(text.len())?;
+        self.check_output()
+    }
+
+    /// Appends what a reference stands for.
     #[inline(never)]
-    fn print_reference(&mut self, reference: &'r Reference) -> Result<(), Fault> {
-        if self.print_in_place(reference)? {
-            return Ok(());
-        }
+    fn print_reference(&mut self, reference: &'r Reference) -> Result<(), Halt> {
         let value = self.found(reference)?;
         if let Value::Text(text) = value {
             let said = match text.pool {
@@ -284,7 +291,7 @@ impl<'r> Run<'r> {
     }
 
     /// Appends a value to the output.
-    fn print(&mut self, value: &Value) -> Result<(), Fault> {
+    fn print(&mut self, value: &Value) -> Result<(), Halt> {
         let before = self.out.len();
         match value {
             Value::Text(text) => {
@@ -312,7 +319,7 @@ impl<'r> Run<'r> {
     }
 
     /// The same for a part of the payload: a number that is written as it prints is copied.
-    fn print_part(&mut self, at: u32) -> Result<(), Fault> {
+    fn print_part(&mut self, at: u32) -> Result<(), Halt> {
         let part = json::part_at(&self.heap.parts, at);
         if part.kind != Kind::Number || !part.is_as_written() {
             let value = self.made(Value::Part(at))?;
@@ -324,7 +331,7 @@ impl<'r> Run<'r> {
         self.check_output()
     }
 
-    fn print_block(&mut self, id: u32) -> Result<(), Fault> {
+    fn print_block(&mut self, id: u32) -> Result<(), Halt> {
         let program = self.program;
         let Some(block) = program.blocks.get(id as usize) else {
             return Ok(());
@@ -338,19 +345,20 @@ impl<'r> Run<'r> {
         Ok(())
     }
 
-    fn enter_call(&mut self) -> Result<(), Fault> {
+    fn enter_call(&mut self) -> Result<(), Halt> {
         self.calls = self.calls.saturating_add(1);
         if self.calls > CALLS_MAX {
             let max = CALLS_MAX;
             return Err(Fault::Depth {
                 what: "macros and blocks",
                 max,
-            });
+            }
+            .into());
         }
         Ok(())
     }
 
-    fn conditional(&mut self, conditional: &'r If) -> Result<Flow, Fault> {
+    fn conditional(&mut self, conditional: &'r If) -> Result<Flow, Halt> {
         self.spot = conditional.spot;
         for (condition, block) in &conditional.arms {
             if self.condition(condition)? {
@@ -360,7 +368,7 @@ impl<'r> Run<'r> {
         self.block(&conditional.otherwise)
     }
 
-    fn foreach(&mut self, foreach: &'r Foreach) -> Result<Flow, Fault> {
+    fn foreach(&mut self, foreach: &'r Foreach) -> Result<Flow, Halt> {
         self.spot = foreach.spot;
         let over = match &foreach.over {
             Expression::Reference(over) => self.found(over)?,
@@ -387,7 +395,7 @@ impl<'r> Run<'r> {
             if index >= ROUNDS_MAX {
                 self.spot = foreach.spot;
                 let max = ROUNDS_MAX;
-                return Err(Fault::Rounds { max });
+                return Err(Fault::Rounds { max }.into());
             }
             self.meter.spend(1)?;
             let has_next = index.saturating_add(1) < count;
@@ -426,7 +434,7 @@ impl<'r> Run<'r> {
         }
     }
 
-    fn call(&mut self, call: &'r Call) -> Result<Flow, Fault> {
+    fn call(&mut self, call: &'r Call) -> Result<Flow, Halt> {
         self.spot = call.spot;
         let program = self.program;
         let Some(Some(defined)) = program.macros.get(call.id as usize) else {
@@ -456,7 +464,7 @@ impl<'r> Run<'r> {
     }
 
     /// A word that is no macro prints as it stands; the body of `#@word()` goes with it.
-    fn unknown_call(&mut self, call: &'r Call) -> Result<Flow, Fault> {
+    fn unknown_call(&mut self, call: &'r Call) -> Result<Flow, Halt> {
         let program = self.program;
         self.out.push_str(call.literal.of(&program.text));
         self.meter.spend_bytes(call.literal.bytes as usize)?;

@@ -4,7 +4,10 @@
 //! for a text that is no number. Source: `java.lang.Integer`, `Double`, `Boolean`.
 
 use super::{Run, operate::truncated};
-use crate::mapping::{error::Fault, value::Value};
+use crate::mapping::{
+    error::{Fault, Halt},
+    value::Value,
+};
 use std::cmp::Ordering;
 
 impl Run<'_> {
@@ -14,7 +17,7 @@ impl Run<'_> {
         value: Value,
         name: &str,
         arguments: &[Value],
-    ) -> Result<Value, Fault> {
+    ) -> Result<Value, Halt> {
         Ok(match (name, arguments) {
             ("toString", []) => self.printed(value)?,
             ("equals", [other]) => Value::Bool(self.equals(value, *other)?),
@@ -43,7 +46,7 @@ impl Run<'_> {
                 let digits = text.strip_prefix('+').unwrap_or(text);
                 match digits.parse() {
                     Ok(number) => Value::Int(number),
-                    Err(_) => return Err(no_number(name, text)),
+                    Err(_) => return Err(no_number(name, text).into()),
                 }
             }
             ("parseDouble" | "valueOf", [Value::Text(text)])
@@ -52,7 +55,7 @@ impl Run<'_> {
                 let text = self.text(*text);
                 match text.trim().parse() {
                     Ok(number) => Value::Double(number),
-                    Err(_) => return Err(no_number(name, text)),
+                    Err(_) => return Err(no_number(name, text).into()),
                 }
             }
             _ => Value::Null,

@@ -5,7 +5,7 @@
 
 use super::{Flow, Run};
 use crate::mapping::{
-    error::Fault,
+    error::{Fault, Halt},
     value::{ListKind, MapKind, Value},
     vtl::program::{Block, Expression, Operator},
 };
@@ -13,7 +13,7 @@ use std::cmp::Ordering;
 
 impl<'r> Run<'r> {
     /// The value of an expression; `Null` is the result of an operation that has none.
-    pub(super) fn value(&mut self, expression: &'r Expression) -> Result<Value, Fault> {
+    pub(super) fn value(&mut self, expression: &'r Expression) -> Result<Value, Halt> {
         match expression {
             Expression::Text(text) => Ok(Value::Text(*text)),
             Expression::Interpolated(block) => self.interpolated(block),
@@ -56,7 +56,7 @@ impl<'r> Run<'r> {
         }
     }
 
-    fn nested(&mut self, expression: &'r Expression) -> Result<Value, Fault> {
+    fn nested(&mut self, expression: &'r Expression) -> Result<Value, Halt> {
         self.enter()?;
         let value = self.value(expression)?;
         self.leave();
@@ -64,7 +64,7 @@ impl<'r> Run<'r> {
     }
 
     /// A string whose references are put in.
-    fn interpolated(&mut self, block: &'r Block) -> Result<Value, Fault> {
+    fn interpolated(&mut self, block: &'r Block) -> Result<Value, Halt> {
         let room = self.heap.take_room();
         let out = std::mem::replace(&mut self.out, room);
         let flow = self.block(block);
@@ -76,7 +76,7 @@ impl<'r> Run<'r> {
         self.kept_room(made)
     }
 
-    fn range(&mut self, from: Value, to: Value) -> Result<Value, Fault> {
+    fn range(&mut self, from: Value, to: Value) -> Result<Value, Halt> {
         let (Some(from), Some(to)) = (whole(from), whole(to)) else {
             return Ok(Value::Null);
         };
@@ -95,11 +95,14 @@ impl<'r> Run<'r> {
 
     /// Whether a condition holds: a literal other than `true` never does, a reference does unless
     /// it is `false`.
-    pub(super) fn condition(&mut self, expression: &'r Expression) -> Result<bool, Fault> {
+    pub(super) fn condition(&mut self, expression: &'r Expression) -> Result<bool, Halt> {
         self.enter()?;
         let holds = match expression {
             Expression::Bool(value) => *value,
-            Expression::Reference(reference) => self.found(reference)? != Value::Bool(false),
+            Expression::Reference(reference) => match self.loop_value(reference)? {
+                Value::Null => self.found(reference)? != Value::Bool(false),
+                value => value != Value::Bool(false),
+            },
             Expression::Not(inner) => !self.condition(inner)?,
             Expression::Binary(operator, sides) => {
                 self.meter.spend(1)?;
@@ -124,7 +127,7 @@ impl<'r> Run<'r> {
         operator: Operator,
         left: &'r Expression,
         right: &'r Expression,
-    ) -> Result<Value, Fault> {
+    ) -> Result<Value, Halt> {
         if operator == Operator::And {
             return Ok(Value::Bool(self.condition(left)? && self.condition(right)?));
         }
@@ -144,7 +147,7 @@ impl<'r> Run<'r> {
         }
     }
 
-    fn joined(&mut self, left: Value, right: Value) -> Result<Value, Fault> {
+    fn joined(&mut self, left: Value, right: Value) -> Result<Value, Halt> {
         let mut made = self.heap.take_room();
         for side in [left, right] {
             if side != Value::Null {
@@ -154,7 +157,7 @@ impl<'r> Run<'r> {
         self.kept_room(made)
     }
 
-    fn computed(&self, operator: Operator, left: Value, right: Value) -> Result<Value, Fault> {
+    fn computed(&self, operator: Operator, left: Value, right: Value) -> Result<Value, Halt> {
         if let (Value::Int(left), Value::Int(right)) = (left, right) {
             if right == 0 && matches!(operator, Operator::Divide | Operator::Modulo) {
                 return Ok(Value::Null);
@@ -167,7 +170,7 @@ impl<'r> Run<'r> {
                 Operator::Modulo => left.checked_rem(right),
                 _ => return Ok(Value::Null),
             };
-            return computed.map(Value::Int).ok_or(Fault::Overflow);
+            return computed.map(Value::Int).ok_or(Fault::Overflow.into());
         }
         let (Some(left), Some(right)) = (self.number(left), self.number(right)) else {
             return Ok(Value::Null);
@@ -204,7 +207,7 @@ impl<'r> Run<'r> {
     }
 
     /// `==`: numbers by value, lists and maps by their items, unlike types as texts.
-    pub(super) fn is_equal(&mut self, left: Value, right: Value) -> Result<bool, Fault> {
+    pub(super) fn is_equal(&mut self, left: Value, right: Value) -> Result<bool, Halt> {
         self.meter.spend(1)?;
         match (left, right) {
             (Value::Null, Value::Null) => Ok(true),
@@ -231,7 +234,7 @@ impl<'r> Run<'r> {
         }
     }
 
-    fn same_items(&mut self, left: u32, right: u32) -> Result<bool, Fault> {
+    fn same_items(&mut self, left: u32, right: u32) -> Result<bool, Halt> {
         let count = self.heap.items(left).len();
         if left == right || count != self.heap.items(right).len() {
             return Ok(left == right);
@@ -251,7 +254,7 @@ impl<'r> Run<'r> {
         Ok(true)
     }
 
-    fn same_members(&mut self, left: u32, right: u32) -> Result<bool, Fault> {
+    fn same_members(&mut self, left: u32, right: u32) -> Result<bool, Halt> {
         let count = self.heap.members(left).len();
         if left == right || count != self.heap.members(right).len() {
             return Ok(left == right);
@@ -277,7 +280,7 @@ impl<'r> Run<'r> {
     }
 
     /// Java's `equals`: unlike types never are.
-    pub(super) fn equals(&mut self, left: Value, right: Value) -> Result<bool, Fault> {
+    pub(super) fn equals(&mut self, left: Value, right: Value) -> Result<bool, Halt> {
         match (left, right) {
             (Value::Int(_), Value::Int(_))
             | (Value::Double(_), Value::Double(_))

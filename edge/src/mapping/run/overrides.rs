@@ -8,7 +8,7 @@
 use super::Run;
 use crate::mapping::{
     Overrides,
-    error::Fault,
+    error::Halt,
     value::{MapKind, Text, Value},
 };
 
@@ -24,7 +24,7 @@ const PARTS: [&str; 3] = ["path", "querystring", "header"];
 
 impl Run<'_> {
     /// `#set($context.name = value)`: a member that only this render sees.
-    pub(super) fn put_context(&mut self, name: &str, key: Text, value: Value) -> Result<(), Fault> {
+    pub(super) fn put_context(&mut self, name: &str, key: Text, value: Value) -> Result<(), Halt> {
         if matches!(name, "requestOverride" | "responseOverride") {
             return Ok(());
         }
@@ -38,7 +38,7 @@ impl Run<'_> {
     }
 
     /// `$context.requestOverride`, made with what the request template has left.
-    pub(super) fn request_override(&mut self) -> Result<u32, Fault> {
+    pub(super) fn request_override(&mut self) -> Result<u32, Halt> {
         if let Some(request) = self.request_override {
             return Ok(request);
         }
@@ -59,7 +59,7 @@ impl Run<'_> {
     }
 
     /// `$context.responseOverride`, likewise.
-    pub(super) fn response_override(&mut self) -> Result<u32, Fault> {
+    pub(super) fn response_override(&mut self) -> Result<u32, Halt> {
         if let Some(response) = self.response_override {
             return Ok(response);
         }
@@ -77,7 +77,7 @@ impl Run<'_> {
         Ok(response)
     }
 
-    fn override_map(&mut self, list: &[(String, String)]) -> Result<u32, Fault> {
+    fn override_map(&mut self, list: &[(String, String)]) -> Result<u32, Halt> {
         let id = self.heap.new_map(MapKind::Once)?;
         for (name, value) in list {
             let key = self.kept(name)?;
@@ -88,7 +88,7 @@ impl Run<'_> {
     }
 
     /// The overrides at the end of a render.
-    pub(super) fn taken_overrides(&mut self) -> Result<Overrides, Fault> {
+    pub(super) fn taken_overrides(&mut self) -> Result<Overrides, Halt> {
         let mut taken = self.inputs.overrides.cloned().unwrap_or_default();
         if let Some(request) = self.request_override {
             let lists = [
@@ -110,7 +110,7 @@ impl Run<'_> {
         Ok(taken)
     }
 
-    fn pairs(&mut self, map: Value) -> Result<Vec<(String, String)>, Fault> {
+    fn pairs(&mut self, map: Value) -> Result<Vec<(String, String)>, Halt> {
         let Value::Map(id) = map else {
             return Ok(Vec::new());
         };
@@ -124,7 +124,7 @@ impl Run<'_> {
         Ok(pairs)
     }
 
-    fn owned(&mut self, value: Value) -> Result<String, Fault> {
+    fn owned(&mut self, value: Value) -> Result<String, Halt> {
         if let Value::Text(text) = value {
             let owned = self.text(text).to_owned();
             self.meter.spend_bytes(owned.len())?;

@@ -6,7 +6,7 @@
 
 use super::Run;
 use crate::mapping::{
-    error::Fault,
+    error::Halt,
     json::{self, Source},
     value::{ListKind, MapKind, Text, Value},
     vtl::program::{Expression, Method, Reference, Step},
@@ -14,13 +14,13 @@ use crate::mapping::{
 
 impl<'r> Run<'r> {
     /// The value of a reference, never `Null`.
-    pub(super) fn reference(&mut self, reference: &'r Reference) -> Result<Value, Fault> {
+    pub(super) fn reference(&mut self, reference: &'r Reference) -> Result<Value, Halt> {
         let found = self.found(reference)?;
         self.made(found)
     }
 
     /// The same, for whoever can do with a part of the payload that was only seen.
-    pub(super) fn found(&mut self, reference: &'r Reference) -> Result<Value, Fault> {
+    pub(super) fn found(&mut self, reference: &'r Reference) -> Result<Value, Halt> {
         self.spot = reference.spot;
         let mut value = self.variable(reference.slot)?;
         for step in &reference.steps {
@@ -58,7 +58,7 @@ impl<'r> Run<'r> {
 
     /// A value that is no part of the payload.
     #[inline]
-    pub(super) fn made(&mut self, value: Value) -> Result<Value, Fault> {
+    pub(super) fn made(&mut self, value: Value) -> Result<Value, Halt> {
         match value {
             Value::Part(_) => json::made(self.heap, Source::body(self.body), value),
             value => Ok(value),
@@ -67,7 +67,7 @@ impl<'r> Run<'r> {
 
     /// `.name` of a part of the payload.
     #[inline(always)]
-    fn part_member(&mut self, map: u32, name: Text) -> Result<Value, Fault> {
+    fn part_member(&mut self, map: u32, name: Text) -> Result<Value, Halt> {
         let program = self.program;
         if !json::part_at(&self.heap.parts, map).is_plain_map() {
             let value = self.made(Value::Part(map))?;
@@ -84,14 +84,14 @@ impl<'r> Run<'r> {
 
     /// The value of a name: what a macro has set its parameter to, the argument, or a variable.
     #[inline]
-    pub(super) fn variable(&mut self, slot: u32) -> Result<Value, Fault> {
+    pub(super) fn variable(&mut self, slot: u32) -> Result<Value, Halt> {
         match self.slot(slot) {
             value if self.visible == 0 && value != Value::Null => Ok(value),
             _ => self.variable_in_macros(slot),
         }
     }
 
-    fn variable_in_macros(&mut self, slot: u32) -> Result<Value, Fault> {
+    fn variable_in_macros(&mut self, slot: u32) -> Result<Value, Halt> {
         for index in (0..self.visible).rev() {
             let Some(argument) = self.argument(index, slot) else {
                 continue;
@@ -133,7 +133,7 @@ impl<'r> Run<'r> {
         frame.arguments.get(position)
     }
 
-    fn step(&mut self, value: Value, step: &'r Step) -> Result<Value, Fault> {
+    fn step(&mut self, value: Value, step: &'r Step) -> Result<Value, Halt> {
         let program = self.program;
         match step {
             Step::Property(name) => {
@@ -158,7 +158,7 @@ impl<'r> Run<'r> {
     }
 
     /// `.name`.
-    fn property(&mut self, value: Value, name: &'r str) -> Result<Value, Fault> {
+    fn property(&mut self, value: Value, name: &'r str) -> Result<Value, Halt> {
         Ok(match value {
             Value::Map(id) => return self.member(id, name.as_bytes()),
             Value::Context(id) => return self.context_member(id, name),
@@ -190,7 +190,7 @@ impl<'r> Run<'r> {
     }
 
     /// `[index]`: out of range is missing; negative positions count from the end.
-    fn index(&mut self, value: Value, index: Value) -> Result<Value, Fault> {
+    fn index(&mut self, value: Value, index: Value) -> Result<Value, Halt> {
         match (value, index) {
             (Value::List(id), _) if self.heap.list_kind(id) == ListKind::View => Ok(Value::Null),
             (Value::List(id), Value::Int(position)) => {
@@ -208,7 +208,7 @@ impl<'r> Run<'r> {
     }
 
     /// A method by the type of its receiver; one that is not there gives `Null`.
-    fn method(&mut self, value: Value, method: &'r Method) -> Result<Value, Fault> {
+    fn method(&mut self, value: Value, method: &'r Method) -> Result<Value, Halt> {
         let mut given = [Value::Null; ARGUMENTS_MAX];
         let count = method.arguments.len();
         if count > ARGUMENTS_MAX {
@@ -250,7 +250,7 @@ impl<'r> Run<'r> {
     }
 
     /// `#set($reference = value)`; what cannot be assigned to is left alone.
-    pub(super) fn assign(&mut self, left: &'r Reference, value: Value) -> Result<(), Fault> {
+    pub(super) fn assign(&mut self, left: &'r Reference, value: Value) -> Result<(), Halt> {
         let Some((last, before)) = left.steps.split_last() else {
             self.assign_slot(left.slot, value);
             return Ok(());
@@ -310,7 +310,7 @@ impl<'r> Run<'r> {
     }
 
     /// The value as a text of its own.
-    pub(super) fn printed(&mut self, value: Value) -> Result<Value, Fault> {
+    pub(super) fn printed(&mut self, value: Value) -> Result<Value, Halt> {
         if let Value::Text(_) = value {
             return Ok(value);
         }
@@ -320,7 +320,7 @@ impl<'r> Run<'r> {
     }
 
     /// Appends the value to a text that is being made.
-    pub(super) fn print_into(&mut self, made: &mut String, value: Value) -> Result<(), Fault> {
+    pub(super) fn print_into(&mut self, made: &mut String, value: Value) -> Result<(), Halt> {
         let before = made.len();
         if let Value::Block(_) = value {
             // What the block prints goes to `made` instead of the output.
@@ -335,19 +335,19 @@ impl<'r> Run<'r> {
 
     /// A new map or list counts against memory; this one is for names made from texts.
     #[inline]
-    pub(super) fn kept(&mut self, text: &str) -> Result<Value, Fault> {
+    pub(super) fn kept(&mut self, text: &str) -> Result<Value, Halt> {
         Ok(Value::Text(self.heap.keep(text)?))
     }
 
     /// The same for a text that was made in the heap's room, which is given back.
-    pub(super) fn kept_room(&mut self, made: String) -> Result<Value, Fault> {
+    pub(super) fn kept_room(&mut self, made: String) -> Result<Value, Halt> {
         let kept = self.heap.keep(&made);
         self.heap.give_room(made);
         kept.map(Value::Text)
     }
 
     /// A map of pairs.
-    pub(super) fn map_of(&mut self, kind: MapKind, pairs: &[(&str, &str)]) -> Result<u32, Fault> {
+    pub(super) fn map_of(&mut self, kind: MapKind, pairs: &[(&str, &str)]) -> Result<u32, Halt> {
         let id = self.heap.new_map(kind)?;
         for (name, value) in pairs {
             let key = self.kept(name)?;

@@ -6,7 +6,7 @@
 
 use super::{Run, list::number, reference::as_text};
 use crate::mapping::{
-    error::Fault,
+    error::{Fault, Halt},
     pattern::Pattern,
     value::{ListKind, Text, Value, small},
     vtl::program::Constant,
@@ -21,7 +21,7 @@ impl Run<'_> {
         name: &str,
         arguments: &[Value],
         constant: &Constant,
-    ) -> Result<Value, Fault> {
+    ) -> Result<Value, Halt> {
         self.meter.spend_bytes(text.bytes as usize)?;
         let this = self.text(text);
         let other = as_text(arguments.first());
@@ -81,7 +81,7 @@ impl Run<'_> {
         name: &str,
         arguments: &[Value],
         constant: &Constant,
-    ) -> Result<Value, Fault> {
+    ) -> Result<Value, Halt> {
         let first = as_text(arguments.first());
         let second = as_text(arguments.get(1));
         let this = self.text(text);
@@ -119,7 +119,7 @@ impl Run<'_> {
     }
 
     /// Refuses a replacement whose result could not be kept anyway, before it is made.
-    fn bounded_growth(&self, this: &str, from: &str, to: &str) -> Result<(), Fault> {
+    fn bounded_growth(&self, this: &str, from: &str, to: &str) -> Result<(), Halt> {
         let count = (this.len() / from.len().max(1)).saturating_add(1);
         let bytes = count.saturating_mul(to.len()).saturating_add(this.len());
         if bytes <= super::OUTPUT_BYTES_MAX {
@@ -127,12 +127,12 @@ impl Run<'_> {
         }
         let found = this.matches(from).count().saturating_mul(to.len());
         if found > crate::mapping::value::HEAP_BYTES_MAX {
-            return Err(Fault::Memory);
+            return Err(Fault::Memory.into());
         }
         Ok(())
     }
 
-    fn substring(&mut self, method: &str, text: Text, from: i64, to: i64) -> Result<Value, Fault> {
+    fn substring(&mut self, method: &str, text: Text, from: i64, to: i64) -> Result<Value, Halt> {
         let this = self.text(text);
         let bound = |at: i64| {
             let at = usize::try_from(at).ok();
@@ -142,7 +142,7 @@ impl Run<'_> {
         let Some(((start, cuts_first), (end, cuts_last))) = bounds else {
             let length = units(this);
             let reason = format!("{from} to {to} of {length}");
-            return Err(Fault::method(method, reason));
+            return Err(Fault::method(method, reason).into());
         };
         if !cuts_first && !cuts_last {
             return Ok(part(text, start, end));
@@ -168,7 +168,7 @@ impl Run<'_> {
         second: Text,
         all: bool,
         constant: &Constant,
-    ) -> Result<Value, Fault> {
+    ) -> Result<Value, Halt> {
         let pattern = self.pattern(first, false, constant)?;
         let mut made = String::new();
         let bytes_max = crate::mapping::value::HEAP_BYTES_MAX;
@@ -189,7 +189,7 @@ impl Run<'_> {
         by: Text,
         limit: i64,
         constant: &Constant,
-    ) -> Result<Value, Fault> {
+    ) -> Result<Value, Halt> {
         let pattern = self.pattern(by, false, constant)?;
         let this = self.text(text);
         let start = this.as_ptr().addr();
@@ -210,7 +210,7 @@ impl Run<'_> {
         source: Text,
         is_whole: bool,
         constant: &Constant,
-    ) -> Result<Pattern, Fault> {
+    ) -> Result<Pattern, Halt> {
         let source = self.text(source);
         if let Constant::Pattern(pattern) = constant
             && pattern.is_of(source, is_whole)

@@ -8,7 +8,7 @@ use super::Run;
 use crate::{
     base::base64,
     mapping::{
-        error::Fault,
+        error::{Fault, Halt},
         json, plain,
         value::{Text, Value},
     },
@@ -17,7 +17,7 @@ use std::fmt::Write;
 
 impl Run<'_> {
     /// A method of `$util`.
-    pub(super) fn util_method(&mut self, name: &str, arguments: &[Value]) -> Result<Value, Fault> {
+    pub(super) fn util_method(&mut self, name: &str, arguments: &[Value]) -> Result<Value, Halt> {
         let [value] = arguments else {
             return Ok(Value::Null);
         };
@@ -57,13 +57,13 @@ impl Run<'_> {
     }
 
     /// `parseJson(text)`.
-    fn parsed(&mut self, text: Text) -> Result<Value, Fault> {
+    fn parsed(&mut self, text: Text) -> Result<Value, Halt> {
         // The document is copied, since the heap it lies on grows while it is read.
         let mut document = self.heap.take_room();
         document.push_str(self.text(text));
         let parsed = json::parse(self.heap, &document, text.pool, text.at);
         self.heap.give_room(document);
-        parsed?.ok_or_else(|| Fault::method("parseJson", "no JSON"))
+        parsed?.ok_or_else(|| Fault::method("parseJson", "no JSON").into())
     }
 }
 
