@@ -111,6 +111,49 @@ fn every_bound_is_met_and_named() {
 }
 
 #[test]
+fn what_is_stepped_over_in_a_payload_is_paid_for() {
+    let members: Vec<String> = (0..10_000).map(|at| format!("\"k{at}\":[{at}]")).collect();
+    let map = format!("{{{}}}", members.join(","));
+    let list = format!("[{}]", vec!["[7]"; 10_000].join(","));
+    let again =
+        |what: &str| format!("#set($p=$input.path('$'))#foreach($i in [1..1000]){what}#end");
+    let left_at_once = "#foreach($x in $p)#break#end".repeat(10);
+    let rows = [
+        (
+            "a name that is missing",
+            again("$p.none"),
+            &map,
+            Some("steps"),
+        ),
+        ("the last name", again("$p.k9999"), &map, Some("steps")),
+        ("the first name", again("$p.k0"), &map, None),
+        (
+            "a path to the last name",
+            again("$input.path('$.k9999')"),
+            &map,
+            Some("steps"),
+        ),
+        (
+            "loops left at once",
+            again(&left_at_once),
+            &list,
+            Some("steps"),
+        ),
+        ("the last item", again("$p[9999]"), &list, None),
+        (
+            "more rounds than may be",
+            "#foreach($x in $input.path('$'))x#end".into(),
+            &list,
+            Some("rounds"),
+        ),
+    ];
+    for (name, source, body, expected) in rows {
+        let found = render(&source, body).err();
+        assert_eq!(found.as_ref().map(kind), expected, "{name}");
+    }
+}
+
+#[test]
 fn the_largest_honest_work_fits() {
     // A payload as large as one may be passes through as JSON.
     let item = "\"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcd\",";

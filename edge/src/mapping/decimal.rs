@@ -312,6 +312,8 @@ const DOUBLE_BYTES_MAX: usize = 18;
 const PLAIN_DIGITS_MAX: usize = 7;
 /// Digits of the largest number of 64 bits.
 const U64_DIGITS: usize = 20;
+/// Bytes of the longest integer of 64 bits: nineteen digits and a sign.
+pub(super) const INT_BYTES_MAX: u32 = 20;
 /// Powers that doubles hold exactly, as far as fifteen digits need them.
 const POWERS_OF_TEN: [f64; 16] = [
     1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
@@ -324,6 +326,7 @@ const SHORT_SCALE: f64 = 1e6;
 // Seven digits before the point and these behind it are exact.
 const _: () = assert!(PLAIN_DIGITS_MAX + SHORT_PLACES.len() <= EXACT_DIGITS_MAX);
 const _: () = assert!(EXACT_DIGITS_MAX < POWERS_OF_TEN.len());
+const _: () = assert!(DOUBLE_BYTES_MAX <= INT_BYTES_MAX as usize);
 
 #[cfg(test)]
 mod tests {

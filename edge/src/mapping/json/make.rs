@@ -108,12 +108,16 @@ pub(in crate::mapping) fn printable(
 
 /// A number as a value.
 pub(in crate::mapping) fn number(source: Source<'_>, part: Part) -> Value {
+    let long = Value::Number(source.text(part.at, part.bytes));
+    if part.bytes > SHORT_BYTES_MAX {
+        return long;
+    }
     let text = source.text.as_bytes().get(part.at as usize..);
     let read = text.and_then(decimal::read);
     match read.map(|read| read.number) {
         Some(Number::Int(number)) => Value::Int(number),
         Some(Number::Double(number)) => Value::Double(number),
-        Some(Number::Long) => Value::Number(source.text(part.at, part.bytes)),
+        Some(Number::Long) => long,
         None => Value::Null,
     }
 }
@@ -225,6 +229,10 @@ fn note(heap: &mut Heap, at: u32, kind: Kind, text: Text) {
         part.bytes = text.bytes;
     }
 }
+
+/// Longer numbers keep their text: none of 64 bits is written so, and it need not be read again and
+/// again.
+const SHORT_BYTES_MAX: u32 = decimal::INT_BYTES_MAX;
 
 /// A string with escapes that begins at `start`, made on the heap.
 #[cold]

@@ -75,12 +75,12 @@ pub(in crate::mapping) fn part_at(parts: &[Part], at: u32) -> Part {
     parts.get(at as usize).copied().unwrap_or_default()
 }
 
-/// How many members or items the part at `at` has.
-pub(in crate::mapping) fn count_of(parts: &[Part], at: u32) -> usize {
+/// How many members or items the part at `at` has, if not more than `max`.
+pub(in crate::mapping) fn count_of(parts: &[Part], at: u32, max: usize) -> usize {
     let end = part_at(parts, at).next;
     let mut inside = at.wrapping_add(1);
     let mut count: usize = 0;
-    while inside < end {
+    while inside < end && count < max {
         inside = part_at(parts, inside).next.max(inside.wrapping_add(1));
         count = count.wrapping_add(1);
     }

@@ -235,7 +235,7 @@ fn are_alike(text: &str, (made, value): (&Heap, Value), (seen, at): (&mut Heap, 
         Value::List(id) => {
             let items = made.items(id).to_vec();
             if part_at(&seen.parts, at).kind == Kind::List {
-                assert_eq!(count_of(&seen.parts, at), items.len(), "{text}");
+                assert_eq!(count_of(&seen.parts, at, usize::MAX), items.len(), "{text}");
                 let behind = i64::try_from(items.len()).expect("few");
                 assert_eq!(item_at(&seen.parts, at, behind), None, "{text}");
             }
@@ -247,7 +247,11 @@ fn are_alike(text: &str, (made, value): (&Heap, Value), (seen, at): (&mut Heap, 
         }
         Value::Map(id) if part_at(&seen.parts, at).is_plain_map() => {
             let members = made.members(id).to_vec();
-            assert_eq!(count_of(&seen.parts, at), members.len(), "{text}");
+            assert_eq!(
+                count_of(&seen.parts, at, usize::MAX),
+                members.len(),
+                "{text}"
+            );
             let bytes = text.as_bytes();
             assert_eq!(member_at(&seen.parts, at, bytes, b"no such name").0, None);
             for [name, value] in members {

@@ -6,6 +6,7 @@
 
 use super::{Run, reference::position_of};
 use crate::mapping::{
+    ROUNDS_MAX,
     error::{Fault, Halt},
     json::{self, Kind, Source},
     value::{ListKind, Value, small},
@@ -79,10 +80,8 @@ impl Run<'_> {
                 Value::EMPTY
             }
             ("addAll", [other @ (Value::List(_) | Value::Map(_))]) => {
-                let Some(turns) = self
-                    .turns(*other)
-                    .filter(|_| !matches!(other, Value::Map(_)))
-                else {
+                let turns = self.turns(*other)?;
+                let Some(turns) = turns.filter(|_| !matches!(other, Value::Map(_))) else {
                     return Ok(Value::Null);
                 };
                 for position in 0..turns {
@@ -148,14 +147,19 @@ impl Run<'_> {
         Ok(None)
     }
 
-    /// How many rounds a loop over `value` has; `None` for what cannot be gone over.
-    pub(super) fn turns(&mut self, value: Value) -> Option<usize> {
-        match value {
+    /// How many rounds a loop over `value` has; `None` for what cannot be gone over. Of a part, one
+    /// more than are allowed stands for all that are more.
+    pub(super) fn turns(&mut self, value: Value) -> Result<Option<usize>, Halt> {
+        Ok(match value {
             Value::List(id) => Some(self.heap.items(id).len()),
             Value::Map(id) => Some(self.heap.members(id).len()),
-            Value::Part(at) => Some(json::count_of(&self.heap.parts, at)),
+            Value::Part(at) => {
+                let count = json::count_of(&self.heap.parts, at, ROUNDS_MAX.saturating_add(1));
+                self.meter.spend_looks(count)?;
+                Some(count)
+            }
             _ => None,
-        }
+        })
     }
 
     /// Whether a loop can go over a part as it was seen: a list, or a map without repeated names.

@@ -379,7 +379,7 @@ impl<'r> Run<'r> {
             Value::Part(at) if !self.is_seen(at) => self.made(over)?,
             over => over,
         };
-        let Some(count) = self.turns(over) else {
+        let Some(count) = self.turns(over)? else {
             return Ok(Flow::Next);
         };
         let mut place = Place::default();

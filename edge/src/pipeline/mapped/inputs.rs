@@ -186,7 +186,7 @@ impl Made {
         for name in &read.identity {
             if let Some(value) = context.value(name) {
                 let place = self.put(&value);
-                let (_, member) = name.split_once('.').unwrap_or(("", name));
+                let member = name.strip_prefix("identity.").unwrap_or(name);
                 self.identity.push((member, place));
             }
         }
