@@ -5,8 +5,8 @@
 //! asks, [`parse`] makes all of them. Texts without escapes stay ranges of the document, and so does
 //! a container that prints as it is written. Members keep their order, a repeated name keeps its
 //! first place and its last value. Units: bytes. Errors: `None` for a text that is no JSON or nests
-//! deeper than [`super::print::DATA_DEPTH_MAX`]; [`Fault`] when the heap is full. Source: RFC 8259. Decimals
-//! become doubles as Java reads them; longer numbers keep their text.
+//! deeper than `DATA_DEPTH_MAX`; [`Fault`] when the heap is full. Source: RFC 8259. Decimals become
+//! doubles as Java reads them; longer numbers keep their text.
 
 mod escape;
 mod make;
