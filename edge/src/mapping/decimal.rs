@@ -1,10 +1,10 @@
 //! Numbers as decimal digits: read as JSON writes them, written as Java writes them.
 //!
 //! Shape: [`read`] takes a number from the start of a text, [`skim`] only says how far it goes,
-//! [`integer`] and [`double`] append to one. Short decimals take a way of their own, in which one division or multiplication of exact
-//! doubles gives the exact result. Units: bytes, digits. Errors: none; what is no number is `None`.
-//! Source: RFC 8259 section 6; Java's `Double.toString`; Clinger, "How to Read Floating Point
-//! Numbers Accurately".
+//! [`integer`] and [`double`] append to one. Short decimals take a way of their own, in which one
+//! division or multiplication of exact doubles gives the exact result. Units: bytes, digits. Errors:
+//! none; what is no number is `None`. Source: RFC 8259 section 6; Java's `Double.toString`; Clinger,
+//! "How to Read Floating Point Numbers Accurately".
 
 use super::value::small;
 use std::fmt::Write;

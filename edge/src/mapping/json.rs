@@ -1,12 +1,12 @@
 //! A JSON document as parts, or as values.
 //!
-//! Shape: [`skim`] goes once over the bytes, with what is open on a stack, proves that they are JSON
-//! and leaves a [`Part`] for each value; [`value`] and [`made`] make values of parts when somebody
-//! asks, [`parse`] makes all of them. Texts without escapes stay ranges of the document, and so does
-//! a container that prints as it is written. Members keep their order, a repeated name keeps its
-//! first place and its last value. Units: bytes. Errors: `None` for a text that is no JSON or nests
-//! deeper than `DATA_DEPTH_MAX`; [`Fault`] when the heap is full. Source: RFC 8259. Decimals become
-//! doubles as Java reads them; longer numbers keep their text.
+//! Shape: [`skim`] goes once over the bytes, with what is open on a stack, proves that they are
+//! JSON and leaves a [`Part`] for each value; [`value`] and [`made`] make values of parts when
+//! somebody asks, [`parse`] makes all of them. Texts without escapes stay ranges of the document,
+//! and so does a container that prints as it is written. Members keep their order, a repeated name
+//! keeps its first place and its last value. Units: bytes. Errors: `None` for a text that is no
+//! JSON or nests deeper than `DATA_DEPTH_MAX`; [`Fault`] when the heap is full. Source: RFC 8259.
+//! Decimals become doubles as Java reads them; longer numbers keep their text.
 
 mod escape;
 mod make;

@@ -117,8 +117,8 @@ pub(super) fn spaces(word: u64) -> u32 {
     (word ^ SPACES).trailing_zeros() / 8
 }
 
-/// Of ASCII, passes below zero at the first byte that is `byte`, and perhaps behind it: a borrow goes
-/// upwards only.
+/// Of ASCII, passes below zero at the first byte that is `byte`, and perhaps behind it: a borrow
+/// goes upwards only.
 #[inline(always)]
 fn differences(word: u64, byte: u8) -> u64 {
     (word ^ ONES.wrapping_mul(u64::from(byte))).wrapping_sub(ONES)

@@ -58,8 +58,8 @@ impl Text {
     }
 }
 
-/// What a name or an expression stands for. What follows the kind is aligned, so that a value moves in
-/// three pieces.
+/// What a name or an expression stands for. What follows the kind is aligned, so that a value moves
+/// in three pieces.
 #[derive(Clone, Copy, PartialEq, Debug)]
 #[repr(u32)]
 pub(super) enum Value {

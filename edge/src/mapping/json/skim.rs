@@ -1,7 +1,7 @@
 //! The pass over a document that proves it to be JSON and leaves its parts.
 //!
-//! Shape: one loop over the bytes, with what is open on a stack; what is likely is looked for first,
-//! eight bytes at a time. Units: bytes of the document, positions among parts. Errors: `None` for a
+//! Shape: one loop over the bytes, with what is open on a stack; what is likely is looked for
+//! first, eight bytes at a time. Units: bytes of the document, positions among parts. Errors: `None` for a
 //! text that is no JSON; [`Fault::Memory`] for more parts than a heap may hold. Source: RFC 8259.
 
 use super::{
@@ -60,7 +60,8 @@ struct Reader<'r> {
     around: Vec<Open>,
 }
 
-/// What is known of how the bytes so far print; kept out of [`Reader`], so that it stays in registers.
+/// What is known of how the bytes so far print; kept out of [`Reader`], so that it stays in
+/// registers.
 #[derive(Clone, Copy, Default)]
 struct Cursor {
     at: u32,

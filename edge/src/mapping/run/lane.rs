@@ -2,8 +2,8 @@
 //!
 //! Shape: names alone lead to a text or a number, so no value is made of it and nothing is copied
 //! but to the output; whatever else a reference is goes the long way, which prints the same and
-//! costs the same steps. Units: steps, bytes. Errors: [`Fault`] when a bound is met. Source: Velocity
-//! 1.7, `ASTReference`.
+//! costs the same steps. Units: steps, bytes. Errors: a fault when a bound is met. Source:
+//! Velocity 1.7, `ASTReference`.
 
 use super::{Run, reference::STAGE_VARIABLES};
 use crate::mapping::{
