@@ -4,14 +4,12 @@
 //! cut after its first byte, a process that does not end. Source: RELIABILITY section 9.
 #![allow(clippy::disallowed_methods)] // a test waits on the clock of the host
 
-mod running;
-
 use std::{
     thread,
     time::{Duration, Instant},
 };
 
-use running::{
+use crate::running::{
     client::{Client, Load},
     gateway::Gateway,
     origin,

@@ -4,8 +4,6 @@
 //! the worse that reaches both workers, a good one that does not. Source: RELIABILITY section 9.
 #![allow(clippy::disallowed_methods)] // a test waits on the clock of the host
 
-mod running;
-
 use std::{
     net::SocketAddr,
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
@@ -13,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use running::{
+use crate::running::{
     client::{Client, Load},
     gateway::{Gateway, settings},
     origin,

@@ -4,8 +4,6 @@
 //! Errors: a row that differs prints the whole answer. Source: docs/usage-plans.md.
 #![allow(clippy::disallowed_methods)] // a test waits on the clock of the host
 
-mod running;
-
 use std::{
     fs,
     os::unix::fs::PermissionsExt,
@@ -13,7 +11,7 @@ use std::{
     process::Command,
 };
 
-use running::gateway::{API, Gateway};
+use crate::running::gateway::{API, Gateway};
 use serde_json::Value;
 
 /// One worker; the store is in `state`.

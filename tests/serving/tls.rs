@@ -7,8 +7,6 @@
 
 #![allow(clippy::disallowed_methods)] // real time: the outside world
 
-mod common;
-
 use std::{
     io::Write,
     net::{SocketAddr, TcpListener, TcpStream},
@@ -25,9 +23,9 @@ use tidegate_edge::{
     },
 };
 
-use common::{
-    Client, End, Gateway, Origin, authority::Authority, curl, origin_settings, run, signal, status,
-    text, wait_for, write,
+use crate::common::{
+    self, Client, End, Gateway, Origin, authority::Authority, curl, origin_settings, run, signal,
+    status, text, wait_for, write,
 };
 
 const REQUEST: &str = "GET /dev/x HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n";

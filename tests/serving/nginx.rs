@@ -6,8 +6,6 @@
 
 #![allow(clippy::disallowed_methods)] // real time: the outside world
 
-mod common;
-
 use std::{
     collections::BTreeSet,
     fs,
@@ -22,7 +20,7 @@ use std::{
     time::Duration,
 };
 
-use common::{Client, Gateway, curl, settings, signal, text, wait_for, write};
+use crate::common::{Client, Gateway, curl, settings, signal, text, wait_for, write};
 
 struct Nginx {
     child: Child,

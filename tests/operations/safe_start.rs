@@ -4,11 +4,9 @@
 //! serves the wrong configuration, or does not say which. Source: RELIABILITY section 9.
 #![allow(clippy::disallowed_methods)] // a test waits on the clock of the host
 
-mod running;
-
 use std::net::SocketAddr;
 
-use running::{
+use crate::running::{
     client::Client,
     gateway::{Gateway, settings},
     origin,

@@ -5,15 +5,13 @@
 //! section 9.
 #![allow(clippy::disallowed_methods)] // a test waits on the clock of the host
 
-mod running;
-
 use std::{
     io::{Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
     time::Duration,
 };
 
-use running::{
+use crate::running::{
     client::{Client, Load},
     gateway::{Gateway, settings},
     origin,

@@ -8,8 +8,6 @@
 
 #![allow(clippy::disallowed_methods)] // real time: the outside world
 
-mod common;
-
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
@@ -18,8 +16,9 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use common::{
-    Client, Gateway, authority::Authority, origin_settings, run, signal, text, wait_for, write,
+use crate::common::{
+    self, Client, Gateway, authority::Authority, origin_settings, run, signal, text, wait_for,
+    write,
 };
 
 /// Tells the subject and the serial number of what it was shown, whether the session was resumed,

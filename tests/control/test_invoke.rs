@@ -6,16 +6,14 @@
 
 #![allow(clippy::disallowed_methods)] // real time: the outside world
 
-mod common;
-
 use std::{
     fs,
     io::Write,
     process::{Command, Output},
 };
 
-use common::{
-    Client, Gateway, Origin, head_end, origin_settings, read_request, signal, wait_for, write,
+use crate::common::{
+    self, Client, Gateway, Origin, head_end, origin_settings, read_request, signal, wait_for, write,
 };
 use serde_json::Value;
 

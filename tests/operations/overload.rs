@@ -5,15 +5,13 @@
 //! RELIABILITY section 3.
 #![allow(clippy::disallowed_methods)] // a test waits on the clock of the host
 
-mod running;
-
 use std::{
     io::{Read, Write},
     net::{SocketAddr, TcpStream},
     time::Duration,
 };
 
-use running::{gateway::Gateway, origin};
+use crate::running::{self, gateway::Gateway, origin};
 
 const GET: &str = "GET /dev/now HTTP/1.1\r\nHost: gateway.test\r\n\r\n";
 /// Longer than a worker takes to look again, and nothing must come.

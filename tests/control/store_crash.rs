@@ -230,7 +230,7 @@ fn nobody_spends_more_than_the_quota_however_often_leases_are_killed() {
         let mut child = Command::new(std::env::current_exe().expect("this test"))
             .args([
                 "--exact",
-                "leases_until_killed",
+                "store_crash::leases_until_killed",
                 "--nocapture",
                 "--test-threads=1",
             ])

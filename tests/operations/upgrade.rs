@@ -5,8 +5,6 @@
 //! Source: RELIABILITY sections 9 and 10.
 #![allow(clippy::disallowed_methods)] // a test waits on the clock of the host
 
-mod running;
-
 use std::{
     fs,
     io::{Read, Write},
@@ -17,7 +15,7 @@ use std::{
     time::Duration,
 };
 
-use running::{
+use crate::running::{
     client::Load,
     gateway::{Gateway, install},
     origin,

@@ -8,11 +8,9 @@
 
 #![allow(clippy::disallowed_methods)] // real time: the outside world
 
-mod common;
-
 use std::process::Command;
 
-use common::{
+use crate::common::{
     Client, End, Gateway, curl,
     foreign::{Server, free_port},
     write,

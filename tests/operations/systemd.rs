@@ -8,8 +8,6 @@
 
 #![allow(clippy::disallowed_methods)] // real time: the outside world
 
-mod common;
-
 use std::{
     fs,
     io::{self, Read, Write},
@@ -27,7 +25,7 @@ use std::{
     time::Duration,
 };
 
-use common::{DOCUMENT, Origin, origin_settings, signal, status, wait_for};
+use crate::common::{DOCUMENT, Origin, origin_settings, signal, status, wait_for};
 
 /// What stands in for systemd.
 struct Manager {

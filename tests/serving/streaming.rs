@@ -6,8 +6,6 @@
 
 #![allow(clippy::disallowed_methods)] // real time: the outside world
 
-mod common;
-
 use std::{
     io::{Read, Write},
     net::TcpStream,
@@ -19,7 +17,7 @@ use std::{
     time::Duration,
 };
 
-use common::{Client, End, Gateway, Origin, head_end, settings, status};
+use crate::common::{self, Client, End, Gateway, Origin, head_end, settings, status};
 
 const GIGABYTE: u64 = 1 << 30;
 const GROWTH_BYTES_MAX: u64 = 64 << 20;

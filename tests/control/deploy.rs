@@ -5,8 +5,6 @@
 //! Source: API Gateway's operations on deployments and stages; RELIABILITY sections 9 and 10.
 #![allow(clippy::disallowed_methods)] // a test waits on the clock of the host
 
-mod running;
-
 use std::{
     fs,
     path::Path,
@@ -15,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use running::{client::Client, gateway::Gateway};
+use crate::running::{client::Client, gateway::Gateway};
 use tidegate::store::{
     Store,
     deployments::{Deployed, DeployedStage},

@@ -7,15 +7,13 @@
 
 #![allow(clippy::disallowed_methods)] // real time: the outside world
 
-mod common;
-
 use std::{
     io::{Read, Write},
     thread,
     time::{Duration, Instant},
 };
 
-use common::{Client, End, Gateway, Origin, curl, settings, status, wait_for};
+use crate::common::{self, Client, End, Gateway, Origin, curl, settings, status, wait_for};
 
 const GET: &str = "GET /dev/x HTTP/1.1\r\nHost: a\r\n\r\n";
 

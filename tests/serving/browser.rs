@@ -9,8 +9,6 @@
 
 #![allow(clippy::disallowed_methods)] // real time: the outside world
 
-mod common;
-
 use std::{
     io::Write,
     net::{SocketAddr, TcpListener},
@@ -19,7 +17,7 @@ use std::{
     thread,
 };
 
-use common::{Gateway, Origin, read_request, write};
+use crate::common::{self, Gateway, Origin, read_request, write};
 
 /// A call of the page, and the line that it writes for it.
 struct Call {

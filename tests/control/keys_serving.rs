@@ -4,8 +4,6 @@
 //! prints what the gateway said. Source: docs/usage-plans.md.
 #![allow(clippy::disallowed_methods)] // a test waits on the clock of the host
 
-mod running;
-
 use std::{
     io::{Read, Write},
     net::{SocketAddr, TcpStream},
@@ -17,7 +15,7 @@ use std::{
     time::Duration,
 };
 
-use running::{gateway::Gateway, scripted::fetch};
+use crate::running::{gateway::Gateway, scripted::fetch};
 use serde_json::Value;
 
 const KEYED: &str = r#"

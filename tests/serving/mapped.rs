@@ -7,11 +7,9 @@
 
 #![allow(clippy::disallowed_methods)] // real time: the outside world
 
-mod common;
-
 use std::{fs, process::Command};
 
-use common::{
+use crate::common::{
     Gateway, curl,
     foreign::{Server, free_port},
     text, write,

@@ -5,12 +5,9 @@
 //! Errors: a row that differs prints the whole report.
 //! Source: `configs/` holds the good samples, `tests/corpus/configuration` the fuzz corpus.
 
-#[path = "common/problems.rs"]
-mod problems;
-
 use std::path::{Path, PathBuf};
 
-use problems::{E, Expected, assert_problems};
+use crate::problems::{E, Expected, assert_problems};
 
 use tidegate::{
     diagnostics::Report,
