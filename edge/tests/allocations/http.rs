@@ -1,10 +1,6 @@
 //! The way of a hit allocates nothing: from the request's head to the head that answers it.
 
-use std::{
-    alloc::{GlobalAlloc, Layout, System},
-    sync::atomic::{AtomicU64, Ordering},
-};
-
+use crate::counted::count_here;
 use tidegate_edge::{
     base::time::Wall,
     cache::http::{
@@ -20,27 +16,6 @@ use tidegate_edge::{
         parse_response,
     },
 };
-
-static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
-
-struct Counting;
-
-// SAFETY: hands every call on to the system's allocator unchanged.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: the caller's promises are passed on.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, place: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promises are passed on.
-        unsafe { System.dealloc(place, layout) }
-    }
-}
-
-#[global_allocator]
-static GLOBAL: Counting = Counting;
 
 const REQUEST: &[u8] = b"GET /a/b?x=1&y=2 HTTP/1.1\r\nHost: Api.example\r\n\
     Accept-Language: en, de;q=0.5\r\nAccept-Encoding: gzip, br\r\nCookie: s=1; t=2\r\n\
@@ -151,9 +126,9 @@ fn a_hit_allocates_nothing() {
     let (mut key, mut out) = ([0; 4_096], [0; 4_096]);
     // A first one may set up what lasts.
     hit(&policy, &rules, &head, records, &mut key, &mut out);
-    let before = ALLOCATIONS.load(Ordering::Relaxed);
-    let len = hit(&policy, &rules, &head, records, &mut key, &mut out);
-    assert_eq!(ALLOCATIONS.load(Ordering::Relaxed) - before, 0);
+    let again = || hit(&policy, &rules, &head, records, &mut key, &mut out);
+    let (allocations, len) = count_here(again);
+    assert_eq!(allocations, 0);
     let text = std::str::from_utf8(&out[..len]).expect("text");
     assert!(
         text.starts_with("HTTP/1.1 206 Partial Content\r\n"),

@@ -1,14 +1,9 @@
 //! Bodies that are sent from the store itself: whole, in parts, to slow clients and to those that
 //! leave; over TLS, where they are copied, as well.
 
-#[path = "common/counted.rs"]
-mod counted;
-#[path = "common/documents.rs"]
-mod documents;
-
 use std::io::{Read, Write};
 
-use counted::{Identity, Running, Setup, connect, serve_origin, start};
+use crate::counted::{Identity, Running, Setup, connect, serve_origin, start};
 
 /// More than is queued at a time, and no multiple of anything.
 const BODY_BYTES: usize = 700_001;

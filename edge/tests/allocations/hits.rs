@@ -3,12 +3,7 @@
 //! The gateway's thread alone is counted, while a client and an origin on threads of their own
 //! keep it busy.
 
-#[path = "common/counted.rs"]
-mod counted;
-#[path = "common/documents.rs"]
-mod documents;
-
-use counted::{ANSWER, COUNTED_REQUESTS, Identity, Setup, connect, count, serve_origin, start};
+use crate::counted::{ANSWER, COUNTED_REQUESTS, Identity, Setup, connect, serve_origin, start};
 
 #[test]
 fn a_warm_hit_allocates_nothing() {
@@ -32,9 +27,9 @@ fn a_warm_hit_allocates_nothing() {
         };
         let running = start(serve_origin(ANSWER), &setup);
         let counted = if tls {
-            count(&mut identity.connect(running.address), hit)
+            running.count(&mut identity.connect(running.address), hit)
         } else {
-            count(&mut connect(running.address), hit)
+            running.count(&mut connect(running.address), hit)
         };
         println!("{name}: {counted} allocations in {COUNTED_REQUESTS} hits");
         assert!(

@@ -3,17 +3,12 @@
 //! The gateway's thread alone is counted, while a client and an origin on threads of their own
 //! keep it busy.
 
-#[path = "common/counted.rs"]
-mod counted;
-#[path = "common/documents.rs"]
-mod documents;
-
-use counted::{ANSWER, COUNTED_REQUESTS, Identity, Setup, connect, count, serve_origin, start};
+use crate::counted::{ANSWER, COUNTED_REQUESTS, Identity, Setup, connect, serve_origin, start};
 
 #[test]
 fn a_warm_request_allocates_nothing() {
     let running = start(serve_origin(ANSWER), &Setup::default());
-    let plain = count(&mut connect(running.address), "");
+    let plain = running.count(&mut connect(running.address), "");
     assert_eq!(plain, 0, "allocations in {COUNTED_REQUESTS} plain requests");
 
     let setup = Setup {
@@ -21,7 +16,7 @@ fn a_warm_request_allocates_nothing() {
         ..Setup::default()
     };
     let running = start(serve_origin(ANSWER), &setup);
-    let mapped = count(&mut connect(running.address), "");
+    let mapped = running.count(&mut connect(running.address), "");
     assert_eq!(
         mapped, 0,
         "allocations in {COUNTED_REQUESTS} mapped requests"
@@ -32,7 +27,7 @@ fn a_warm_request_allocates_nothing() {
         ..Setup::default()
     };
     let running = start(serve_origin(ANSWER), &setup);
-    let ruled = count(&mut connect(running.address), "");
+    let ruled = running.count(&mut connect(running.address), "");
     assert_eq!(ruled, 0, "allocations in {COUNTED_REQUESTS} ruled requests");
 
     let folder = tempfile::tempdir().expect("a folder");
@@ -42,7 +37,7 @@ fn a_warm_request_allocates_nothing() {
         ..Setup::default()
     };
     let running = start(serve_origin(ANSWER), &setup);
-    let tls = count(&mut identity.connect(running.address), "");
+    let tls = running.count(&mut identity.connect(running.address), "");
     // rustls 0.23: one vector for the record opened, one for the record sealed, and one for the
     // list of records to write.
     let each = tls.div_ceil(COUNTED_REQUESTS as u64);
