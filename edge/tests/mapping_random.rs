@@ -219,8 +219,12 @@ fn template() -> BoxedStrategy<String> {
 /// Whether both refuse, or say the same.
 fn check(oracle: &mut Oracle, template: &str) -> Result<(), TestCaseError> {
     let (found, _) = templates::run(template, BODY, &mut Output::new());
-    // What does not fit into 64 bits is a refusal here and goes on there.
-    if found.as_ref().is_err_and(|error| error.contains("64 bits")) {
+    // What does not fit into 64 bits is a refusal here and goes on there, as does a block that
+    // prints what it stands in.
+    let differs = ["64 bits", "macros and blocks nested deeper"];
+    if let Err(error) = &found
+        && differs.iter().any(|words| error.contains(words))
+    {
         return Ok(());
     }
     let expected = oracle.ask(template, BODY);
