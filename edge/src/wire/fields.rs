@@ -228,7 +228,10 @@ mod tests {
             _ => Onward::Same,
         });
         for known in [Known::Date, Known::Server] {
-            assert!(!fields.has(known) && fields.first(known).is_none(), "{known:?}");
+            assert!(
+                !fields.has(known) && fields.first(known).is_none(),
+                "{known:?}"
+            );
         }
         for (name, count) in [
             ("date", 0),
@@ -239,7 +242,11 @@ mod tests {
             ("x-amzn-remapped-", 0),
             ("x-a", 1),
         ] {
-            assert_eq!(fields.named(bytes, name.as_bytes()).count(), count, "{name}");
+            assert_eq!(
+                fields.named(bytes, name.as_bytes()).count(),
+                count,
+                "{name}"
+            );
         }
         let mut room = [0; 128];
         let mut out = HeadWriter::new(&mut room);
