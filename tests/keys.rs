@@ -191,7 +191,7 @@ fn work_through(place: &Place, folder: &Path) {
             vec!["keys", "import", import],
             0,
             vec![
-                "1 keys imported",
+                "1 key imported",
                 "warning: line 2: there is no usage plan other",
             ],
         ),
@@ -206,7 +206,7 @@ fn work_through(place: &Place, folder: &Path) {
             vec![
                 "nothing was imported, 2 faults",
                 "line 2: API Key value should",
-                "line 4: it has 1 fields",
+                "line 4: it has 1 field,",
             ],
         ),
         (
@@ -217,7 +217,7 @@ fn work_through(place: &Place, folder: &Path) {
         (
             vec!["usage", "extend", &plan, &id, "--remaining", "50"],
             0,
-            vec!["50 requests are left"],
+            vec!["50 requests left"],
         ),
         (
             vec!["usage", "report", &plan, "--key", &id],
