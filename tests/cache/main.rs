@@ -5,6 +5,7 @@
 #![allow(clippy::disallowed_methods)] // a test waits on the clock of the host
 
 mod bed;
+mod conformance;
 mod edge;
 mod operators;
 mod parts;

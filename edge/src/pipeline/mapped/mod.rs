@@ -360,8 +360,6 @@ fn keep_answer(
             head.field(name, value);
         }
     }
-    let mut dates = call.local.dates.borrow_mut();
-    head.field_verified(b"Date", dates.at(call.local.core.wall()));
     head.field_decimal(b"Content-Length", body.len() as u64);
     let head_bytes = head.end().ok()?;
     out.commit(head_bytes);
