@@ -60,7 +60,7 @@ fn an_idle_session_fits_its_budget() {
             },
             names: Vec::new(),
             client_auth: ClientAuth::Off,
-            version_min: None,
+            policy: None,
         }],
         version_min: TlsVersion::V12,
     };

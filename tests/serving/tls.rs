@@ -221,6 +221,65 @@ fn a_domain_has_a_certificate_and_a_policy() {
     }
 }
 
+/// Suites outside a domain's policy are refused, those inside are taken.
+#[test]
+fn a_policy_chooses_suites() {
+    let origin = Origin::ok();
+    let (dir, authority) = folder();
+    let policies = [
+        ("legacy", "TLS_1_2"),
+        ("edge", "SecurityPolicy_TLS12_PFS_2025_EDGE"),
+        ("hybrid", "SecurityPolicy_TLS13_1_2_PQ_2025_09"),
+        ("new", "SecurityPolicy_TLS13_1_3_2025_09"),
+    ];
+    let mut domains = String::new();
+    for (name, policy) in policies {
+        authority.issue(&dir, name, &[&format!("{name}.test")]);
+        domains += &format!(
+            "[[domains]]\nname = \"{name}.test\"\ncertificate = \"{name}.pem\"\n\
+             key = \"{name}.key\"\nsecurity_policy = \"{policy}\"\n"
+        );
+    }
+    let settings = settings(origin.address, 1, &domains);
+    let gateway = Gateway::start_in(dir, &settings, common::DOCUMENT);
+    let (refused, no_version) = ("alert number 40", "alert number 70");
+    let taken = |suite: &str| format!("Cipher is {suite}\n");
+    let (gcm, chacha20) = (
+        "ECDHE-ECDSA-AES256-GCM-SHA384",
+        "ECDHE-ECDSA-CHACHA20-POLY1305",
+    );
+    let cbc = "ECDHE-ECDSA-AES128-SHA256";
+    // name, a suite of TLS 1.2, expected
+    for (name, suite, expected) in [
+        ("legacy", gcm, &*taken(gcm)),
+        ("legacy", chacha20, refused),
+        ("legacy", cbc, refused),
+        ("edge", gcm, &*taken(gcm)),
+        ("edge", chacha20, &*taken(chacha20)),
+        ("edge", cbc, refused),
+        ("hybrid", gcm, &*taken(gcm)),
+        ("hybrid", chacha20, refused),
+        ("new", gcm, no_version),
+        ("a", chacha20, &*taken(chacha20)), // as `[tls]` says
+        ("a", cbc, refused),
+    ] {
+        let host = format!("{name}.test");
+        let said = s_client(&gateway, &host, &["-tls1_2", "-cipher", suite]);
+        assert!(said.contains(expected), "{name} {suite}: {said}");
+    }
+    for suite in [
+        "TLS_AES_128_GCM_SHA256",
+        "TLS_AES_256_GCM_SHA384",
+        "TLS_CHACHA20_POLY1305_SHA256",
+    ] {
+        for name in ["legacy", "edge", "hybrid", "new"] {
+            let host = format!("{name}.test");
+            let said = s_client(&gateway, &host, &["-tls1_3", "-ciphersuites", suite]);
+            assert!(said.contains(&taken(suite)), "{name} {suite}: {said}");
+        }
+    }
+}
+
 #[test]
 fn sessions_resume_on_every_worker() {
     let origin = Origin::ok();

@@ -20,6 +20,52 @@ pub struct Field {
     pub known: Known,
     /// Meant for this connection only: never forwarded.
     pub hop_by_hop: bool,
+    /// Goes on behind [`REMAPPED_PREFIX`]: under its own name the gateway speaks for itself.
+    pub remapped: bool,
+}
+
+/// Stands before the name of a field that has to make room for the gateway's own.
+pub const REMAPPED_PREFIX: &str = "x-amzn-Remapped-";
+
+impl Field {
+    /// Whether it goes on as `name`, in any case; `bytes` is its head.
+    #[must_use]
+    #[inline]
+    pub fn is_named(&self, bytes: &[u8], name: &[u8]) -> bool {
+        let name = if self.remapped {
+            match name.split_at_checked(REMAPPED_PREFIX.len()) {
+                Some((prefix, own)) if prefix.eq_ignore_ascii_case(REMAPPED_PREFIX.as_bytes()) => {
+                    own
+                }
+                _ => return false,
+            }
+        } else {
+            name
+        };
+        self.name.of(bytes).eq_ignore_ascii_case(name)
+    }
+
+    /// What stands before its name where it goes on.
+    #[must_use]
+    #[inline]
+    pub fn prefix(&self) -> &'static [u8] {
+        if self.remapped {
+            REMAPPED_PREFIX.as_bytes()
+        } else {
+            b""
+        }
+    }
+}
+
+/// What becomes of a field on its way on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Onward {
+    /// It goes on as it is.
+    Same,
+    /// It ends here.
+    Ends,
+    /// It goes on under its second name, see [`REMAPPED_PREFIX`].
+    Remapped,
 }
 
 /// All field lines of a head, in order.
@@ -81,9 +127,31 @@ impl Fields {
 
     /// All fields named `name`, in any case; `bytes` is their head.
     pub fn named<'a>(&'a self, bytes: &'a [u8], name: &'a [u8]) -> impl Iterator<Item = &'a Field> {
-        self.list
-            .iter()
-            .filter(move |field| field.name.of(bytes).eq_ignore_ascii_case(name))
+        let fields = self.list.iter();
+        fields.filter(move |field| field.is_named(bytes, name))
+    }
+
+    /// Marks what becomes of each field. What goes on under another name is known no more: nobody
+    /// takes an endpoint's `Date` for that of the answer.
+    pub fn mark_onward(&mut self, onward: impl Fn(&Field) -> Onward) {
+        self.present = 0;
+        for field in &mut self.list {
+            match onward(field) {
+                Onward::Same => {}
+                Onward::Ends => field.hop_by_hop = true,
+                Onward::Remapped => {
+                    field.known = Known::Other;
+                    field.hop_by_hop = false;
+                    field.remapped = true;
+                }
+            }
+            self.present |= field.known.bit();
+        }
+    }
+
+    /// Adds a field that did not come with the others.
+    pub fn add(&mut self, name: Span, value: Span, known: Known) {
+        self.push(name, value, known, 0);
     }
 
     pub(super) fn clear(&mut self) {
@@ -102,6 +170,7 @@ impl Fields {
             value,
             known,
             hop_by_hop: marks & HOP != 0,
+            remapped: false,
         });
         again
     }

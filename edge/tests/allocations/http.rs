@@ -116,6 +116,7 @@ fn a_hit_allocates_nothing() {
         normalise: policy.normalise(),
         uri_tag: uri_tag(b"scope", &source.uri),
         body_bytes: None,
+        is_dated: true,
     };
     let mut meta = [0; 4_096];
     let meta_bytes = draft.write(&mut meta).expect("fits");

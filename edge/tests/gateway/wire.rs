@@ -42,6 +42,19 @@ fn settings_of(case: &Case) -> Value {
         let (name, number) = word.split_once('=').expect("name=number");
         settings["limits"][name] = json!(number.parse::<u64>().expect("a number"));
     }
+    // What passes stays as it was sent, unless an example says otherwise.
+    let mut rule = |place: &mut Value| {
+        let place = place.as_object_mut().expect("an object");
+        place
+            .entry("header_rules")
+            .or_insert_with(|| json!("proxy"));
+    };
+    match settings.get("apis").is_some() {
+        true => (settings["apis"].as_array_mut().expect("apis"))
+            .iter_mut()
+            .for_each(&mut rule),
+        false => rule(&mut settings),
+    }
     settings
 }
 

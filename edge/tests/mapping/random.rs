@@ -3,10 +3,10 @@
 //! What it is: templates put together from every directive, literal, operator and form of
 //! reference, with blanks and line ends between them. Both say the same, or both refuse. Shape:
 //! strategies of texts; a difference is made as small as it gets. What is known to differ is not
-//! put together: positions out of range, integers that grow beyond 64 bits, blocks of `#define` in
-//! lists and maps, maps that change while they are gone over, and what Velocity cannot always read:
-//! a bracket or brace behind a directive or a reference, a lone mark before a directive, line
-//! comments behind a member and `#set`.
+//! put together: positions out of range, integers that grow beyond 64 bits, lists and
+//! maps that change while they are gone over, and what Velocity cannot always read: a bracket or
+//! brace behind a directive or a reference, a lone mark before a directive, line comments behind a
+//! member and `#set`.
 //! Units: `TIDEGATE_TEMPLATES` is how many templates, others each time; without it few and always
 //! the same. Errors: without Java or Velocity the test says so and passes.
 
@@ -42,6 +42,7 @@ fn reference() -> BoxedStrategy<String> {
         "$w",
         "$none",
         "$none.a.b()",
+        "$d",
         "$t",
         "$t.k",
         "$t['n']",
@@ -213,8 +214,12 @@ fn template() -> BoxedStrategy<String> {
 /// Whether both refuse, or say the same.
 fn check(oracle: &mut Oracle, template: &str) -> Result<(), TestCaseError> {
     let (found, _) = templates::run(template, BODY, &mut Output::new());
-    // What does not fit into 64 bits is a refusal here and goes on there.
-    if found.as_ref().is_err_and(|error| error.contains("64 bits")) {
+    // What does not fit into 64 bits is a refusal here and goes on there, as does a block that
+    // prints what it stands in.
+    let differs = ["64 bits", "macros and blocks nested deeper"];
+    if let Err(error) = &found
+        && differs.iter().any(|words| error.contains(words))
+    {
         return Ok(());
     }
     let expected = oracle.ask(template, BODY);

@@ -325,7 +325,7 @@ fn checks_over_tls_verify_the_name() {
             },
             names: Vec::new(),
             client_auth: ClientAuth::Off,
-            version_min: None,
+            policy: None,
         }],
         version_min: TlsVersion::V12,
     };

@@ -470,11 +470,15 @@ fn faulty_settings_are_refused() {
         ),
         (
             policy("TLS_1_0"),
-            "E settings /domains/0/security_policy: `TLS_1_0`: TLS 1.0 and 1.1 are not spoken",
+            "W settings /domains/0/security_policy: `TLS_1_0`: TLS 1.0 and 1.1 are not spoken",
         ),
         (
             policy("SecurityPolicy_TLS13_1_3_FIPS_2025_09"),
             "FIPS_2025_09`: the cryptographic module is not one",
+        ),
+        (
+            policy("SecurityPolicy_TLS13_1_2_2099_01"),
+            "`SecurityPolicy_TLS13_1_2_2099_01`: there is no such",
         ),
         (
             policy("TLS_1_22"),

@@ -5,6 +5,7 @@
 //! [`Fault`], with the place of the directive or reference at work. Source: Velocity 1.7, `render`
 //! and `value` of its nodes.
 
+mod holder;
 mod input;
 mod list;
 mod map;
@@ -274,6 +275,7 @@ impl<'r> Run<'r> {
             Value::Int(number) => decimal::integer(&mut self.out, *number),
             Value::Double(number) => decimal::double(&mut self.out, *number),
             Value::Block(id) => return self.print_block(*id),
+            held if self.holds_block(*held, 0) => self.print_holder(*held)?,
             _ => {
                 let mut out = std::mem::take(&mut self.out);
                 let printed = self.printer().java(&mut out, *value, 0);

@@ -37,6 +37,7 @@ pub(crate) fn record(
         normalise: Normalise::default(),
         uri_tag: 77,
         body_bytes,
+        is_dated: true,
     };
     let mut meta = vec![0; 70_000];
     let len = draft.write(&mut meta)?;
@@ -212,6 +213,7 @@ fn records_that_cannot_be_whole_are_not_written() {
         normalise: Normalise::default(),
         uri_tag: 77,
         body_bytes: None,
+        is_dated: true,
     };
     let whole = draft.write(&mut [0; 4_096]).expect("fits");
     for room in 0..whole {

@@ -373,6 +373,7 @@ impl Toy {
             normalise: self.policy.normalise(),
             uri_tag: uri_tag(b"scope", &source(turn.asked).uri),
             body_bytes,
+            is_dated: true,
         }
     }
 
