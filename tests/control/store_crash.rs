@@ -30,7 +30,8 @@ fn value(number: usize) -> String {
     format!("value-number-{number:020}")
 }
 
-/// How long a child of round `round` lives, in microseconds: from an early end to a late one.
+/// How long a child of round `round` lives: from an early end to a late one. On a busy host even
+/// the early one may come late, so rounds begin anew until one was early.
 fn life(round: u64) -> Duration {
     Duration::from_micros(round * round * 1_500)
 }
@@ -68,9 +69,10 @@ fn an_import_that_is_killed_leaves_all_or_nothing() {
     }
     fs::write(&file, text).expect("written");
     let line = ["keys", "import", file.to_str().expect("a path")];
-    let (mut nothing, mut all) = (0, 0);
-    for round in 1.. {
-        let state = folder.path().join(format!("state{round}"));
+    let (mut nothing, mut all, mut round) = (0, 0, 0);
+    loop {
+        round += 1;
+        let state = folder.path().join(format!("state{}", nothing + all));
         let ended = killed(&state, &line, life(round));
         let count = match Store::open_existing(&state).expect("usable") {
             Some(store) => store
@@ -85,11 +87,12 @@ fn an_import_that_is_killed_leaves_all_or_nothing() {
             half => panic!("{half} keys"),
         }
         assert!(!ended || count == COUNT, "what was answered is there");
-        if ended {
+        if ended && nothing > 0 {
             break;
         }
+        round = if ended { 0 } else { round };
     }
-    assert!(nothing > 0 && all > 0, "{nothing} and {all}");
+    assert!(all > 0, "none of {nothing}");
 }
 
 #[test]
@@ -129,8 +132,9 @@ fn a_rotation_that_is_killed_loses_no_value() {
     assert_eq!(expected.len(), COUNT);
     drop(store);
     let key = || fs::read(state.join("store.key")).expect("a key");
-    let (mut old, mut new) = (0, 0);
-    for round in 1.. {
+    let (mut old, mut new, mut round) = (0, 0, 0);
+    loop {
+        round += 1;
         let before = key();
         let ended = killed(&state, &["keys", "rotate"], life(round));
         let reading = Reading::open(&state).expect("readable").expect("there");
@@ -150,11 +154,12 @@ fn a_rotation_that_is_killed_loses_no_value() {
         } else {
             old += 1
         }
-        if ended {
+        if ended && old > 0 {
             break;
         }
+        round = if ended { 0 } else { round };
     }
-    assert!(old > 0 && new > 0, "{old} and {new}");
+    assert!(new > 0, "none of {old}");
 }
 
 /// The folder in which this process is the child that leases; see below.

@@ -25,7 +25,10 @@ use std::{
     time::Duration,
 };
 
-use crate::common::{DOCUMENT, Origin, origin_settings, signal, status, wait_for};
+use crate::{
+    common::{DOCUMENT, Origin, origin_settings, signal, status, wait_for},
+    running::gateway::install,
+};
 
 /// What stands in for systemd.
 struct Manager {
@@ -52,11 +55,7 @@ impl Manager {
         told.set_read_timeout(Some(Duration::from_secs(20)))
             .expect("an option");
         // A program of our own path: whoever runs it is ours to end.
-        fs::hard_link(env!("CARGO_BIN_EXE_tidegate"), dir.path().join("tidegate"))
-            .or_else(|_| {
-                fs::copy(env!("CARGO_BIN_EXE_tidegate"), dir.path().join("tidegate")).map(|_| ())
-            })
-            .expect("the binary");
+        install(&dir.path().join("tidegate"));
         let manager = Manager {
             dir,
             told,

@@ -9,27 +9,20 @@ use std::{
     fs,
     io::{Read, Write},
     net::TcpStream,
-    os::unix::fs::PermissionsExt,
-    sync::{Mutex, PoisonError},
     thread,
     time::Duration,
 };
 
 use crate::running::{
     client::Load,
-    gateway::{Gateway, install},
+    gateway::{Gateway, install, install_script},
     origin,
 };
-
-/// One test at a time: a program that one has just written cannot be run while a child of the
-/// other still has it open.
-static ONE: Mutex<()> = Mutex::new(());
 
 const SERVER: &str = "drain_delay_ms = 0\ndrain_deadline_ms = 5000";
 
 #[test]
 fn upgrades_under_load_lose_no_request() {
-    let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
     let mut gateway = Gateway::start(origin::start(), SERVER);
     let busy = Load::start(gateway.address, "/dev/now", 6, 0);
     let pausing = Load::start(gateway.address, "/dev/sleep/20", 8, 40);
@@ -63,7 +56,6 @@ fn upgrades_under_load_lose_no_request() {
 /// Nobody else connects, so that nobody else's wake-up can help.
 #[test]
 fn a_lone_connection_behind_an_upgrade_is_answered() {
-    let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
     let mut gateway = Gateway::start(origin::start(), SERVER);
     for round in 0..12 {
         gateway.upgrade();
@@ -81,7 +73,6 @@ fn a_lone_connection_behind_an_upgrade_is_answered() {
 
 #[test]
 fn a_binary_that_does_not_serve_changes_nothing() {
-    let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
     let mut gateway = Gateway::start(origin::start(), SERVER);
     let load = Load::start(gateway.address, "/dev/now", 2, 0);
     let (status, _) = gateway.ask("POST", "/origins/test/here/drain");
@@ -97,9 +88,7 @@ fn a_binary_that_does_not_serve_changes_nothing() {
     ];
     fs::rename(gateway.program(), &good).expect("put aside");
     for (program, words) in rows {
-        fs::write(gateway.program(), program).expect("written");
-        let mode = fs::Permissions::from_mode(0o755);
-        fs::set_permissions(gateway.program(), mode).expect("runnable");
+        install_script(&gateway.program(), program);
         let (code, said) = gateway.cli(&["upgrade"]);
         assert_eq!(code, Some(1), "{said}");
         assert!(said.contains(words), "{program:?}: {said}");

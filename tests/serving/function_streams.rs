@@ -130,7 +130,10 @@ fn tales_are_told_while_they_are_made() {
         client.send(format!(
             "GET /dev/{path}?word=two HTTP/1.1\r\nHost: a\r\n\r\n"
         ));
-        client.hear_until(10_000, |heard| heard.ends_with(b"one \r\n"));
+        // The line end behind a chunk's data may come with the next chunk.
+        client.hear_until(10_000, |heard| {
+            heard.windows(6).any(|part| part == b"\r\none ")
+        });
         let begun = client.text();
         assert!(begun.starts_with("HTTP/1.1 203 "), "{path}: {begun}");
         assert!(begun.contains("\r\nset-cookie: a=1\r\n"), "{path}: {begun}");
