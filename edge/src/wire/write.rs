@@ -130,7 +130,9 @@ impl<'a> HeadWriter<'a> {
     /// A field of the head in `bytes` that goes on, under the name that it goes on with.
     #[inline]
     pub fn field_onward(&mut self, field: &Field, bytes: &[u8]) -> &mut Self {
-        self.put(field.prefix());
+        if field.remapped {
+            self.put(field.prefix());
+        }
         self.field_verified(field.name.of(bytes), field.value.of(bytes))
     }
 
