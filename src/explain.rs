@@ -12,6 +12,7 @@ use std::fmt::{self, Write};
 
 use serde::Serialize;
 use tidegate_edge::{
+    base::text::counted,
     integrate::{HttpProxyPlan, RequestParts, headers::Kind},
     origin::{Face, OriginPlan},
     pipeline::Fault,
@@ -688,11 +689,11 @@ impl fmt::Display for Explanation {
         row(
             "limits",
             &format!(
-                "head {} B in {} ms, target {} B, {} fields, body {} B",
+                "head {} B in {} ms, target {} B, {}, body {} B",
                 limits.head_bytes_max,
                 limits.head_ms,
                 limits.target_bytes_max,
-                limits.fields_max,
+                counted(limits.fields_max, "field"),
                 limits.body_bytes_max
             ),
         );
@@ -748,8 +749,8 @@ fn write_origin(origin: &Origin, row: &mut impl FnMut(&str, &str)) {
     row(
         "",
         &format!(
-            "at most {} connections, {} ms to connect, checks: {}",
-            origin.connections_max,
+            "at most {}, {} ms to connect, checks: {}",
+            counted(origin.connections_max, "connection"),
             origin.connect_ms,
             origin.health_check.as_deref().unwrap_or("none")
         ),

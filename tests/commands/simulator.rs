@@ -152,7 +152,7 @@ fn a_signal_ends_it_and_nothing_is_left_behind() {
     fs::write(&scenario, cached).expect("a file");
     for signal in ["-INT", "-TERM", "-KILL"] {
         let mut child = Command::new(env!("CARGO_BIN_EXE_tidegate"))
-            .args(["sim", "--quiet", "--requests", "100000000"])
+            .args(["sim", "--quiet", "--requests", "3000000"])
             .arg(&scenario)
             .env("TMPDIR", folder.path())
             .stdout(Stdio::null())

@@ -189,7 +189,7 @@ fn work_through(place: &Place, folder: &Path) {
             vec!["keys", "import", import],
             0,
             vec![
-                "1 keys imported",
+                "1 key imported",
                 "warning: line 2: there is no usage plan other",
             ],
         ),
@@ -204,7 +204,7 @@ fn work_through(place: &Place, folder: &Path) {
             vec![
                 "nothing was imported, 2 faults",
                 "line 2: API Key value should",
-                "line 4: it has 1 fields",
+                "line 4: it has 1 field,",
             ],
         ),
         (
@@ -215,7 +215,7 @@ fn work_through(place: &Place, folder: &Path) {
         (
             vec!["usage", "extend", &plan, &id, "--remaining", "50"],
             0,
-            vec!["50 requests are left"],
+            vec!["50 requests left"],
         ),
         (
             vec!["usage", "report", &plan, "--key", &id],

@@ -36,20 +36,26 @@ fn life(round: u64) -> Duration {
     Duration::from_micros(round * round * 1_500)
 }
 
-/// Runs the binary in `folder` and kills it after `life`; says whether it had ended by itself.
+/// Runs the binary in `folder` and kills it after `life`; says whether it had ended by itself, which
+/// it does well.
 fn killed(folder: &Path, line: &[&str], life: Duration) -> bool {
     let mut child = Command::new(env!("CARGO_BIN_EXE_tidegate"))
         .args(line)
         .arg("--store")
         .arg(folder)
         .stdout(Stdio::null())
+        .stderr(Stdio::piped())
         .spawn()
         .expect("the binary starts");
     thread::sleep(life);
-    let ended = child.try_wait().expect("a child").is_some();
+    let ended = child.try_wait().expect("a child");
     let _ = child.kill(); // SIGKILL, by its own id; gone already is as good
-    child.wait().expect("a child");
-    ended
+    let output = child.wait_with_output().expect("a child");
+    if let Some(status) = ended {
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(status.success(), "{line:?}: {status}: {said}");
+    }
+    ended.is_some()
 }
 
 #[test]

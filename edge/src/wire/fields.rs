@@ -209,3 +209,52 @@ impl<'a> IntoIterator for &'a Fields {
         self.iter()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::{HeadLimits, ResponseHead, ResponseTo, parse_response, write::HeadWriter};
+
+    #[test]
+    fn marked_fields_go_on_under_the_names_that_they_have_then() {
+        let bytes = b"HTTP/1.1 200 OK\r\nDate: d\r\nVia: v\r\nserver: s\r\nX-A: 1\r\n\r\n";
+        let mut head = ResponseHead::new();
+        let (limits, to) = (HeadLimits::default(), ResponseTo::default());
+        parse_response(bytes, &limits, to, &mut head).expect("a head");
+        let fields = &mut head.fields;
+        fields.mark_onward(|field| match field.known {
+            Known::Date | Known::Server => Onward::Remapped,
+            Known::Via => Onward::Ends,
+            _ => Onward::Same,
+        });
+        for known in [Known::Date, Known::Server] {
+            assert!(
+                !fields.has(known) && fields.first(known).is_none(),
+                "{known:?}"
+            );
+        }
+        for (name, count) in [
+            ("date", 0),
+            ("Server", 0),
+            ("x-amzn-remapped-date", 1),
+            ("X-Amzn-Remapped-Server", 1),
+            ("x-amzn-remapped-x-a", 0),
+            ("x-amzn-remapped-", 0),
+            ("x-a", 1),
+        ] {
+            assert_eq!(
+                fields.named(bytes, name.as_bytes()).count(),
+                count,
+                "{name}"
+            );
+        }
+        let mut room = [0; 128];
+        let mut out = HeadWriter::new(&mut room);
+        for field in fields.iter().filter(|field| !field.hop_by_hop) {
+            out.field_onward(field, bytes);
+        }
+        let written = out.end().expect("it fits");
+        let expected = b"x-amzn-Remapped-Date: d\r\nx-amzn-Remapped-server: s\r\nX-A: 1\r\n\r\n";
+        assert_eq!(&room[..written], expected);
+    }
+}

@@ -43,7 +43,7 @@ fn answer(stream: &mut impl Read, has_body: bool, bite: usize) -> (String, Vec<u
     let head = String::from_utf8(got.split_off(0)).expect("text");
     assert_eq!(head.len(), head_bytes);
     let length = head
-        .split_once("Content-Length: ")
+        .split_once("\r\nContent-Length: ")
         .and_then(|(_, rest)| rest.split("\r\n").next()?.parse().ok());
     let mut left: usize = length.filter(|_| has_body).unwrap_or(0);
     while left > 0 {

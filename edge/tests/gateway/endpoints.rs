@@ -41,95 +41,61 @@ fn sized(host: &str, target_bytes: usize, head_bytes: usize) -> String {
     request
 }
 
-/// Rows of a target's and a head's bytes with the status.
-type Sizes<'s> = &'s [(usize, usize, u16)];
+/// Endpoint type of API and listener, limits, bytes of the target and of the head, status.
+const SIZES: &[(&str, &str, usize, usize, u16)] = &[
+    ("", "{}", 8_192, 8_300, 200),
+    ("", "{}", 8_193, 8_300, 414),
+    ("", "{}", 100, 10_240, 200),
+    ("", "{}", 100, 10_241, 431),
+    ("edge", "{}", 8_192, 8_300, 200),
+    ("edge", "{}", 8_193, 8_300, 414),
+    ("edge", "{}", 100, 10_240, 200),
+    ("edge", "{}", 100, 10_241, 431),
+    ("edge", TARGET_9000, 8_192, 8_300, 200),
+    ("edge", TARGET_9000, 8_193, 8_300, 414),
+    ("regional", "{}", 8_193, 8_300, 200),
+    ("regional", "{}", 10_100, 10_240, 200),
+    ("regional", "{}", 10_100, 10_241, 431),
+    ("regional", HEAD_16384, 10_240, 10_400, 200),
+    ("regional", HEAD_16384, 10_241, 10_400, 414),
+    ("regional", TARGET_300, 300, 400, 200),
+    ("regional", TARGET_300, 301, 400, 414),
+    ("private", "{}", 100, 8_000, 200),
+    ("private", "{}", 100, 8_001, 431),
+    ("private", "{}", 7_800, 8_000, 200),
+    ("private", "{}", 7_800, 8_001, 431),
+    ("private", BOTH_4000, 100, 4_000, 200),
+    ("private", BOTH_4000, 100, 4_001, 431),
+];
+const TARGET_300: &str = r#"{"target_bytes_max": 300}"#;
+const TARGET_9000: &str = r#"{"target_bytes_max": 9000}"#;
+const HEAD_16384: &str = r#"{"head_bytes_max": 16384}"#;
+const BOTH_4000: &str = r#"{"head_bytes_max": 4000, "target_bytes_max": 4000}"#;
 
 fn heads_are_limited_by_endpoint(kind: Kind) {
-    use EndpointType::{Edge, Private, Regional};
-    let rows: &[(Option<EndpointType>, Value, Sizes<'_>)] = &[
-        (
-            None,
-            json!({}),
-            &[
-                (8_192, 8_300, 200),
-                (8_193, 8_300, 414),
-                (100, 10_240, 200),
-                (100, 10_241, 431),
-            ],
-        ),
-        (
-            Some(Edge),
-            json!({}),
-            &[
-                (8_192, 8_300, 200),
-                (8_193, 8_300, 414),
-                (100, 10_240, 200),
-                (100, 10_241, 431),
-            ],
-        ),
-        (
-            Some(Edge),
-            json!({ "target_bytes_max": 9_000 }),
-            &[(8_192, 8_300, 200), (8_193, 8_300, 414)],
-        ),
-        (
-            Some(Regional),
-            json!({}),
-            &[
-                (8_193, 8_300, 200),
-                (10_100, 10_240, 200),
-                (10_100, 10_241, 431),
-            ],
-        ),
-        (
-            Some(Regional),
-            json!({ "head_bytes_max": 16_384 }),
-            &[(10_240, 10_400, 200), (10_241, 10_400, 414)],
-        ),
-        (
-            Some(Regional),
-            json!({ "target_bytes_max": 300 }),
-            &[(300, 400, 200), (301, 400, 414)],
-        ),
-        (
-            Some(Private),
-            json!({}),
-            &[
-                (100, 8_000, 200),
-                (100, 8_001, 431),
-                (7_800, 8_000, 200),
-                (7_800, 8_001, 431),
-            ],
-        ),
-        (
-            Some(Private),
-            json!({ "head_bytes_max": 4_000, "target_bytes_max": 4_000 }),
-            &[(100, 4_000, 200), (100, 4_001, 431)],
-        ),
-    ];
-    for (endpoint, limits, sizes) in rows {
-        let mut listen = json!({ "address": "127.0.0.1:0" });
-        let word = match endpoint {
-            Some(Edge) => json!("edge"),
-            Some(Regional) => json!("regional"),
-            Some(Private) => json!("private"),
-            None => Value::Null,
-        };
-        if word != Value::Null {
-            listen["endpoint"] = word;
+    for rows in SIZES.chunk_by(|one, next| (one.0, one.1) == (next.0, next.1)) {
+        let (word, limits) = (rows[0].0, rows[0].1);
+        let (mut listen, mut endpoint) = (json!({ "address": "127.0.0.1:0" }), None);
+        if !word.is_empty() {
+            listen["endpoint"] = json!(word);
+            endpoint = Some(match word {
+                "edge" => EndpointType::Edge,
+                "regional" => EndpointType::Regional,
+                _ => EndpointType::Private,
+            });
         }
         let settings = json!({
             "apis": [{ "document": "a.yaml", "id": "a" }],
             "listen": [listen],
-            "limits": limits,
+            "limits": serde_json::from_str::<Value>(limits).expect("JSON"),
         });
-        let stage = Stage::with(kind, settings, &[api_of("a", *endpoint)], Vec::new());
-        for (target_bytes, head_bytes, expected) in *sizes {
+        let stage = Stage::with(kind, settings, &[api_of("a", endpoint)], Vec::new());
+        for (_, _, target_bytes, head_bytes, expected) in rows {
             let request = sized("a.execute-api.localhost", *target_bytes, *head_bytes);
             let (status, body) = ask(&stage, request);
             assert_eq!(
                 status, *expected,
-                "{endpoint:?} {limits}: {target_bytes} of {head_bytes} B: {body}"
+                "{word} {limits}: {target_bytes} of {head_bytes} B: {body}"
             );
         }
         stage.finish();
@@ -151,6 +117,27 @@ fn private(kind: Kind, listen: &Value) -> Stage {
     Stage::with(kind, settings, &apis, Vec::new())
 }
 
+/// Host, `x-apigw-api-id` (`-` for none) and path, and the status by listener: private, public,
+/// private to others.
+const NAMES: &str = "\
+p.execute-api.localhost                           -      /dev/x   200 403 403
+P.Execute-Api.eu-west-1.amazonaws.com             -      /dev/x   200 403 403
+p-vpce-1a.execute-api.eu-west-1.amazonaws.com     -      /dev/x   200 403 403
+# An endpoint that the API does not list.
+p-vpce-2b.execute-api.eu-west-1.amazonaws.com     -      /dev/x   403 403 403
+vpce-1a.execute-api.eu-west-1.vpce.amazonaws.com  p      /dev/x   200 403 403
+10.1.2.3                                          p      /dev/x   200 403 403
+10.1.2.3                                          nobody /dev/x   403 403 403
+# Private APIs have no path on other hosts.
+10.1.2.3                                          -      /dev/x   403 403 403
+# The public API, which the header does not name where it does not count.
+q.execute-api.localhost                           -      /open/x  403 200 403
+q-vpce-1a.execute-api.localhost                   -      /open/x  403 403 403
+10.1.2.3                                          q      /open/x  403 200 403
+10.1.2.3                                          p      /open/x  403 200 403
+p.execute-api.localhost                           -      /ping    200 200 403
+";
+
 fn private_apis_have_their_own_names(kind: Kind) {
     const FORBIDDEN: &str = r#"{"message":"Forbidden"}"#;
     let closed = json!({
@@ -161,60 +148,19 @@ fn private_apis_have_their_own_names(kind: Kind) {
     });
     let local = json!({ "address": "127.0.0.1:0", "endpoint": "private" });
     let public = json!({ "address": "127.0.0.1:0" });
-    // Host, x-apigw-api-id, path, statuses by listener: private, public, private to others
-    let rows: &[(&str, Option<&str>, &str, [u16; 3])] = &[
-        ("p.execute-api.localhost", None, "/dev/x", [200, 403, 403]),
-        (
-            "P.Execute-Api.eu-west-1.amazonaws.com",
-            None,
-            "/dev/x",
-            [200, 403, 403],
-        ),
-        (
-            "p-vpce-1a.execute-api.eu-west-1.amazonaws.com",
-            None,
-            "/dev/x",
-            [200, 403, 403],
-        ),
-        // An endpoint that the API does not list.
-        (
-            "p-vpce-2b.execute-api.eu-west-1.amazonaws.com",
-            None,
-            "/dev/x",
-            [403, 403, 403],
-        ),
-        (
-            "vpce-1a.execute-api.eu-west-1.vpce.amazonaws.com",
-            Some("p"),
-            "/dev/x",
-            [200, 403, 403],
-        ),
-        ("10.1.2.3", Some("p"), "/dev/x", [200, 403, 403]),
-        ("10.1.2.3", Some("nobody"), "/dev/x", [403, 403, 403]),
-        // Private APIs have no path on other hosts.
-        ("10.1.2.3", None, "/dev/x", [403, 403, 403]),
-        // The public API, which the header does not name where it does not count.
-        ("q.execute-api.localhost", None, "/open/x", [403, 200, 403]),
-        (
-            "q-vpce-1a.execute-api.localhost",
-            None,
-            "/open/x",
-            [403, 403, 403],
-        ),
-        ("10.1.2.3", Some("q"), "/open/x", [403, 200, 403]),
-        ("10.1.2.3", Some("p"), "/open/x", [403, 200, 403]),
-        ("p.execute-api.localhost", None, "/ping", [200, 200, 403]),
-    ];
     for (listen, column) in [(&open, 0), (&local, 0), (&public, 1), (&closed, 2)] {
         let stage = private(kind, listen);
-        for (host, api_id, path, statuses) in rows {
-            let header = api_id.map_or(String::new(), |id| format!("X-Apigw-Api-Id: {id}\r\n"));
+        for row in NAMES.lines().filter(|line| !line.starts_with('#')) {
+            let cells: Vec<&str> = row.split_whitespace().collect();
+            let ([host, api_id, path], statuses) = cells.split_first_chunk().expect("three cells");
+            let header = match *api_id {
+                "-" => String::new(),
+                id => format!("X-Apigw-Api-Id: {id}\r\n"),
+            };
             let request = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n{header}\r\n");
             let (status, body) = ask(&stage, request);
-            assert_eq!(
-                status, statuses[column],
-                "{listen}: {host} {api_id:?} {path}: {body}"
-            );
+            let expected: u16 = statuses[column].parse().expect("a status");
+            assert_eq!(status, expected, "{listen}: {row}: {body}");
             if status == 403 {
                 assert_eq!(body, FORBIDDEN);
             }

@@ -409,11 +409,13 @@ fn streams_tell_their_heads() {
             "Endpoint request URI: http://origin.test/b/7",
             "Endpoint request headers: {Host=origin.test, Via=1.1 tidegate, \
              X-Forwarded-For={ip}, X-Forwarded-Proto=http, X-Forwarded-Port={port}, \
-             X-Forwarded-Host=a, X-Request-Id={id}, Content-Length=5}",
+             X-Forwarded-Host=a, X-Amzn-Trace-Id={trace}, X-Amzn-Apigateway-Api-Id=a, \
+             Content-Length=5}",
             "Sending request to http://origin.test/b/7",
             "Received response. Status: 200, Integration latency: {ms} ms",
             "Endpoint response headers: {X-B=2, Content-Length=2}",
-            "Method response headers: {X-B=2, Content-Length=2}",
+            "Method response headers: {X-B=2, x-amzn-Remapped-Content-Length=2, \
+             Content-Type=application/json}",
             "Successfully completed execution",
             "Method completed with status: 200",
         ]

@@ -87,6 +87,68 @@ fn a_stage_has_settings_of_its_own() {
     );
 }
 
+/// What a method says of the cache in its own key holds, else what all methods' key says, else what
+/// the API says.
+#[test]
+fn a_method_s_own_cache_settings_hold() {
+    let allowed = json!({ "require_authorization_for_cache_control": false,
+                          "unauthorized_cache_control_header_strategy": "fail_with_403" });
+    let warned = json!({ "require_authorization_for_cache_control": true,
+                         "unauthorized_cache_control_header_strategy":
+                             "succeed_without_response_header" });
+    // all methods, the method, its lifetime and what of fresh answers
+    let rows = [
+        (
+            json!({ "caching_enabled": true }),
+            json!({ "caching_enabled": false }),
+            None,
+        ),
+        (
+            json!({ "caching_enabled": false }),
+            json!({ "caching_enabled": true }),
+            Some((50, true, "SucceedWithResponseHeader")),
+        ),
+        (
+            json!({ "cache_ttl_in_seconds": 60 }),
+            json!({ "cache_ttl_in_seconds": 7 }),
+            Some((7, true, "SucceedWithResponseHeader")),
+        ),
+        (
+            json!({ "cache_ttl_in_seconds": 60 }),
+            json!({ "caching_enabled": true }),
+            Some((60, true, "SucceedWithResponseHeader")),
+        ),
+        (
+            allowed.clone(),
+            warned.clone(),
+            Some((50, true, "SucceedWithoutResponseHeader")),
+        ),
+        (warned, allowed, Some((50, false, "FailWith403"))),
+    ];
+    for (all, own, expected) in rows {
+        let given = settings(json!({ "cache": {}, "apis": [{
+            "document": "a.yaml",
+            "variables": { "side": "all" },
+            "stage_cache": { "ttl_s": 50 },
+            "stages": { "dev": { "methods": { "*/*": all, "v/GET": own } } },
+        }]}));
+        let plan = plan_of(&given, &[sided()]);
+        let found = match &plan.routes[0].cache {
+            Some(RouteCache::Stage(cache)) => {
+                let unauthorized = format!("{:?}", cache.unauthorized);
+                Some((cache.ttl_s, cache.require_authorization, unauthorized))
+            }
+            None => None,
+            other => panic!("{other:?}"),
+        };
+        let expected = expected.map(|(ttl_s, asks, words): (_, _, &str)| {
+            let words = words.to_owned();
+            (ttl_s, asks, words)
+        });
+        assert_eq!(found, expected, "{all} {own}");
+    }
+}
+
 /// Variables lie over each other: the API's, the stage's, those that were deployed, the canary's.
 #[test]
 fn variables_lie_over_each_other() {

@@ -8,10 +8,13 @@ use serde_json::json;
 use tidegate_edge::{
     base::time::Wall,
     integrate::{MockOutcome, RequestParts},
-    model::api::{ApiKind, ParameterMapping, ParameterSource, ParameterTarget, Passthrough, Place},
+    model::{
+        api::{ApiKind, ParameterMapping, ParameterSource, ParameterTarget, Passthrough, Place},
+        settings::HeaderRules,
+    },
     net::tls::{TlsClock, ticket::TicketKeys},
     origin::EndpointHost,
-    plan::{Backend, IntegrationPlan, Plan, Resolution, compile},
+    plan::{Backend, IntegrationPlan, Plan, Resolution, RoutePlan, compile},
     route::{Params, Verb},
     server::{CacheSecrets, Keyring, LimitsHome},
     wire::target::check_path,
@@ -573,6 +576,40 @@ fn http_apis_wait_a_second_longer() {
         };
         assert_eq!(found, waited, "{kind:?} {asked} {limit:?}");
     }
+}
+
+#[test]
+fn header_rules_are_those_of_api_gateway_unless_said_otherwise() {
+    let given = |rules: &str| json!({ "apis": [{ "document": "a", "header_rules": rules }] });
+    let rows = [
+        (json!({}), HeaderRules::ApiGateway),
+        (given("api_gateway"), HeaderRules::ApiGateway),
+        (given("proxy"), HeaderRules::Proxy),
+    ];
+    let methods = || {
+        vec![
+            ("GET /", proxy("https://o.example/", &[])),
+            ("GET /m", ok_mock()),
+        ]
+    };
+    for (given, expected) in rows {
+        let plan = plan_of(&settings(given), &[api("a1", methods())]);
+        let IntegrationPlan::HttpProxy(proxy) = &plan.routes[0].integration else {
+            panic!("no proxy");
+        };
+        assert_eq!(proxy.rules, expected);
+        let names = plan.routes.iter().map(RoutePlan::speaks_as_gateway);
+        let expected = [expected == HeaderRules::ApiGateway, true];
+        assert_eq!(names.collect::<Vec<_>>(), expected);
+    }
+    let mut http = api("a1", methods());
+    http.kind = ApiKind::Http;
+    let findings = findings_of(&settings(given("proxy")), &[http]);
+    let expected = "E settings /apis/0/header_rules: HTTP APIs have header rules of their own";
+    assert!(
+        findings.iter().any(|line| line == expected),
+        "{findings:#?}"
+    );
 }
 
 #[test]

@@ -135,29 +135,14 @@ async fn go_on(
         }
     }
     begin(call, x, road.plan.kind);
-    let asked = match &road.plan.backend {
+    let made = match &road.plan.backend {
         Backend::Http(http) if http.idle_ms.is_some() => {
             return streamed::http(call, conn, x, (road, http), rest, room).await;
         }
         Backend::Function(plan) if plan.idle_ms.is_some() => {
             return streamed::function(call, conn, x, (road, plan), rest, room).await;
         }
-        Backend::Mock => None,
-        Backend::Http(http) => Some((
-            http_target(x, http),
-            request::http(call, x, (road, http), room),
-        )),
-        Backend::Function(plan) => Some((
-            function_target(plan),
-            function::call_of(call, x, (road, plan), room),
-        )),
-    };
-    let made = match asked {
-        None => answer_mock(call, x, road, room).map_err(Unasked::Fault),
-        Some((_, Err(fault))) => Err(Unasked::Fault(fault)),
-        Some((target, Ok(ready))) => {
-            answer_asked(call, conn, x, road, (target, ready), (account, &mut *room)).await
-        }
+        _ => make_answer(call, conn, x, road, (account, &mut *room)).await,
     };
     let made = match (&road.plan.http_api, made) {
         (Some(plan), Ok(status)) => {
@@ -227,15 +212,27 @@ fn answer_mock(
     answer::map(call, x, road, chosen, room)
 }
 
-/// Asks `target` what is ready and makes the answer of it; gives its status.
-async fn answer_asked(
+/// Makes the answer, and asks an endpoint or a function for it unless it is a mock's; gives its
+/// status.
+async fn make_answer(
     call: &Call<'_>,
     conn: &mut Conn,
     x: &mut Exchange,
     road: Road<'_>,
-    (target, ready): (Target, request::Ready),
     (account, room): (&mut Account<'_>, &mut Room),
 ) -> Result<u16, Unasked> {
+    let (target, ready) = match &road.plan.backend {
+        Backend::Mock => return answer_mock(call, x, road, room).map_err(Unasked::Fault),
+        Backend::Http(http) => (
+            http_target(x, http),
+            request::http(call, x, (road, http), room),
+        ),
+        Backend::Function(plan) => (
+            function_target(plan),
+            function::call_of(call, x, (road, plan), room),
+        ),
+    };
+    let ready = ready.map_err(Unasked::Fault)?;
     ask_in(call, conn, x, target, &ready, (account, &mut *room)).await?;
     let by = match road.plan.kind {
         Kind::HttpProxy => {

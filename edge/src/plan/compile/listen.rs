@@ -14,6 +14,7 @@ use super::super::{
     },
 };
 use crate::{
+    base::text::counted,
     model::{
         api::EndpointType,
         settings::{
@@ -203,8 +204,9 @@ pub(super) fn server(settings: &Settings, reporter: &mut Reporter<'_>) -> Server
         reporter.error(
             "/server/workers",
             format!(
-                "{count} workers cannot each have one of {} CPUs",
-                server.cpus.len()
+                "{} cannot each have one of {}",
+                counted(count, "worker"),
+                counted(server.cpus.len(), "CPU")
             ),
             "list as many CPUs as workers, or leave one of the two out",
         );
