@@ -5,7 +5,6 @@
 #![allow(clippy::disallowed_methods)] // a test waits on the clock of the host
 
 mod bed;
-mod conformance;
 mod edge;
 mod operators;
 mod parts;
