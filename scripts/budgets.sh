@@ -15,5 +15,6 @@ for package in tidegate-edge tidegate-bench; do
     done
 done
 export CARGO_INCREMENTAL=0 # what was built before must not decide what is inlined
-exec cargo bench --locked --quiet --profile dev -p tidegate-bench --bench instructions \
+exec cargo bench --locked --quiet --profile dev -p tidegate-bench --no-default-features \
+    --bench instructions \
     "${ours[@]}" -- "$@"

@@ -68,6 +68,7 @@ socket = "admin.sock"
 [[apis]]
 document = "api.yaml"
 hosts = ["127.0.0.1"]
+header_rules = "proxy"
 edge_cache = "conformance"
 [origins.suite]
 match = "http://localhost:$origin_port"

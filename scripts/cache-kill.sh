@@ -12,4 +12,4 @@ if ! [[ $rounds =~ ^[1-9][0-9]*$ ]]; then
     exit 2
 fi
 TIDEGATE_CACHE_ROUNDS=$rounds exec nice -n 10 cargo test --locked -p tidegate-edge \
-    --test cache_kill -- --nocapture nobody_notices_the_dead
+    --test cache -- --nocapture nobody_notices_the_dead

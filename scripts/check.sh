@@ -23,6 +23,9 @@ if [ "${CI:-}" = true ]; then
     export CARGO_INCREMENTAL=0 CARGO_PROFILE_DEV_DEBUG=0
 fi
 
+# Most tests wait, for a peer, a clock or the disk: more of them at a time than there are processors.
+export RUST_TEST_THREADS=${RUST_TEST_THREADS:-$((2 * $(nproc)))}
+
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 failed_steps=0

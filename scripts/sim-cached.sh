@@ -8,4 +8,4 @@ export TIDEGATE_SEEDS=${1:-10000}
 if [ -n "${2:-}" ]; then
     export TIDEGATE_SEED_BASE=$2
 fi
-exec cargo test --profile sim -p tidegate-edge --test sim_cached -- --nocapture every_seed
+exec cargo test --profile sim -p tidegate-edge --test sim -- --nocapture cached::every_seed

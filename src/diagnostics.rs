@@ -11,6 +11,8 @@ use std::{
     io::IsTerminal,
 };
 
+use tidegate_edge::base::text::counted;
+
 /// Exit code of a run whose configuration is invalid.
 pub const EXIT_INVALID: u8 = 3;
 
@@ -266,14 +268,6 @@ fn printable(text: &str) -> String {
     text.chars()
         .map(|c| if c.is_control() { '\u{fffd}' } else { c })
         .collect()
-}
-
-fn counted(count: usize, noun: &str) -> String {
-    if count == 1 {
-        format!("1 {noun}")
-    } else {
-        format!("{count} {noun}s")
-    }
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use std::fmt::{self, Write};
 
 use serde::Serialize;
 use tidegate_edge::{
+    base::text::counted,
     integrate::{HttpProxyPlan, RequestParts, headers::Kind},
     origin::{Face, OriginPlan},
     pipeline::Fault,
@@ -102,6 +103,8 @@ pub enum Integration {
         host: String,
         timeout_ms: u32,
         headers_set: Vec<String>,
+        /// `api_gateway` or `proxy`: by which rules fields pass.
+        header_rules: &'static str,
     },
     Mock {
         statuses: Vec<u16>,
@@ -113,6 +116,8 @@ pub enum Integration {
         asks: String,
         timeout_ms: u32,
         statuses: Vec<u16>,
+        /// `whole`, `stream`, or `answers stream`: how payloads pass.
+        payloads: &'static str,
     },
 }
 
@@ -393,6 +398,7 @@ impl Request<'_> {
             headers_set: (proxy.headers.iter())
                 .map(|header| header.name.to_string())
                 .collect(),
+            header_rules: proxy.rules.as_str(),
         })
     }
 
@@ -515,10 +521,19 @@ fn balance(plan: &OriginPlan) -> String {
 
 /// What can be said of an integration that maps without a request to map.
 fn mapped(plan: &MappedPlan) -> Integration {
-    let (asks, timeout_ms) = match &plan.backend {
-        Backend::Mock => (String::new(), 0),
-        Backend::Http(http) => (http.uri.to_string(), http.timeout_ms),
-        Backend::Function(function) => (function.arn.to_string(), function.timeout_ms),
+    let (asks, timeout_ms, idle_ms) = match &plan.backend {
+        Backend::Mock => (String::new(), 0, None),
+        Backend::Http(http) => (http.uri.to_string(), http.timeout_ms, http.idle_ms),
+        Backend::Function(function) => (
+            function.arn.to_string(),
+            function.timeout_ms,
+            function.idle_ms,
+        ),
+    };
+    let payloads = match idle_ms {
+        _ if plan.streams => "stream",
+        Some(_) => "answers stream",
+        None => "whole",
     };
     Integration::Mapped {
         kind: match plan.kind {
@@ -531,6 +546,7 @@ fn mapped(plan: &MappedPlan) -> Integration {
         asks,
         timeout_ms,
         statuses: plan.answers.iter().map(|answer| answer.status).collect(),
+        payloads,
     }
 }
 
@@ -618,12 +634,15 @@ impl fmt::Display for Explanation {
                 host,
                 timeout_ms,
                 headers_set,
+                header_rules,
             }) => {
                 row("integration", &format!("http_proxy {uri}"));
                 row("sends", &format!("{method} {target}, Host: {host}"));
                 if !headers_set.is_empty() {
                     row("sets", &headers_set.join(", "));
                 }
+                row("header rules", header_rules);
+                row("payloads", "stream");
                 row("timeout", &format!("{timeout_ms} ms"));
             }
             Some(Integration::Mock { statuses }) => {
@@ -635,11 +654,13 @@ impl fmt::Display for Explanation {
                 asks,
                 timeout_ms,
                 statuses,
+                payloads,
             }) => {
                 row("integration", format!("{kind} {asks}").trim_end());
                 if !statuses.is_empty() {
                     row("maps to", &one_of(statuses));
                 }
+                row("payloads", payloads);
                 if !asks.is_empty() {
                     row("timeout", &format!("{timeout_ms} ms"));
                 }
@@ -668,11 +689,11 @@ impl fmt::Display for Explanation {
         row(
             "limits",
             &format!(
-                "head {} B in {} ms, target {} B, {} fields, body {} B",
+                "head {} B in {} ms, target {} B, {}, body {} B",
                 limits.head_bytes_max,
                 limits.head_ms,
                 limits.target_bytes_max,
-                limits.fields_max,
+                counted(limits.fields_max, "field"),
                 limits.body_bytes_max
             ),
         );
@@ -728,8 +749,8 @@ fn write_origin(origin: &Origin, row: &mut impl FnMut(&str, &str)) {
     row(
         "",
         &format!(
-            "at most {} connections, {} ms to connect, checks: {}",
-            origin.connections_max,
+            "at most {}, {} ms to connect, checks: {}",
+            counted(origin.connections_max, "connection"),
             origin.connect_ms,
             origin.health_check.as_deref().unwrap_or("none")
         ),

@@ -4,6 +4,8 @@
 //! nobody here wrote, through a running gateway. Shape: one run; no required test may fail. Units:
 //! seconds. Errors: where the suite cannot be run (no node, or nothing can be installed) the test
 //! says so and stands aside. Source: RFC 9111; the suite's own page.
+//!
+//! A program of its own, because the suite counts seconds: beside other gateways it misses some.
 
 #![allow(clippy::disallowed_methods)] // real time: the outside world
 

@@ -356,7 +356,7 @@ const SMALL: Answer = Answer::Bytes(128);
 const LARGE: Answer = Answer::Bytes(64 * 1024);
 
 /// In the order of a round: what a ratio divides stands close together.
-const ROLES: [Role; 20] = [
+const ROLES: [Role; 21] = [
     role_of(
         "responder",
         Kind::Responder,
@@ -389,6 +389,10 @@ const ROLES: [Role; 20] = [
     ),
     role_of("proxy", Kind::Gateway, SMALL, &["proxy"]),
     Role {
+        integration: Integration::Streamed,
+        ..role_of("api", Kind::Gateway, SMALL, &["proxy"])
+    },
+    Role {
         access_log: true,
         ..role_of("proxy_log", Kind::Gateway, SMALL, &["proxy_log"])
     },
@@ -418,7 +422,10 @@ const ROLES: [Role; 20] = [
     role_of("relay_64k", Kind::Relay, LARGE, &["proxy_64k"]),
     role_of("proxy_64k", Kind::Gateway, LARGE, &["proxy_64k"]),
     role_of("nginx_64k", Kind::Nginx, LARGE, &["proxy_64k"]),
-    role_of("http_proxy", Kind::Gateway, Answer::Order, &["mapped"]),
+    Role {
+        integration: Integration::Streamed,
+        ..role_of("http_proxy", Kind::Gateway, Answer::Order, &["mapped"])
+    },
     Role {
         integration: Integration::Passed,
         ..role_of("passed", Kind::Gateway, Answer::Order, &["mapped"])
@@ -443,12 +450,13 @@ const fn ratio(
     }
 }
 
-const RATIOS: [Ratio; 15] = [
+const RATIOS: [Ratio; 16] = [
     ratio("hit", "hit", "responder", Some(1.20)),
     ratio("hit_log", "hit_log", "responder", Some(1.40)),
     ratio("hit_tls", "hit_tls", "responder", Some(1.45)),
     ratio("refused", "refused", "responder", Some(1.15)),
     ratio("proxy", "proxy", "relay", Some(1.20)),
+    ratio("api", "api", "proxy", None),
     ratio("limited", "limited", "unlimited", Some(1.04)),
     ratio("proxy_log", "proxy_log", "relay", Some(1.32)),
     ratio("proxy_tls", "proxy_tls", "relay_tls", Some(1.35)),

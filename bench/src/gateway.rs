@@ -45,8 +45,10 @@ pub(crate) struct Setup<'a> {
 /// The integration of a gateway under test.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Integration {
-    /// `http_proxy`: payloads stream.
+    /// `http_proxy` by the header rules of a proxy: payloads stream.
     Proxied,
+    /// The same by the header rules of API Gateway.
+    Streamed,
     /// `http` without a template: payloads are read whole and pass.
     Passed,
     /// `http` with the template of `template` each way.
@@ -168,7 +170,7 @@ tls = {tls}
 document = "{document}"
 id = "floor"
 stage = "dev"
-{variables}{edge_cache}{stage_throttle}
+{header_rules}{variables}{edge_cache}{stage_throttle}
 [origins.floor]
 match = "http://{origin}"
 allow_addresses = ["loopback"]
@@ -178,6 +180,11 @@ url = "http://{origin}"
 region = "local"
 "#,
         tls = tls.is_some(),
+        header_rules = if integration == Integration::Proxied {
+            "header_rules = \"proxy\"\n"
+        } else {
+            ""
+        },
         variables = if integration == Integration::Mapped {
             "variables = { host = \"orders.example.com\" }\n"
         } else {
@@ -231,14 +238,17 @@ fn openapi_document(setup: Setup) -> String {
         ..
     } = setup;
     let mut integration = json!({
-        "type": if kind == Integration::Proxied { "http_proxy" } else { "http" },
+        "type": match kind {
+            Integration::Proxied | Integration::Streamed => "http_proxy",
+            Integration::Passed | Integration::Mapped => "http",
+        },
         "httpMethod": "ANY",
         "uri": format!("http://{origin}/{{proxy}}"),
         "requestParameters": { "integration.request.path.proxy": "method.request.path.proxy" },
         "passthroughBehavior": "when_no_match",
     });
     match kind {
-        Integration::Proxied => {}
+        Integration::Proxied | Integration::Streamed => {}
         Integration::Passed => {
             integration["responses"] = json!({ "default": { "statusCode": "200" } });
         }

@@ -3,6 +3,7 @@
 //! Shape: 512 handshaken server sessions after an exchange of full records; the growth of the C heap divided by
 //! their number. The C library under rustls allocates its cipher contexts itself, so a counting
 //! Rust allocator would miss them; both use one heap here.
+//! A program of its own, because the heap is one for the whole process.
 //! Units: bytes. Ranges: the target of the product is 14 KiB with everything else a connection
 //! has. Errors: a panic with the figure. Source: mallinfo2(3).
 
@@ -59,7 +60,7 @@ fn an_idle_session_fits_its_budget() {
             },
             names: Vec::new(),
             client_auth: ClientAuth::Off,
-            version_min: None,
+            policy: None,
         }],
         version_min: TlsVersion::V12,
     };

@@ -8,6 +8,8 @@
 
 use std::fmt::Write as _;
 
+use tidegate_edge::base::text::counted;
+
 use crate::{
     report::figures::{Figures, IntervalFigures},
     statistics::{Change, batches, compare},
@@ -269,7 +271,7 @@ fn notes(a: &[Figures], b: &[Figures]) -> Vec<String> {
         }
         if runs.iter().any(|run| run.failures() > 0) {
             let failed: u64 = runs.iter().map(Figures::failures).sum();
-            notes.push(format!("{failed} requests of {side} failed"));
+            notes.push(format!("{} of {side} failed", counted(failed, "request")));
         }
     }
     let (first, second) = (&a[0].plan, &b[0].plan);

@@ -6,6 +6,7 @@
 //! below. Errors: none. Source: docs/load-testing.md, "Who is the limit".
 
 use serde::{Deserialize, Serialize};
+use tidegate_edge::base::text::counted;
 
 use crate::{
     plan::{Load, Plan},
@@ -69,7 +70,8 @@ pub fn findings(plan: &Plan, outcome: &Outcome) -> Vec<Finding> {
         own(
             "cpu",
             format!(
-                "its {workers} worker(s) were busy {:.0} % of the time: add --cpus",
+                "its {} spent {:.0} % of the time at work: add --cpus",
+                counted(workers, "worker"),
                 busy * 100.0
             ),
         );
@@ -90,9 +92,9 @@ pub fn findings(plan: &Plan, outcome: &Outcome) -> Vec<Finding> {
         own(
             "ports",
             format!(
-                "{} connections found no free local port: see net.ipv4.ip_local_port_range and \
+                "{} found no free local port: see net.ipv4.ip_local_port_range and \
              tcp_tw_reuse, or keep connections",
-                failed(Cause::Ports)
+                counted(failed(Cause::Ports), "connection")
             ),
         );
     }
@@ -100,8 +102,8 @@ pub fn findings(plan: &Plan, outcome: &Outcome) -> Vec<Finding> {
         own(
             "files",
             format!(
-                "{} connections found no free file descriptor: raise ulimit -n",
-                failed(Cause::Files)
+                "{} found no free file descriptor: raise ulimit -n",
+                counted(failed(Cause::Files), "connection")
             ),
         );
     }
@@ -109,9 +111,9 @@ pub fn findings(plan: &Plan, outcome: &Outcome) -> Vec<Finding> {
         own(
             "buffers",
             format!(
-                "its receive buffers ran out {} times: fewer connections or smaller answers for each \
+                "its receive buffers ran out {}: fewer connections or smaller answers for each \
              worker",
-                failed(Cause::Buffers) + counts.starved
+                counted(failed(Cause::Buffers) + counts.starved, "time")
             ),
         );
     }
@@ -146,8 +148,8 @@ fn about_load(plan: &Plan, outcome: &Outcome, found: &mut Vec<Finding>) {
         note(
             "dropped",
             format!(
-                "{} starts found no connection until the end and are in no latency",
-                counts.dropped
+                "{} found no connection until the end, which no latency holds",
+                counted(counts.dropped, "start")
             ),
         );
     }

@@ -7,6 +7,8 @@
 
 use std::path::{Path, PathBuf};
 
+use tidegate_edge::base::text::counted;
+
 use crate::{
     host,
     plan::{Load, Mix, Plan, Shape},
@@ -196,8 +198,8 @@ impl Options {
         let wanted = plan.connections as u64 + FILES_BESIDE;
         if wanted > files {
             return option(format!(
-                "{} connections need {wanted} file descriptors and {files} are allowed: ulimit -n {wanted}",
-                plan.connections
+                "for {} {wanted} file descriptors are needed and {files} are allowed: ulimit -n {wanted}",
+                counted(plan.connections, "connection")
             ));
         }
         if plan.connections as u64 > host::ports() {

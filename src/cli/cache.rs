@@ -23,7 +23,7 @@ use std::{
     time::Duration,
 };
 use tidegate_edge::{
-    base::time::Wall,
+    base::{text::counted, time::Wall},
     cache::{Store, StoreOptions, key_file},
     plan::{Plan, SealPlan},
 };
@@ -294,7 +294,10 @@ fn verdict(order: &Order, value: &Value) -> Exit {
 fn shown(order: &Order, value: &Value) -> String {
     match order {
         Order::Flush(_) => "flushed\n".to_owned(),
-        Order::Purge(_) => format!("{} objects removed\n", value["removed"]),
+        Order::Purge(_) => {
+            let removed = value["removed"].as_u64().unwrap_or(0);
+            format!("{} removed\n", counted(removed, "object"))
+        }
         Order::Stat | Order::Get(_) | Order::Verify => {
             let each = value["regions"].as_array().into_iter().flatten();
             let each: String = each.map(|region| format!("\n{}", rows(region))).collect();

@@ -14,6 +14,7 @@ use std::{
 
 use clap::{Arg, ArgAction, ArgGroup, ArgMatches, Command, value_parser};
 use serde_json::Value;
+use tidegate_edge::base::text::counted;
 
 use super::{
     Exit, print,
@@ -285,7 +286,7 @@ fn shown(order: &Order, value: &Value) -> String {
         Order::ListKeys { show_values, .. } => list(value, *show_values),
         Order::ImportKeys { .. } => {
             let count = |name: &str| value[name].as_array().map_or(0, Vec::len);
-            let mut text = format!("{} keys imported", count("ids"));
+            let mut text = format!("{} imported", counted(count("ids"), "key"));
             let updated = value["updated"].as_u64().unwrap_or(0);
             if updated > 0 {
                 text.push_str(&format!(", {updated} of them were there before"));
@@ -296,7 +297,10 @@ fn shown(order: &Order, value: &Value) -> String {
             }
             text
         }
-        Order::RotateKey => format!("{} values encrypted anew\n", value["values"]),
+        Order::RotateKey => {
+            let values = value["values"].as_u64().unwrap_or(0);
+            format!("{} encrypted anew\n", counted(values, "value"))
+        }
         Order::DeleteKey { id } => format!("{id} deleted\n"),
         _ => print::members(value),
     }

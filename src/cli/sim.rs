@@ -14,7 +14,10 @@ use std::{
     path::{Path, PathBuf},
     process::ExitCode,
 };
-use tidegate_edge::geo::{Progress, Report, simulate};
+use tidegate_edge::{
+    base::text::counted,
+    geo::{Progress, Report, simulate},
+};
 
 /// What is to be simulated, and where it goes.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -214,12 +217,12 @@ impl Teller {
         }
         self.last = Some(now);
         let line = format!(
-            "{} of {}, {}: {:.0} %, {} requests",
+            "{} of {}, {}: {:.0} %, {}",
             progress.index + 1,
             progress.count,
             progress.kind.title(),
             progress.share * 100.0,
-            progress.requests
+            counted(progress.requests, "request")
         );
         if self.is_terminal {
             eprint!("\r\x1b[K{line}");

@@ -7,6 +7,7 @@ use std::{fs, path::PathBuf, process::ExitCode};
 
 use clap::{Arg, ArgMatches, Command, value_parser};
 use serde_json::Value;
+use tidegate_edge::base::text::counted;
 
 use super::{
     Exit, print,
@@ -138,7 +139,8 @@ pub(super) fn execute(given: &ArgMatches) -> ExitCode {
     match given.subcommand() {
         Some(("export", given)) => export(&asked, given),
         Some(("extend", _)) => store::execute(&asked, |value| {
-            format!("{} requests are left\n", value["remaining"])
+            let remaining = value["remaining"].as_u64().unwrap_or(0);
+            format!("{} left\n", counted(remaining, "request"))
         }),
         _ => store::execute(&asked, report),
     }

@@ -7,6 +7,7 @@ use super::{Exit, inputs::Inputs};
 use crate::process::{load, regions};
 use clap::ArgMatches;
 use std::process::ExitCode;
+use tidegate_edge::base::text::counted;
 
 /// Compiles and reports.
 pub(super) fn execute(given: &ArgMatches) -> ExitCode {
@@ -22,11 +23,11 @@ pub(super) fn execute(given: &ArgMatches) -> ExitCode {
     };
     let stages = plan.stages.iter().filter(|stage| !stage.is_canary);
     println!(
-        "valid: {} stages, {} routes, {} origins, {} listeners",
-        stages.count(),
-        plan.routes.len(),
-        plan.origins.len(),
-        plan.listeners.len()
+        "valid: {}, {}, {}, {}",
+        counted(stages.count(), "stage"),
+        counted(plan.routes.len(), "route"),
+        counted(plan.origins.len(), "origin"),
+        counted(plan.listeners.len(), "listener")
     );
     Exit::Ok.into()
 }

@@ -6,6 +6,7 @@
 
 use super::{Finding, Host, Level, cgroup, host::numbers_of_list};
 use std::collections::BTreeSet;
+use tidegate_edge::base::text::counted;
 
 /// The CPUs this process may run on.
 pub(super) fn usable(host: &Host) -> Vec<u32> {
@@ -71,7 +72,7 @@ fn siblings(host: &Host, usable: &[u32]) -> Finding {
     }
     let seen = match (usable.len(), cores.len()) {
         (cpus, cores) if cpus == cores => "none among the usable CPUs".to_owned(),
-        (cpus, cores) => format!("{cpus} CPUs on {cores} core(s)"),
+        (cpus, cores) => format!("{} on {}", counted(cpus, "CPU"), counted(cores, "core")),
     };
     Finding::ok("SMT siblings", seen, why)
 }

@@ -7,7 +7,7 @@ use super::{
     Finding, Host, Level,
     host::{CAP_IPC_LOCK, bytes},
 };
-use tidegate_edge::ring::probe::RingSize;
+use tidegate_edge::{base::text::counted, ring::probe::RingSize};
 
 /// The share of the descriptors that client connections may take; each may need one more
 /// towards an origin, and the rest is for listeners, rings, logs and files.
@@ -23,7 +23,11 @@ pub(super) fn memlock(host: &Host, ring: RingSize) -> Finding {
     let why = "rings and their buffers are locked memory, counted for users without CAP_IPC_LOCK";
     let name = "locked memory";
     let needed = ring.memlock_bytes();
-    let need = format!("{} needed for {} core(s)", bytes(needed), ring.cores);
+    let need = format!(
+        "{} needed for {}",
+        bytes(needed),
+        counted(ring.cores, "core")
+    );
     if host.capable(CAP_IPC_LOCK) {
         return Finding::ok(name, format!("not limited (CAP_IPC_LOCK); {need}"), why);
     }
@@ -55,8 +59,9 @@ pub(super) fn open_files(host: &Host) -> Finding {
     let soft = soft.unwrap_or(hard);
     let connections = hard.saturating_mul(CONNECTIONS_PERCENT) / 100;
     let seen = format!(
-        "soft {soft}, hard {hard}: at most {connections} connections ({CONNECTIONS_PERCENT} % of \
-         hard, to which the gateway raises itself)"
+        "soft {soft}, hard {hard}: at most {} ({CONNECTIONS_PERCENT} % of hard, to which the gateway \
+         raises itself)",
+        counted(connections, "connection")
     );
     let finding = Finding::ok(name, seen, why);
     let cure = "ulimit -Hn 1048576 as root (systemd: LimitNOFILE=1048576; docker: --ulimit \
@@ -89,7 +94,7 @@ mod tests {
                 nobody,
                 "65536",
                 Level::Warn,
-                "64 KiB; 864 KiB needed for 4 core(s)",
+                "64 KiB; 864 KiB needed for 4 cores",
             ),
             ("enough", nobody, "8388608", Level::Ok, "8 MiB"),
             ("unlimited", nobody, "unlimited", Level::Ok, "unlimited"),

@@ -12,6 +12,7 @@ use std::{
     fs, io,
     net::{SocketAddr, TcpListener},
 };
+use tidegate_edge::base::text::counted;
 
 /// Ports each origin connection may need at once: its own and those of closed ones in TIME_WAIT.
 const PORTS_PER_CONNECTION: u64 = 4;
@@ -104,7 +105,8 @@ fn origin_ports(host: &Host, connections_max: u32) -> Finding {
     let whole = u64::from(high.saturating_sub(low)).saturating_add(1);
     let count = whole.saturating_sub(u64::try_from(reserved).unwrap_or(u64::MAX));
     let seen = format!(
-        "{low} to {high}: {count} per origin address, at most {connections_max} connections"
+        "{low} to {high}: {count} per origin address, at most {}",
+        counted(connections_max, "connection")
     );
     let finding = Finding::ok(name, seen, why);
     if count >= u64::from(connections_max).saturating_mul(PORTS_PER_CONNECTION) {

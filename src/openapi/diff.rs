@@ -11,7 +11,10 @@
 use std::fmt::{self, Write};
 
 use serde_json::{Map, Value, json};
-use tidegate_edge::model::api::{Api, ApiKind};
+use tidegate_edge::{
+    base::text::counted,
+    model::api::{Api, ApiKind},
+};
 
 use super::{
     ANY_METHOD, GATEWAY_RESPONSES, VALIDATORS,
@@ -398,9 +401,9 @@ fn lines(old: &str, new: &str) -> String {
     let counts = (old.lines().count(), new.lines().count());
     let number = same.saturating_add(1);
     format!(
-        "{} → {} lines, from line {number} on: {} → {}",
+        "{} → {}, from line {number} on: {} → {}",
         counts.0,
-        counts.1,
+        counted(counts.1, "line"),
         line(old),
         line(new)
     )

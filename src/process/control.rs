@@ -17,7 +17,10 @@ use std::{
 use sd_notify::NotifyState;
 use signal_hook::{consts::signal, low_level::pipe};
 use tidegate_edge::{
-    base::time::{Mono, Wall},
+    base::{
+        text::counted,
+        time::{Mono, Wall},
+    },
     exec::{Core, Stream},
     net::tls::{TlsClock, ticket::TicketKeys},
     pipeline::Step,
@@ -296,7 +299,8 @@ fn start(
     let workers = Workers::start(&cpus, seeds, &blueprint, &admission).map_err(Failure::Start)?;
     for fd in open.first_of_each(&plan.listeners) {
         if let Some(address) = core.names(fd).local {
-            eprintln!("tidegate: listening on {address}, {} workers", cpus.len());
+            let workers = counted(cpus.len(), "worker");
+            eprintln!("tidegate: listening on {address}, {workers}");
         }
     }
     memory.serving_since(core.now(), blueprint.plan.process.good_after_ms);

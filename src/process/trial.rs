@@ -9,7 +9,7 @@
 
 use std::{rc::Rc, sync::Arc};
 
-use tidegate_edge::{server::Blueprint, telemetry::metrics::Tally};
+use tidegate_edge::{base::text::counted, server::Blueprint, telemetry::metrics::Tally};
 
 use super::{
     control::{Control, Phase},
@@ -107,10 +107,10 @@ fn percent(tally: Tally) -> u64 {
 
 fn reason(tried: Tally, before: Tally, others: Tally) -> String {
     format!(
-        "tried on one worker and reverted: the gateway failed {} % of {} requests there, {} % \
-         before the change and {} % on the other workers",
+        "tried on one worker and reverted: the gateway failed {} % of {} there, {} % before \
+         the change and {} % on the other workers",
         percent(tried),
-        tried.answers,
+        counted(tried.answers, "request"),
         percent(before),
         percent(others)
     )

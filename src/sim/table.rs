@@ -6,9 +6,12 @@
 
 use std::fmt::Write;
 
-use tidegate_edge::geo::{
-    Report,
-    result::{Deployment, Learned},
+use tidegate_edge::{
+    base::text::counted,
+    geo::{
+        Report,
+        result::{Deployment, Learned},
+    },
 };
 
 /// All of it, in lines of at most 100 columns.
@@ -20,16 +23,16 @@ pub fn render(report: &Report) -> String {
     // Writing into a string does not fail.
     let _ = writeln!(
         out,
-        "{}: {}\n{} requests simulated, seed {}, {} s ({} s warm-up); {} cities, delays fitted to \
-         {} pairs\nwithin {:.0} % (median)\n",
+        "{}: {}\n{} simulated, seed {}, {} s ({} s warm-up); {}, delays fitted to {}\nwithin {:.0} % \
+         (median)\n",
         facts.name,
         facts.title,
-        facts.requests_simulated,
+        counted(facts.requests_simulated, "request"),
         facts.seed,
         facts.duration_s,
         facts.warm_up_s,
-        report.cities.len(),
-        fit.residuals.len(),
+        counted(report.cities.len(), "city"),
+        counted(fit.residuals.len(), "pair"),
         fit.median_error * 100.0,
     );
     deployments(&mut out, report);

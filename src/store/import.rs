@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use rusqlite::{Connection, params};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use tidegate_edge::base::time::Wall;
+use tidegate_edge::base::{text::counted, time::Wall};
 
 use super::{
     Store, StoreError, csv, ids,
@@ -234,8 +234,8 @@ impl Header {
 
     fn line(&self, number: usize, fields: &[std::borrow::Cow<'_, str>]) -> Result<Line, String> {
         if fields.len() != self.columns {
-            let (has, wants) = (fields.len(), self.columns);
-            return Err(format!("it has {has} fields, and the header {wants}"));
+            let (has, wants) = (counted(fields.len(), "field"), self.columns);
+            return Err(format!("it has {has}, and the header {wants}"));
         }
         let field = |at: usize| fields.get(at).map_or("", AsRef::as_ref);
         let optional = |at: Option<usize>| at.map(field).unwrap_or_default();

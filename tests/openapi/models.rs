@@ -191,7 +191,8 @@ fn cache_key() -> impl Strategy<Value = Vec<CacheKeyPart>> {
     vec(part, 0..3)
 }
 
-fn integration(kind: ApiKind) -> impl Strategy<Value = Integration> {
+/// Boxed, as [`method`] is: trees of values this large do not fit on a thread's stack.
+fn integration(kind: ApiKind) -> BoxedStrategy<Integration> {
     let is_http = kind == ApiKind::Http;
     let where_to = (
         select(IntegrationKind::ALL.to_vec()),
@@ -225,68 +226,71 @@ fn integration(kind: ApiKind) -> impl Strategy<Value = Integration> {
         changes(),
         vec((200..=599u16, changes()), 0..3),
     );
-    (where_to, how, mapped).prop_map(move |(to, how, mapped)| {
-        let (kind, uri, http_method, link, target, subtype, credentials) = to;
-        let (timeout_ms, passthrough, content_handling, flags, namespace, cache_key, name) = how;
-        let [skips, streams, second] = flags;
-        let (parameters, request_templates, responses, request_changes, by_status) = mapped;
-        let subtype = subtype.filter(|_| is_http);
-        let uri = match kind {
-            _ if subtype.is_some() || kind == IntegrationKind::Mock => uri,
-            IntegrationKind::Aws | IntegrationKind::AwsProxy => format!("arn:{uri}"),
-            _ => format!("https://{uri}"),
-        };
-        let connection = match link {
-            Some(id) => Connection::VpcLink {
-                id,
+    (where_to, how, mapped)
+        .prop_map(move |(to, how, mapped)| {
+            let (kind, uri, http_method, link, target, subtype, credentials) = to;
+            let (timeout_ms, passthrough, content_handling, flags, namespace, cache_key, name) =
+                how;
+            let [skips, streams, second] = flags;
+            let (parameters, request_templates, responses, request_changes, by_status) = mapped;
+            let subtype = subtype.filter(|_| is_http);
+            let uri = match kind {
+                _ if subtype.is_some() || kind == IntegrationKind::Mock => uri,
+                IntegrationKind::Aws | IntegrationKind::AwsProxy => format!("arn:{uri}"),
+                _ => format!("https://{uri}"),
+            };
+            let connection = match link {
+                Some(id) => Connection::VpcLink {
+                    id,
+                    pointer: String::new(),
+                },
+                None => Connection::Internet,
+            };
+            let response_changes = unique(by_status, |row| row.0).into_iter();
+            let response_changes = response_changes.map(|(status, rows)| StatusMappings {
+                status,
+                rows,
                 pointer: String::new(),
-            },
-            None => Connection::Internet,
-        };
-        let response_changes = unique(by_status, |row| row.0).into_iter();
-        let response_changes = response_changes.map(|(status, rows)| StatusMappings {
-            status,
-            rows,
-            pointer: String::new(),
-        });
-        Integration {
-            http_method,
-            uri,
-            connection,
-            credentials,
-            timeout_ms,
-            passthrough,
-            content_handling,
-            request_parameters: if is_http { Vec::new() } else { parameters },
-            request_templates,
-            responses,
-            cache_key,
-            cache_namespace: namespace,
-            tls: IntegrationTls {
-                insecure_skip_verification: skips,
-                server_name_to_verify: name,
-            },
-            transfer_mode: if streams {
-                TransferMode::Stream
-            } else {
-                TransferMode::Buffered
-            },
-            payload_format: if second && is_http {
-                PayloadFormat::V2
-            } else {
-                PayloadFormat::V1
-            },
-            subtype,
-            target,
-            request_changes: if is_http { request_changes } else { Vec::new() },
-            response_changes: if is_http {
-                response_changes.collect()
-            } else {
-                Vec::new()
-            },
-            ..Integration::new(kind, "")
-        }
-    })
+            });
+            Integration {
+                http_method,
+                uri,
+                connection,
+                credentials,
+                timeout_ms,
+                passthrough,
+                content_handling,
+                request_parameters: if is_http { Vec::new() } else { parameters },
+                request_templates,
+                responses,
+                cache_key,
+                cache_namespace: namespace,
+                tls: IntegrationTls {
+                    insecure_skip_verification: skips,
+                    server_name_to_verify: name,
+                },
+                transfer_mode: if streams {
+                    TransferMode::Stream
+                } else {
+                    TransferMode::Buffered
+                },
+                payload_format: if second && is_http {
+                    PayloadFormat::V2
+                } else {
+                    PayloadFormat::V1
+                },
+                subtype,
+                target,
+                request_changes: if is_http { request_changes } else { Vec::new() },
+                response_changes: if is_http {
+                    response_changes.collect()
+                } else {
+                    Vec::new()
+                },
+                ..Integration::new(kind, "")
+            }
+        })
+        .boxed()
 }
 
 /// What methods name.
@@ -371,7 +375,7 @@ fn parameters() -> impl Strategy<Value = Vec<Parameter>> {
     })
 }
 
-fn method(kind: ApiKind, names: Names) -> impl Strategy<Value = Method> {
+fn method(kind: ApiKind, names: Names) -> BoxedStrategy<Method> {
     let validators = names.validators.clone();
     (
         select(Verb::ALL.to_vec()),
@@ -410,6 +414,7 @@ fn method(kind: ApiKind, names: Names) -> impl Strategy<Value = Method> {
                 ..Method::new(verb, "", integration)
             },
         )
+        .boxed()
 }
 
 fn gateway_responses() -> impl Strategy<Value = Vec<GatewayResponse>> {

@@ -251,14 +251,27 @@ fn spawn(folder: &Path) -> Child {
     }
 }
 
-/// Puts the binary under test at `path`, in place of what stands there. A link is better than a
-/// copy: a file that was just written cannot be run while another test's child still has it open.
+/// Puts the binary under test at `path`, in place of what stands there: a link, or a copy that another
+/// process writes. A program that this one has just written cannot be run while a child of another
+/// test, not yet the program that it will be, still has it open.
 pub(crate) fn install(path: &Path) {
     let binary = Path::new(env!("CARGO_BIN_EXE_tidegate"));
     let _ = fs::remove_file(path);
     if fs::hard_link(binary, path).is_err() {
-        fs::copy(binary, path).expect("a copy of the binary");
+        let copied = Command::new("cp").arg(binary).arg(path).status();
+        assert!(copied.expect("cp(1)").success(), "a copy of the binary");
     }
+}
+
+/// Puts `script` at `path` as a program, written by another process as well.
+pub(crate) fn install_script(path: &Path, script: &str) {
+    let _ = fs::remove_file(path);
+    let written = Command::new("sh")
+        .args(["-c", "printf %s \"$1\" >\"$0\" && chmod 755 \"$0\""])
+        .arg(path)
+        .arg(script)
+        .status();
+    assert!(written.expect("sh(1)").success(), "a script");
 }
 
 /// A settings file for one origin, with the lines of `[server]` and one listener.

@@ -74,6 +74,10 @@ pub(crate) const REQUESTS: &[Noun] = &[
         make: request::proxied,
     },
     Noun {
+        name: "request_streamed",
+        make: request::streamed,
+    },
+    Noun {
         name: "request_passed",
         make: request::passed,
     },

@@ -38,26 +38,31 @@ const SLOTS: u32 = 256;
 /// What a round costs when nothing is on its way.
 const ROUND_NS: u64 = 1_000;
 
-/// As `http_proxy`.
+/// As `http_proxy` by the header rules of a proxy.
 pub(super) fn proxied() -> Operation {
-    operation(IntegrationKind::HttpProxy, false)
+    operation(IntegrationKind::HttpProxy, false, "proxy")
+}
+
+/// As `http_proxy` by those of API Gateway.
+pub(super) fn streamed() -> Operation {
+    operation(IntegrationKind::HttpProxy, false, "api_gateway")
 }
 
 /// As `http` without a template.
 pub(super) fn passed() -> Operation {
-    operation(IntegrationKind::Http, false)
+    operation(IntegrationKind::Http, false, "api_gateway")
 }
 
 /// As `http` with a template each way.
 pub(super) fn mapped() -> Operation {
-    operation(IntegrationKind::Http, true)
+    operation(IntegrationKind::Http, true, "api_gateway")
 }
 
-fn operation(kind: IntegrationKind, has_templates: bool) -> Operation {
+fn operation(kind: IntegrationKind, has_templates: bool, header_rules: &str) -> Operation {
     let world = World::new(1, Faults::none());
     let (gateway, people) = (core(&world), core(&world));
     let origin = serve_origin(&people);
-    let (worker, address) = serve(&gateway, origin, kind, has_templates);
+    let (worker, address) = serve(&gateway, origin, (kind, has_templates), header_rules);
     let answered = Rc::new(Cell::new(0u64));
     ask_forever(&people, address, Rc::clone(&answered));
     Box::new(move || {
@@ -89,11 +94,15 @@ fn core(world: &World) -> Rc<Core> {
 fn serve(
     core: &Rc<Core>,
     origin: SocketAddr,
-    kind: IntegrationKind,
-    has_templates: bool,
+    (kind, has_templates): (IntegrationKind, bool),
+    header_rules: &str,
 ) -> (Rc<Worker>, SocketAddr) {
     let settings = json!({
-        "apis": [{ "document": "a", "variables": { "host": "orders.example.com" } }],
+        "apis": [{
+            "document": "a",
+            "variables": { "host": "orders.example.com" },
+            "header_rules": header_rules,
+        }],
         "origins": { "o": { "match": format!("http://{origin}"),
                             "allow_addresses": ["loopback"] } },
         "limits": { "requests_per_connection_max": 0 },

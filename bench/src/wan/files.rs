@@ -54,7 +54,8 @@ impl Gateway<'_> {
         for (index, stage) in self.stages.iter().enumerate() {
             let document = quoted(document);
             text += &format!(
-                "\n[[apis]]\ndocument = {document}\nid = \"{}\"\nstage = \"{stage}\"\n",
+                "\n[[apis]]\ndocument = {document}\nid = \"{}\"\nstage = \"{stage}\"\n\
+                 header_rules = \"proxy\"\n",
                 stage.replace('_', "")
             );
             if index == 1 {

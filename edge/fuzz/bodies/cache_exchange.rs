@@ -60,6 +60,7 @@ pub(crate) fn check(data: &[u8]) {
             normalise: Normalise::default(),
             uri_tag: uri_tag(b"", &uri),
             body_bytes: Some(BODY_BYTES),
+            is_dated: true,
         };
         check_record(&draft, &rules);
     }

@@ -16,7 +16,7 @@
 //! therefore not written over, and what a slot led to stays as it was published.
 //! Shape: functions over single atomics, wherever those lie. Units: bytes and counts.
 //! Errors: false or an `Err`, never a wait. Source: hazard pointers (Michael, 2004), with segments
-//! in the place of nodes; model-checked by `tests/cache_protocol.rs`, which includes this file.
+//! in the place of nodes; model-checked by `tests/cache/interleavings.rs`, which includes it.
 
 use super::sync::{AtomicU32, AtomicU64, Ordering, fence};
 

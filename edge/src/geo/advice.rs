@@ -10,6 +10,7 @@ use super::{
     scenario::Kind,
     setup::Setup,
 };
+use crate::base::text::counted;
 
 /// Chooses among `deployments`, in the order of the scenario.
 pub(super) fn advise(setup: &Setup, deployments: &[Deployment]) -> Advice {
@@ -149,9 +150,10 @@ fn losers(setup: &Setup, gains_ms: &[f64]) -> String {
         return " No city's median gets slower.".to_owned();
     };
     format!(
-        " {} of {} cities lose by it, {} most of all: {:.1} ms at the median.",
+        " {} of {} {} by it, {} most of all: {:.1} ms at the median.",
         losers.len(),
-        setup.cities.len(),
+        counted(setup.cities.len(), "city"),
+        if losers.len() == 1 { "loses" } else { "lose" },
         worst.replace('_', " "),
         -worst_ms,
     )

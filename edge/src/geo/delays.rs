@@ -10,6 +10,7 @@ use super::{
     place::{Place, rows},
     result::{Fit, Residual},
 };
+use crate::base::text::counted;
 
 /// Round trips that were measured.
 #[derive(Clone, PartialEq, Debug)]
@@ -46,7 +47,12 @@ impl RttTable {
                 Ok(row) if row.len() == names.len() && row.iter().all(|ms| *ms >= 0.0) => {
                     rtt_ms.push(row);
                 }
-                _ => return Err(format!("line {number}: {} numbers are needed", names.len())),
+                _ => {
+                    return Err(format!(
+                        "line {number} needs {}",
+                        counted(names.len(), "number")
+                    ));
+                }
             }
         }
         if rtt_ms.len() != names.len() {
@@ -249,8 +255,8 @@ mod tests {
                 "from,A,B\nB,0,1\n",
                 "line 2: rows stand in the order of the columns",
             ),
-            ("from,A,B\nA,0\n", "line 2: 2 numbers are needed"),
-            ("from,A,B\nA,0,-1\n", "line 2: 2 numbers are needed"),
+            ("from,A,B\nA,0\n", "line 2 needs 2 numbers"),
+            ("from,A,B\nA,0,-1\n", "line 2 needs 2 numbers"),
         ];
         for (text, expected) in rows {
             assert_eq!(RttTable::read(text), Err(expected.to_owned()), "{text:?}");

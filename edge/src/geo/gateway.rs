@@ -321,7 +321,10 @@ fn edge_settings(setup: &Setup, kind: Kind, site: usize) -> Value {
         .map(endpoint)
         .collect();
     let mut settings = common(site);
-    settings["apis"] = json!([{ "document": "edge.yaml", "id": "edge", "hosts": [HOST] }]);
+    settings["apis"] = json!([{
+        "document": "edge.yaml", "id": "edge", "hosts": [HOST],
+        "header_rules": "proxy", // the gateway behind it speaks
+    }]);
     settings["origins"] = json!({ "next": {
         "match": format!("{scheme}://{HOST}"),
         "endpoints": endpoints,

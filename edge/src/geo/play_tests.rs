@@ -86,30 +86,22 @@ fn a_lost_region_fails_those_who_go_there_and_nobody_else() {
          [clients]\ntimeout_ms = 2000\n\
          [[failures]]\nregion = \"Frankfurt\"\nat_s = 20.0\nfor_s = 20.0\nnoticed_s = 5.0\n",
     );
-    let failing = |kind: Kind| -> Vec<f64> {
+    // A long answer over a path that loses may take longer than its client waits, at any time.
+    let is_stray = |errors: u64| errors <= 2;
+    let errors_outside = |kind: Kind, from_s: f64, to_s: f64| -> u64 {
         let ticks = of(&report, kind).timeline.iter();
-        ticks
-            .filter(|tick| tick.errors > 0)
-            .map(|tick| tick.from_s)
-            .collect()
+        let outside = ticks.filter(|tick| !(from_s..=to_s).contains(&tick.from_s));
+        outside.map(|tick| tick.errors).sum()
     };
     let regional = of(&report, Kind::Regional);
     // Whoever asked shortly before is cut off too; 60 parts of a second each.
     assert!(regional.overall.errors > 100, "{}", regional.overall.errors);
-    let while_lost = |at: &f64| (19.0..=40.0).contains(at);
-    assert!(
-        failing(Kind::Regional).iter().all(while_lost),
-        "{:?}",
-        failing(Kind::Regional)
-    );
+    let stray = errors_outside(Kind::Regional, 19.0, 40.0);
+    assert!(is_stray(stray), "{stray} while it was there");
     let active = of(&report, Kind::ActiveActive);
-    assert!(active.overall.errors > 0);
-    let noticed = |at: &f64| (19.0..=25.0).contains(at);
-    assert!(
-        failing(Kind::ActiveActive).iter().all(noticed),
-        "{:?}",
-        failing(Kind::ActiveActive)
-    );
+    assert!(active.overall.errors > 20, "{}", active.overall.errors);
+    let stray = errors_outside(Kind::ActiveActive, 19.0, 25.0);
+    assert!(is_stray(stray), "{stray} when it was noticed");
     let tokyo = &active.cities[2].seen;
     assert_eq!(tokyo.errors, 0, "its region was not lost");
     // Edges wait for a connection longer than these clients do, and then ask the other region.

@@ -12,6 +12,7 @@ use super::{
     result::Role,
     scenario::{Kind, Scenario, Select, Size},
 };
+use crate::base::text::counted;
 
 /// The world that scenarios play in.
 #[derive(Clone, Debug)]
@@ -201,7 +202,7 @@ fn select(key: &str, choice: &Select, places: &[Place]) -> Result<Vec<usize>, Se
     if first > places.len() {
         return Err(fault(
             key,
-            format!("there are only {} places", places.len()),
+            format!("the list has only {}", counted(places.len(), "place")),
         ));
     }
     let mut by_size: Vec<usize> = (0..places.len()).collect();

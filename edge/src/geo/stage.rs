@@ -28,7 +28,7 @@ use super::{
     tally::Tally,
 };
 use crate::{
-    base::time::Mono,
+    base::{text::counted, time::Mono},
     exec::Core,
     ring::{
         Ring,
@@ -313,10 +313,12 @@ impl Stage {
         let tally = self.tally.borrow();
         if tally.wanted != tally.ended {
             let (wanted, ended) = (tally.wanted, tally.ended);
-            return Err(format!("{wanted} requests were made, {ended} have ended"));
+            let wanted = counted(wanted, "request");
+            return Err(format!("of {wanted} only {ended} came to an end"));
         }
         if tally.mixed > 0 {
-            return Err(format!("{} answers were about something else", tally.mixed));
+            let mixed = counted(tally.mixed, "answer");
+            return Err(format!("{mixed} about something else"));
         }
         Ok(())
     }

@@ -3,9 +3,15 @@
 //! Shape: a [`Way`], a [`Kind`] of integration and a name in, a [`Fate`] out. Units: none. Ranges:
 //! names in any case. Errors: none; [`Fate::Refuse`] is answered with 500. Source: Amazon API
 //! Gateway developer guide, "known issues" and "header mapping"; recorded lists. Ours: hop-by-hop
-//! fields never pass, so that no mapping reframes a message.
+//! fields never pass, so that no mapping reframes a message; an endpoint's `x-amz-apigw-id`, of which
+//! nothing is recorded, makes room for the gateway's as `x-amzn-requestid` does.
 
-use crate::wire::known::{HOP, Known};
+use crate::wire::{
+    fields::{Field, Onward},
+    known::{HOP, Known},
+};
+
+pub use crate::wire::fields::REMAPPED_PREFIX;
 
 /// The kinds of integrations.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -48,14 +54,15 @@ pub enum Fate {
     Refuse,
 }
 
-/// Stands before the name of a renamed field.
-pub const REMAPPED_PREFIX: &str = "x-amzn-Remapped-";
-
 /// Whether a field of the client is ever seen: by mappings, templates and events.
 #[must_use]
 pub fn is_visible(name: &[u8]) -> bool {
+    is_visible_known(Known::of(name))
+}
+
+fn is_visible_known(known: Known) -> bool {
     !matches!(
-        Known::of(name),
+        known,
         Known::Connection
             | Known::ContentLength
             | Known::ContentMd5
@@ -101,13 +108,39 @@ fn client_to_backend(kind: Kind, name: &[u8]) -> Fate {
         Kind::Mock => false,
         // What these send is mapped; the payload keeps its type.
         Kind::Http | Kind::Aws => known == Known::ContentType,
-        Kind::HttpProxy => {
-            let is_ours = matches!(known, Known::Host | Known::ContentEncoding | Known::Via);
-            !is_ours && marks & HOP == 0
-        }
+        Kind::HttpProxy => proxied_to_backend(known, marks & HOP != 0),
         Kind::AwsProxy => true,
     };
     if passes { Fate::Pass } else { Fate::Drop }
+}
+
+/// Whether a client's field of this name passes through an `HTTP_PROXY`.
+fn proxied_to_backend(known: Known, is_hop: bool) -> bool {
+    let is_ours = matches!(known, Known::Host | Known::ContentEncoding | Known::Via);
+    is_visible_known(known) && !is_ours && !is_hop
+}
+
+/// Whether a client's field passes through an `HTTP_PROXY` whose payloads pass as they are coded.
+#[must_use]
+#[inline]
+pub fn streams_to_backend(field: &Field) -> bool {
+    let is_coding = field.known == Known::ContentEncoding && !field.hop_by_hop;
+    is_coding || proxied_to_backend(field.known, field.hop_by_hop)
+}
+
+/// What becomes of a backend's field in an `HTTP_PROXY` whose payloads pass as they are coded.
+#[must_use]
+#[inline]
+pub fn streams_to_client(field: &Field) -> Onward {
+    if field.hop_by_hop && field.known != Known::Connection {
+        return Onward::Ends;
+    }
+    match proxied_to_client(field.known, field.hop_by_hop) {
+        _ if field.known == Known::ContentEncoding => Onward::Same,
+        Fate::Rename => Onward::Remapped,
+        Fate::Pass => Onward::Same,
+        Fate::Drop | Fate::Refuse => Onward::Ends,
+    }
 }
 
 fn mapping_to_backend(kind: Kind, name: &[u8]) -> Fate {
@@ -167,16 +200,7 @@ fn backend_to_client(kind: Kind, name: &[u8]) -> Fate {
     match kind {
         // What their clients get is mapped.
         Kind::Mock | Kind::Http | Kind::Aws => Fate::Drop,
-        Kind::HttpProxy => match known {
-            Known::Connection
-            | Known::ContentLength
-            | Known::Date
-            | Known::Server
-            | Known::XAmznRequestId => Fate::Rename,
-            Known::ContentEncoding | Known::Via => Fate::Drop,
-            _ if marks & HOP != 0 => Fate::Drop,
-            _ => Fate::Pass,
-        },
+        Kind::HttpProxy => proxied_to_client(known, marks & HOP != 0),
         Kind::AwsProxy => match known {
             Known::Connection
             | Known::ContentLength
@@ -186,6 +210,20 @@ fn backend_to_client(kind: Kind, name: &[u8]) -> Fate {
             _ if marks & HOP != 0 => Fate::Drop,
             _ => Fate::Pass,
         },
+    }
+}
+
+fn proxied_to_client(known: Known, is_hop: bool) -> Fate {
+    match known {
+        Known::Connection
+        | Known::ContentLength
+        | Known::Date
+        | Known::Server
+        | Known::XAmznRequestId
+        | Known::XAmzApigwId => Fate::Rename,
+        Known::ContentEncoding | Known::Via => Fate::Drop,
+        _ if is_hop => Fate::Drop,
+        _ => Fate::Pass,
     }
 }
 
@@ -343,7 +381,7 @@ mod tests {
             Way::BackendToClient,
             Kind::HttpProxy,
             'r',
-            "x-amzn-requestid X-Amzn-RequestId",
+            "x-amzn-requestid X-Amzn-RequestId x-amz-apigw-id",
         ),
         (
             Way::BackendToClient,

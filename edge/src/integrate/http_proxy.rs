@@ -9,6 +9,7 @@
 
 use super::encode::Cursor;
 use crate::{
+    model::settings::HeaderRules,
     origin::{Face, OriginIndex},
     route::{Params, Verb},
     wire::target::check_path,
@@ -24,6 +25,8 @@ pub struct HttpProxyPlan {
     pub face: Face,
     /// The verb towards the origin; `None` passes the client's token.
     pub method: Option<Verb>,
+    /// Which fields pass, and under which names.
+    pub rules: HeaderRules,
     /// What `Host` says: the authority of the URI unless `Host` is mapped.
     pub host: Source,
     /// The URI after stage variables, for people.

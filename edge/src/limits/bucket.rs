@@ -16,7 +16,7 @@
 //! another's rate, because it is between them or died there, the bucket is taken to be empty.
 //! Shape: functions over two atomics, wherever those lie. Units: ticks. Errors: [`Empty`]; a word
 //! that cannot be right refuses until its time. Source: ITU-T I.371, "GCRA, virtual scheduling";
-//! RELIABILITY section 6; model-checked by `tests/limits_model.rs`, which includes this file.
+//! RELIABILITY section 6; model-checked by `tests/limits/interleavings.rs`, which includes it.
 
 use super::{
     rate::{Limit, UNTIL, tag},

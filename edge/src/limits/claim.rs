@@ -5,7 +5,7 @@
 //! finds that, and goes on. So of two who want the same identity, both get the same slot, and of
 //! two who want different ones, one does. Shape: a function over two atomics. Units: none.
 //! Errors: false when the slot is another's. Source: own; model-checked by
-//! `tests/limits_model.rs`, which includes this file.
+//! `tests/limits/interleavings.rs`, which includes this file.
 
 use super::sync::{AtomicU64, Ordering};
 

@@ -15,7 +15,7 @@
 //! the count.
 //! Shape: functions over one atomic. Units: requests. Ranges: at most two leases are held at once.
 //! Errors: [`Spent`] says what came of it. Source: RELIABILITY section 6; model-checked by
-//! `tests/limits_model.rs`, which includes this file.
+//! `tests/limits/interleavings.rs`, which includes this file.
 
 use super::sync::{AtomicU64, Ordering};
 

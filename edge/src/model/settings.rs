@@ -266,6 +266,9 @@ pub struct ApiSource {
     /// Stage variables.
     #[serde(default)]
     pub variables: BTreeMap<String, String>,
+    /// Which header fields pass where nothing maps. `"api_gateway"`.
+    #[serde(default)]
+    pub header_rules: HeaderRules,
     /// The `[cache.policies]` by which answers of its origins are kept.
     #[serde(default)]
     pub edge_cache: Option<String>,
@@ -293,6 +296,7 @@ impl ApiSource {
             hosts: Vec::new(),
             host_stage: None,
             variables: BTreeMap::new(),
+            header_rules: HeaderRules::ApiGateway,
             edge_cache: None,
             stage_cache: None,
             throttle: None,
@@ -316,6 +320,29 @@ impl ApiSource {
         (self.host_stage.as_deref())
             .or_else(first)
             .unwrap_or(STAGE_DEFAULT)
+    }
+}
+
+/// By which rules header fields pass an `http_proxy` in which nothing maps them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HeaderRules {
+    /// As they pass an API Gateway, which speaks for itself: what an origin says under a name of
+    /// the gateway's own gets a second one.
+    #[default]
+    ApiGateway,
+    /// As they pass a proxy, which is not seen: for origins that are gateways themselves.
+    Proxy,
+}
+
+impl HeaderRules {
+    /// The word of settings.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            HeaderRules::ApiGateway => "api_gateway",
+            HeaderRules::Proxy => "proxy",
+        }
     }
 }
 

@@ -49,6 +49,18 @@ impl HeadBytes {
         self.pieces.extend_from_slice(piece);
     }
 
+    /// Adds text behind a whole head, for a field that did not come with it; `None` where it
+    /// would lie too far behind.
+    pub fn append(&mut self, text: &[u8]) -> Option<Span> {
+        if let Some(whole) = self.whole.take() {
+            self.pieces.clear();
+            self.pieces.extend_from_slice(&whole);
+        }
+        let span = Span::new(self.pieces.len(), text.len())?;
+        self.pieces.extend_from_slice(text);
+        Some(span)
+    }
+
     /// Drops what lies behind the head.
     pub fn truncate(&mut self, bytes_len: usize) {
         self.pieces.truncate(bytes_len);
@@ -320,9 +332,11 @@ impl Exchange {
             return &self.endpoint_id;
         }
         let bytes = self.answer_bytes.bytes();
+        // As it was named, whatever the client reads it as.
         let mut named = ENDPOINT_IDS.iter().filter_map(|name| {
-            let mut fields = self.answer.fields.named(bytes, name);
-            fields.next().map(|field| field.value.of(bytes))
+            let mut fields = self.answer.fields.iter();
+            let field = fields.find(|field| field.name.of(bytes).eq_ignore_ascii_case(name));
+            field.map(|field| field.value.of(bytes))
         });
         named.next().unwrap_or(b"")
     }

@@ -131,6 +131,7 @@ pub(super) async fn forward(
             Ok(carry) => {
                 x.integration.latency_ns = core.now().since_ns(started);
                 journal::answered(x, None);
+                passage.receive(x);
                 note_status(group, lease.endpoint(), x.answer.status, core.now());
                 return match answered(call, conn, x, passing, upload.is_done(), carry) {
                     Answered::Begun(mut begun) => {

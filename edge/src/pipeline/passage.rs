@@ -1,7 +1,7 @@
 //! Whose heads an exchange sends whose payloads pass while they come.
 //!
 //! What it is: the two ways in which heads are made, behind one face, so that there is one exchange
-//! for both: as a proxy passes them, or as a mapping makes them. Shape: a [`Passage`] writes the
+//! for both: as they pass, by the rules of API Gateway or of a proxy, or as a mapping makes them. Shape: a [`Passage`] writes the
 //! request's head and gives an [`AnswerHead`]; [`Shown`] is how the client sees where its payload
 //! ends. Units: bytes, milliseconds. Ranges: a mapped answer is as long as one that is read whole.
 //! Errors: [`Fault`]. Source: Amazon API Gateway developer guide, "HTTP proxy integrations",
@@ -23,6 +23,7 @@ use super::{
 use crate::{
     base::time::Mono,
     integrate::HttpProxyPlan,
+    model::settings::HeaderRules,
     net::pump::OutFraming,
     origin::{Face, OriginIndex},
     plan::{HttpPlan, IntegrationPlan},
@@ -35,7 +36,7 @@ use crate::{
 /// How heads are made.
 #[derive(Clone, Copy)]
 pub(super) enum Passage<'a> {
-    /// They pass, as through any proxy.
+    /// They pass.
     Proxy(&'a HttpProxyPlan),
     /// A mapping makes them.
     Mapped(Road<'a>, &'a HttpPlan),
@@ -111,9 +112,18 @@ impl<'a> Passage<'a> {
         }
     }
 
-    /// Interim answers go on to the client: those of a mapped road would not be mapped.
+    /// Interim answers go on to the client: an API Gateway has none, and those of a mapped road
+    /// would not be mapped.
     pub(super) fn passes_interim(&self) -> bool {
-        matches!(self, Passage::Proxy(_))
+        matches!(self, Passage::Proxy(proxy) if proxy.rules == HeaderRules::Proxy)
+    }
+
+    /// Marks what becomes of the fields of the answer in `x`, before anybody keeps or sends them.
+    pub(super) fn receive(&self, x: &mut Exchange) {
+        match self {
+            Passage::Proxy(proxy) => rewrite::receive(proxy.rules, x),
+            Passage::Mapped(..) => {} // they are made when they are sent
+        }
     }
 
     /// The request's head for the endpoint.
@@ -128,7 +138,7 @@ impl<'a> Passage<'a> {
     /// known.
     pub(super) fn answer(&self, call: &Call<'_>, x: &Exchange) -> Result<AnswerHead, Fault> {
         match *self {
-            Passage::Proxy(_) => Ok(AnswerHead::Passes),
+            Passage::Proxy(proxy) => Ok(AnswerHead::Passes(proxy.rules)),
             Passage::Mapped(road, _) => {
                 let mut room = call.local.take_room();
                 match mapped::answer_head(call, x, road, &mut room) {
@@ -153,8 +163,8 @@ pub(super) const UNLIMITED: BodyLimits = BodyLimits {
 
 /// An answer's head on its way to the client.
 pub(super) enum AnswerHead {
-    /// The endpoint's.
-    Passes,
+    /// The endpoint's, by these rules.
+    Passes(HeaderRules),
     /// Its status; its fields are in the room.
     Made(u16, Box<Room>),
 }
@@ -163,7 +173,7 @@ impl AnswerHead {
     /// The client's status.
     pub(super) fn status(&self, x: &Exchange) -> u16 {
         match self {
-            AnswerHead::Passes => x.answer.status,
+            AnswerHead::Passes(_) => x.answer.status,
             AnswerHead::Made(status, _) => *status,
         }
     }
@@ -177,7 +187,7 @@ impl AnswerHead {
         out: &mut BufMut,
     ) -> Result<(), Fault> {
         match self {
-            AnswerHead::Passes => {
+            AnswerHead::Passes(rules) => {
                 let mut dates = call.local.dates.borrow_mut();
                 let common = Common {
                     date: dates.at(call.local.core.wall()),
@@ -185,7 +195,7 @@ impl AnswerHead {
                     limits: &x.limits.lines,
                     keep_alive,
                 };
-                rewrite::answer(call.serving, x, common, shown, out)
+                rewrite::answer(call.serving, x, (rules, common), shown, out)
                     .map_err(|_| Fault::OriginAnswer(HeadFault::HeadTooLarge))?;
                 journal::relays(x);
                 Ok(())

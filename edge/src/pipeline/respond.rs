@@ -54,7 +54,7 @@ impl Common<'_> {
 
 /// The fields common to all answers, as the kind of the API names the request's id.
 #[inline]
-fn write_ids(x: &Exchange, common: Common<'_>, head: &mut HeadWriter<'_>) {
+pub(super) fn write_ids(x: &Exchange, common: Common<'_>, head: &mut HeadWriter<'_>) {
     if x.is_http_api {
         head.field_verified(b"Date", common.date);
         head.field_verified(b"apigw-requestid", &extended_id(&x.request_id));

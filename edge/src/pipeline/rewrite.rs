@@ -1,7 +1,8 @@
 //! Heads on their way through: rebuilt from validated fields, in both directions.
 //!
-//! What it is: which fields pass, which are replaced, which are added. Hop-by-hop fields never
-//! pass; framing is written by our code alone, behind them. Shape: one buffer per head. Units:
+//! What it is: which fields pass, which are replaced, which are added, by the rules of API Gateway
+//! or by those of a proxy. Hop-by-hop fields never pass; framing is written by our code alone,
+//! behind them. Shape: one buffer per head. Units:
 //! bytes. Errors: a head that does not fit its buffer.
 //! Source: RFC 9110 section 7.6; RELIABILITY section 1, last paragraph.
 
@@ -15,10 +16,17 @@ use super::{
     hops::Told,
     local::Serving,
     passage::Shown,
-    respond::Common,
+    respond::{Common, write_ids},
+    trace::write_trace,
 };
 use crate::{
-    integrate::{HttpProxyPlan, RequestParts, TargetFault, encode::Cursor},
+    integrate::{
+        HttpProxyPlan, RequestParts, TargetFault,
+        content::MEDIA_TYPE_DEFAULT,
+        encode::Cursor,
+        headers::{streams_to_backend, streams_to_client},
+    },
+    model::settings::HeaderRules,
     ring::{Buf, BufMut, Pool},
     wire::{
         fault::{HeadFault, WriteFault},
@@ -38,6 +46,9 @@ pub(super) fn request(
     x: &mut Exchange,
     pool: &Rc<Pool>,
 ) -> Result<Buf, Fault> {
+    if proxy.rules == HeaderRules::ApiGateway && x.trace.is_empty() {
+        write_trace(x, || call.local.core.random());
+    }
     let mut scratch = std::mem::take(&mut x.scratch);
     let mut room = std::mem::take(&mut x.cache.query);
     let query = forwarded_query(x, call.cache.map(|cache| cache.plan), &mut room);
@@ -82,12 +93,15 @@ fn write_request(
         .write_field_value(&parts, room)
         .map_err(target_fault)?;
     head.field_verified(b"Host", room.get(..host_bytes.unwrap_or(0)).unwrap_or(b""));
-    let forwarding = &call.serving.plan.forwarding;
     for field in x.head.fields.iter() {
         if keep::replaces_condition(x, field.known) {
             continue;
         }
-        if passes_to_origin(field, call) && !is_mapped(proxy, field.name.of(bytes)) {
+        let passes = match proxy.rules {
+            HeaderRules::ApiGateway => is_of_client(field) && streams_to_backend(field),
+            HeaderRules::Proxy => passes_to_origin(field, call),
+        };
+        if passes && !is_mapped(proxy, field.name.of(bytes)) {
             head.field_verified(field.name.of(bytes), field.value.of(bytes));
         }
     }
@@ -101,15 +115,17 @@ fn write_request(
         }
     }
     write_forwarding(&mut head, call, x, bytes);
+    if proxy.rules == HeaderRules::ApiGateway {
+        write_gateway(&mut head, call, x);
+    } else if let Some(name) = &call.serving.plan.forwarding.request_id_header {
+        head.field_verified(name.as_bytes(), &x.request_id);
+    }
     let (etag, last_modified) = keep::validators(x);
     if !etag.is_empty() {
         head.field(b"If-None-Match", etag);
     }
     if !last_modified.is_empty() {
         head.field(b"If-Modified-Since", last_modified);
-    }
-    if let Some(name) = &forwarding.request_id_header {
-        head.field_verified(name.as_bytes(), &x.request_id);
     }
     match x.head.framing {
         Framing::Length(length) => {
@@ -170,6 +186,12 @@ pub(super) fn tells_the_way(known: Known) -> bool {
     )
 }
 
+/// Whether a field is the client's own word: neither does it tell the way, nor is it the trace, of
+/// which the gateway sends its own.
+pub(super) fn is_of_client(field: &Field) -> bool {
+    !tells_the_way(field.known) && field.known != Known::XAmznTraceId
+}
+
 fn is_mapped(proxy: &HttpProxyPlan, name: &[u8]) -> bool {
     proxy
         .headers
@@ -226,6 +248,15 @@ pub(super) fn write_forwarding(
     }
     if forwarding.forwarded {
         write_forwarded(head, call.peer, x, bytes);
+    }
+}
+
+/// What an API Gateway says of itself: the trace in `x`, and whose request it is.
+pub(super) fn write_gateway(head: &mut HeadWriter<'_>, call: &Call<'_>, x: &Exchange) {
+    head.field_verified(b"X-Amzn-Trace-Id", x.trace.as_bytes());
+    let stage = x.stage.and_then(|stage| call.serving.plan.stage(stage));
+    if let Some(stage) = stage {
+        head.field(b"X-Amzn-Apigateway-Api-Id", stage.api_id.as_bytes());
     }
 }
 
@@ -298,23 +329,40 @@ fn scheme_of(peer: Peer) -> Scheme {
 /// An interim answer's head for the client.
 pub(super) fn interim(x: &Exchange, out: &mut BufMut) -> Result<(), WriteFault> {
     let mut head = HeadWriter::new(out.spare());
+    head.status_line(x.answer.status);
     write_passing(x, &mut head);
     let head_bytes = head.end()?;
     out.commit(head_bytes);
     Ok(())
 }
 
-/// The status and the fields of the origin's answer that pass to the client.
+/// The fields of the origin's answer that pass to the client.
 fn write_passing(x: &Exchange, head: &mut HeadWriter<'_>) {
     let bytes = x.answer_bytes.bytes();
-    head.status_line(x.answer.status);
     for field in x.answer.fields.iter().filter(|field| !field.hop_by_hop) {
         match field.known {
             Known::ContentLength | Known::TransferEncoding | Known::XAmznRequestId => {}
             _ => {
-                head.field_verified(field.name.of(bytes), field.value.of(bytes));
+                head.field_onward(field, bytes);
             }
         }
+    }
+}
+
+/// Marks what becomes of the fields of the answer in `x`. An answer without a type gets that of
+/// all API Gateways.
+pub(super) fn receive(rules: HeaderRules, x: &mut Exchange) {
+    if rules == HeaderRules::Proxy {
+        return;
+    }
+    x.answer.fields.mark_onward(streams_to_client);
+    if x.answer.fields.has(Known::ContentType) {
+        return;
+    }
+    let name = x.answer_bytes.append(b"Content-Type");
+    let value = x.answer_bytes.append(MEDIA_TYPE_DEFAULT.as_bytes());
+    if let (Some(name), Some(value)) = (name, value) {
+        x.answer.fields.add(name, value, Known::ContentType);
     }
 }
 
@@ -322,20 +370,23 @@ fn write_passing(x: &Exchange, head: &mut HeadWriter<'_>) {
 pub(super) fn answer(
     serving: &Serving,
     x: &Exchange,
-    common: Common<'_>,
+    (rules, common): (HeaderRules, Common<'_>),
     shown: Shown,
     out: &mut BufMut,
 ) -> Result<(), WriteFault> {
     let mut head = HeadWriter::new(out.spare());
+    head.status_line(x.answer.status);
+    if rules == HeaderRules::ApiGateway {
+        write_ids(x, common, &mut head);
+    }
     write_passing(x, &mut head);
-    if x.answer
-        .fields
-        .all(Known::Date)
-        .any(|date| !date.hop_by_hop)
-    {
-        common.write_own(&mut head);
-    } else {
-        common.write(&mut head);
+    if rules == HeaderRules::Proxy {
+        let mut dates = x.answer.fields.all(Known::Date);
+        if dates.any(|date| !date.hop_by_hop) {
+            common.write_own(&mut head);
+        } else {
+            common.write(&mut head);
+        }
     }
     give::write_report(serving, x.cache.outcome, x.answer.status, &mut head);
     shown.write(&mut head);

@@ -55,57 +55,65 @@ pub(super) fn write_trace(x: &mut Exchange, mut random: impl FnMut() -> u64) {
         let mut parts = told.split(';').map(str::trim);
         parts.find_map(|part| part.strip_prefix(name)?.strip_prefix('='))
     };
-    let root = member("Root").filter(|root| is_root(root));
-    match root {
-        Some(root) => {
-            trace.push_str("Root=");
-            trace.push_str(root);
-        }
-        None => {
-            let second = u32::try_from(x.received_wall.0 / 1000).unwrap_or(u32::MAX);
-            let (high, low) = (random() & u64::from(u32::MAX), random());
-            trace.push_str("Root=1-");
-            push_hex(&mut trace, u64::from(second), 8);
-            trace.push('-');
-            push_hex(&mut trace, high, 8);
-            push_hex(&mut trace, low, 16);
-        }
-    }
-    let parent = root.and_then(|_| member("Parent"));
+    let Some(root) = member("Root").filter(|root| is_root(root)) else {
+        let second = u32::try_from(x.received_wall.0 / 1000).unwrap_or(u32::MAX);
+        let fresh = fresh_trace(second, [random(), random(), random()]);
+        trace.push_str(std::str::from_utf8(&fresh).unwrap_or(""));
+        x.trace = trace;
+        return;
+    };
+    trace.push_str("Root=");
+    trace.push_str(root);
+    trace.push_str(";Parent=");
+    let parent = member("Parent");
     match parent {
-        Some(parent) => {
-            trace.push_str(";Parent=");
-            trace.push_str(parent);
-        }
+        Some(parent) => trace.push_str(parent),
         None => {
-            trace.push_str(";Parent=");
-            push_hex(&mut trace, random(), 16);
+            let mut digits = [b'0'; 16];
+            put_hex(&mut digits, random());
+            trace.push_str(std::str::from_utf8(&digits).unwrap_or(""));
         }
     }
     let sampled = parent.map(|_| member("Sampled").unwrap_or("1"));
     trace.push_str(";Sampled=");
     trace.push_str(sampled.unwrap_or("0"));
-    if root.is_some() {
-        let others = told.split(';').map(str::trim).filter(|part| {
-            let own = ["Root=", "Parent=", "Sampled="];
-            !part.is_empty() && !own.iter().any(|own| part.starts_with(own))
-        });
-        for part in others {
-            trace.push(';');
-            trace.push_str(part);
-        }
+    let others = told.split(';').map(str::trim).filter(|part| {
+        let own = ["Root=", "Parent=", "Sampled="];
+        !part.is_empty() && !own.iter().any(|own| part.starts_with(own))
+    });
+    for part in others {
+        trace.push(';');
+        trace.push_str(part);
     }
     x.trace = trace;
 }
 
-/// Appends the last `digits` of the 16 hexadecimal digits of `value`.
-fn push_hex(text: &mut String, value: u64, digits: usize) {
-    let mut room = [b'0'; 16];
-    for (pair, byte) in room.chunks_exact_mut(2).zip(value.to_be_bytes()) {
+/// The trace of a request that came without one at `second`; nobody samples it.
+fn fresh_trace(second: u32, [high, low, parent]: [u64; 3]) -> [u8; FRESH_BYTES] {
+    let mut text = *FRESH;
+    for (at, digits, value) in [
+        (7, 8, u64::from(second)),
+        (16, 8, high),
+        (24, 16, low),
+        (48, 16, parent),
+    ] {
+        if let Some(room) = text.get_mut(at..at + digits) {
+            put_hex(room, value);
+        }
+    }
+    text
+}
+
+const FRESH: &[u8; FRESH_BYTES] =
+    b"Root=1-ssssssss-rrrrrrrrrrrrrrrrrrrrrrrr;Parent=pppppppppppppppp;Sampled=0";
+const FRESH_BYTES: usize = 74;
+
+/// Fills `room` with the last hexadecimal digits of `value`, two for each byte.
+fn put_hex(room: &mut [u8], value: u64) {
+    let bytes = value.to_le_bytes();
+    for (pair, byte) in room.chunks_exact_mut(2).rev().zip(bytes) {
         pair.copy_from_slice(&hex_pair(byte));
     }
-    let shown = room.get(room.len().saturating_sub(digits)..);
-    text.push_str(shown.map_or("", |digits| std::str::from_utf8(digits).unwrap_or("")));
 }
 
 /// The root of a trace header, as `$context.xrayTraceId` has it.

@@ -13,7 +13,7 @@ use crate::{
         api::EndpointType,
         settings::{LoggingLevel, TlsVersion, Workers},
     },
-    net::address::Network,
+    net::{address::Network, tls::policy::SecurityPolicy},
 };
 
 /// One listening socket.
@@ -96,8 +96,8 @@ pub struct ListenTlsPlan {
 pub struct CertificatePlan {
     pub chain: PathBuf,
     pub key: PathBuf,
-    /// The oldest version of TLS for its names; `None`: that of all.
-    pub version_min: Option<TlsVersion>,
+    /// What its names are served by; `None`: by the oldest version of all, and every suite.
+    pub policy: Option<&'static SecurityPolicy>,
     /// Where the settings name them.
     pub pointer: Box<str>,
 }

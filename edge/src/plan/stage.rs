@@ -16,7 +16,10 @@ use super::{
 use crate::{
     integrate::{HttpProxyPlan, MockPlan},
     limits::RouteLimits,
-    model::{api::EndpointType, settings::Limits},
+    model::{
+        api::EndpointType,
+        settings::{HeaderRules, Limits},
+    },
     origin::OriginPlan,
     route::{RouteIndex, StageIndex, Tree, VerbKey},
 };
@@ -121,6 +124,17 @@ pub enum Access {
     Authorized,
     /// Whom the API's policy allows; none is read.
     ByPolicy,
+}
+
+impl RoutePlan {
+    /// Whether its answers name the request as an API Gateway does.
+    #[must_use]
+    pub fn speaks_as_gateway(&self) -> bool {
+        match &self.integration {
+            IntegrationPlan::HttpProxy(proxy) => proxy.rules == HeaderRules::ApiGateway,
+            IntegrationPlan::Mock(_) | IntegrationPlan::Mapped(_) => true,
+        }
+    }
 }
 
 /// Who answers.

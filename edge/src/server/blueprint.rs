@@ -249,7 +249,7 @@ fn server_tls(
                 identity,
                 names: Vec::new(),
                 client_auth: ClientAuth::Off,
-                version_min: certificate.version_min.map(least),
+                policy: certificate.policy,
             }),
             Err(error) => errors.push(BlueprintError {
                 pointer: certificate.pointer.to_string(),

@@ -65,6 +65,8 @@ pub(super) struct Ask {
     told: Vec<Told>,
     /// An origin showed the beginning of an answer and then ended the connection in order.
     began_to_answer: bool,
+    /// Origins knew it by its trace alone.
+    is_traced: bool,
 }
 
 /// An answer as its origin knows it.
@@ -147,6 +149,7 @@ impl Ledger {
             arrivals: 0,
             told: Vec::new(),
             began_to_answer: false,
+            is_traced: false,
         };
         self.asks.insert(token, ask);
         token
@@ -174,7 +177,8 @@ impl Ledger {
         let Some(text) = head.get("x-token") else {
             return Ok(None);
         };
-        if of_id.is_none() {
+        let is_traced = self.asks.get(&token).is_some_and(|ask| ask.is_traced);
+        if of_id.is_none() && !is_traced {
             return Err(format!(
                 "{token:x} got an answer that no origin's id explains"
             ));
@@ -252,7 +256,18 @@ impl Ledger {
                 ));
             }
         }
-        let id = head.get("x-request-id").ok_or("a request without its id")?;
+        let Some(id) = head.get("x-request-id") else {
+            // By the rules of API Gateway it has a trace of its own instead.
+            ask.is_traced = true;
+            let trace = head
+                .get("x-amzn-trace-id")
+                .ok_or("a request without its id")?;
+            let of_trace = self.request_ids.insert(trace.to_owned(), token);
+            return match of_trace.filter(|other| *other != token) {
+                Some(other) => Err(format!("the trace of {other:x} came back with {token:x}")),
+                None => Ok((token, arrivals)),
+            };
+        };
         let of_id = self.request_ids.insert(id.to_owned(), token);
         if of_id.is_some_and(|other| other != token) {
             return Err(format!("the id of {of_id:x?} came back with {token:x}"));

@@ -45,14 +45,14 @@ pub(super) fn blueprint(
     revision: u64,
     before: Option<&Blueprint>,
 ) -> Result<Arc<Blueprint>, String> {
-    let settings: Settings =
-        serde_json::from_value(settings(prng, origins)).map_err(|error| error.to_string())?;
+    let settings: Settings = serde_json::from_value(settings(prng, origins, revision))
+        .map_err(|error| error.to_string())?;
     let compiled =
         compile(&settings, &[api()], revision).map_err(|findings| format!("{findings:?}"))?;
     Blueprint::new(compiled.plan, keyring, before).map_err(|errors| format!("{errors:?}"))
 }
 
-fn settings(prng: &mut Prng, origins: u8) -> serde_json::Value {
+fn settings(prng: &mut Prng, origins: u8, revision: u64) -> serde_json::Value {
     let mut pick = |rows: &[u64]| {
         let row = usize::try_from(prng.below(rows.len() as u64)).unwrap_or(0);
         rows[row]
@@ -81,7 +81,11 @@ fn settings(prng: &mut Prng, origins: u8) -> serde_json::Value {
     let (alpha, beta) = (group("alpha", &first), group("beta", &first[..1]));
     json!({
         "listen": [{ "address": GATEWAY.to_string() }],
-        "apis": [{ "document": "sim.yaml", "hosts": [HOST] }],
+        "apis": [{
+            "document": "sim.yaml",
+            "hosts": [HOST],
+            "header_rules": if revision.is_multiple_of(2) { "proxy" } else { "api_gateway" },
+        }],
         "origins": { "alpha": alpha, "beta": beta },
         "limits": {
             "body_bytes_max": BODY_BYTES_MAX,

@@ -20,6 +20,52 @@ pub struct Field {
     pub known: Known,
     /// Meant for this connection only: never forwarded.
     pub hop_by_hop: bool,
+    /// Goes on behind [`REMAPPED_PREFIX`]: under its own name the gateway speaks for itself.
+    pub remapped: bool,
+}
+
+/// Stands before the name of a field that has to make room for the gateway's own.
+pub const REMAPPED_PREFIX: &str = "x-amzn-Remapped-";
+
+impl Field {
+    /// Whether it goes on as `name`, in any case; `bytes` is its head.
+    #[must_use]
+    #[inline]
+    pub fn is_named(&self, bytes: &[u8], name: &[u8]) -> bool {
+        let name = if self.remapped {
+            match name.split_at_checked(REMAPPED_PREFIX.len()) {
+                Some((prefix, own)) if prefix.eq_ignore_ascii_case(REMAPPED_PREFIX.as_bytes()) => {
+                    own
+                }
+                _ => return false,
+            }
+        } else {
+            name
+        };
+        self.name.of(bytes).eq_ignore_ascii_case(name)
+    }
+
+    /// What stands before its name where it goes on.
+    #[must_use]
+    #[inline]
+    pub fn prefix(&self) -> &'static [u8] {
+        if self.remapped {
+            REMAPPED_PREFIX.as_bytes()
+        } else {
+            b""
+        }
+    }
+}
+
+/// What becomes of a field on its way on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Onward {
+    /// It goes on as it is.
+    Same,
+    /// It ends here.
+    Ends,
+    /// It goes on under its second name, see [`REMAPPED_PREFIX`].
+    Remapped,
 }
 
 /// All field lines of a head, in order.
@@ -81,9 +127,31 @@ impl Fields {
 
     /// All fields named `name`, in any case; `bytes` is their head.
     pub fn named<'a>(&'a self, bytes: &'a [u8], name: &'a [u8]) -> impl Iterator<Item = &'a Field> {
-        self.list
-            .iter()
-            .filter(move |field| field.name.of(bytes).eq_ignore_ascii_case(name))
+        let fields = self.list.iter();
+        fields.filter(move |field| field.is_named(bytes, name))
+    }
+
+    /// Marks what becomes of each field. What goes on under another name is known no more: nobody
+    /// takes an endpoint's `Date` for that of the answer.
+    pub fn mark_onward(&mut self, onward: impl Fn(&Field) -> Onward) {
+        self.present = 0;
+        for field in &mut self.list {
+            match onward(field) {
+                Onward::Same => {}
+                Onward::Ends => field.hop_by_hop = true,
+                Onward::Remapped => {
+                    field.known = Known::Other;
+                    field.hop_by_hop = false;
+                    field.remapped = true;
+                }
+            }
+            self.present |= field.known.bit();
+        }
+    }
+
+    /// Adds a field that did not come with the others.
+    pub fn add(&mut self, name: Span, value: Span, known: Known) {
+        self.push(name, value, known, 0);
     }
 
     pub(super) fn clear(&mut self) {
@@ -102,6 +170,7 @@ impl Fields {
             value,
             known,
             hop_by_hop: marks & HOP != 0,
+            remapped: false,
         });
         again
     }
@@ -138,5 +207,54 @@ impl<'a> IntoIterator for &'a Fields {
 
     fn into_iter(self) -> Self::IntoIter {
         self.iter()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::{HeadLimits, ResponseHead, ResponseTo, parse_response, write::HeadWriter};
+
+    #[test]
+    fn marked_fields_go_on_under_the_names_that_they_have_then() {
+        let bytes = b"HTTP/1.1 200 OK\r\nDate: d\r\nVia: v\r\nserver: s\r\nX-A: 1\r\n\r\n";
+        let mut head = ResponseHead::new();
+        let (limits, to) = (HeadLimits::default(), ResponseTo::default());
+        parse_response(bytes, &limits, to, &mut head).expect("a head");
+        let fields = &mut head.fields;
+        fields.mark_onward(|field| match field.known {
+            Known::Date | Known::Server => Onward::Remapped,
+            Known::Via => Onward::Ends,
+            _ => Onward::Same,
+        });
+        for known in [Known::Date, Known::Server] {
+            assert!(
+                !fields.has(known) && fields.first(known).is_none(),
+                "{known:?}"
+            );
+        }
+        for (name, count) in [
+            ("date", 0),
+            ("Server", 0),
+            ("x-amzn-remapped-date", 1),
+            ("X-Amzn-Remapped-Server", 1),
+            ("x-amzn-remapped-x-a", 0),
+            ("x-amzn-remapped-", 0),
+            ("x-a", 1),
+        ] {
+            assert_eq!(
+                fields.named(bytes, name.as_bytes()).count(),
+                count,
+                "{name}"
+            );
+        }
+        let mut room = [0; 128];
+        let mut out = HeadWriter::new(&mut room);
+        for field in fields.iter().filter(|field| !field.hop_by_hop) {
+            out.field_onward(field, bytes);
+        }
+        let written = out.end().expect("it fits");
+        let expected = b"x-amzn-Remapped-Date: d\r\nx-amzn-Remapped-server: s\r\nX-A: 1\r\n\r\n";
+        assert_eq!(&room[..written], expected);
     }
 }

@@ -68,6 +68,7 @@ known! {
     XAmzContentSha256 "x-amz-content-sha256" IDENTITY;
     XAmzTarget "x-amz-target" ROUTING;
     XAmznRequestId "x-amzn-requestid" FORWARDING;
+    XAmzApigwId "x-amz-apigw-id" 0;
     XAmznTraceId "x-amzn-trace-id" FORWARDING;
     XAmznApigatewayApiId "x-amzn-apigateway-api-id" FORWARDING;
     Traceparent "traceparent" 0;

@@ -35,7 +35,7 @@ pub use self::{
     date::DateCache,
     events::EventDecoder,
     fault::{BodyFault, HeadFault, WriteFault},
-    fields::{Field, Fields},
+    fields::{Field, Fields, Onward, REMAPPED_PREFIX},
     finder::HeadFinder,
     framing::Framing,
     head::{RequestHead, parse_request},

@@ -8,6 +8,7 @@
 
 use super::{
     fault::WriteFault,
+    fields::Field,
     status,
     token::{self, NOT_TARGET, VALUE},
 };
@@ -124,6 +125,15 @@ impl<'a> HeadWriter<'a> {
         to_value.copy_from_slice(value);
         line.copy_from_slice(b"\r\n");
         self
+    }
+
+    /// A field of the head in `bytes` that goes on, under the name that it goes on with.
+    #[inline]
+    pub fn field_onward(&mut self, field: &Field, bytes: &[u8]) -> &mut Self {
+        if field.remapped {
+            self.put(field.prefix());
+        }
+        self.field_verified(field.name.of(bytes), field.value.of(bytes))
     }
 
     /// A field of ours with a number.

@@ -1,7 +1,7 @@
 //! A gateway's worker on a thread of its own whose allocations are counted, clients' and origin's
-//! are not.
+//! are not; what a test allocates itself is counted by [`count_here`].
 //!
-//! Shape: [`start`] a worker as [`Setup`] says, [`count`] what it allocates while a client asks.
+//! Shape: [`start`] a worker as [`Setup`] says, [`Running::count`] what it allocates while a client asks.
 //! Units: calls of the allocator. Errors: a malformed test panics. Source: own.
 
 #![allow(dead_code, unreachable_pub)] // each test file uses a part
@@ -41,18 +41,27 @@ use tidegate_edge::{
 use super::documents;
 
 thread_local! {
-    static COUNTED: Cell<bool> = const { Cell::new(false) };
+    /// What this thread allocates is added there; other threads may be counted at the same time.
+    static COUNTED: Cell<Option<&'static AtomicU64>> = const { Cell::new(None) };
 }
-static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
+
+fn note() {
+    if let Ok(Some(count)) = COUNTED.try_with(Cell::get) {
+        count.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// A count of its own, which outlives the thread that it is for.
+fn new_count() -> &'static AtomicU64 {
+    Box::leak(Box::default())
+}
 
 struct Counting;
 
 // SAFETY: hands every call on to the system's allocator unchanged.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        if COUNTED.try_with(Cell::get).unwrap_or(false) {
-            ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
-        }
+        note();
         // SAFETY: the caller's promises are passed on.
         unsafe { System.alloc(layout) }
     }
@@ -63,9 +72,7 @@ unsafe impl GlobalAlloc for Counting {
     }
 
     unsafe fn realloc(&self, place: *mut u8, layout: Layout, bytes: usize) -> *mut u8 {
-        if COUNTED.try_with(Cell::get).unwrap_or(false) {
-            ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
-        }
+        note();
         // SAFETY: the caller's promises are passed on.
         unsafe { System.realloc(place, layout, bytes) }
     }
@@ -119,6 +126,7 @@ pub struct Setup<'a> {
 /// A worker that serves.
 pub struct Running {
     pub address: SocketAddr,
+    allocations: &'static AtomicU64,
     /// Kept, so that the worker goes on waiting for orders.
     _post: Post<Order>,
 }
@@ -128,6 +136,7 @@ pub fn start(origin: SocketAddr, setup: &Setup<'_>) -> Running {
     let settings = settings(origin, setup);
     let log = setup.log.clone();
     let is_mapped = setup.is_mapped;
+    let allocations = new_count();
     let (tell, told) = mpsc::channel();
     thread::spawn(move || {
         let core = Core::new(
@@ -178,12 +187,13 @@ pub fn start(origin: SocketAddr, setup: &Setup<'_>) -> Running {
         let worker = Worker::start(&core, &blueprint, &admission, &[(fd, 0)], inbox, gauges);
         tell.send(Running {
             address,
+            allocations,
             _post: post,
         })
         .expect("somebody waits");
-        COUNTED.set(true);
+        COUNTED.set(Some(allocations));
         core.run();
-        COUNTED.set(false);
+        COUNTED.set(None);
         drop(worker);
         core.shutdown();
     });
@@ -313,12 +323,23 @@ const WARM: usize = 200;
 /// Requests over which allocations are counted.
 pub const COUNTED_REQUESTS: usize = 1_000;
 
-/// Allocations of the gateway's thread over the counted requests, whose answers hold `expected`.
-pub fn count(stream: &mut (impl Read + Write), expected: &str) -> u64 {
-    ask(stream, WARM, "");
-    let before = ALLOCATIONS.load(Ordering::Relaxed);
-    ask(stream, COUNTED_REQUESTS, expected);
-    ALLOCATIONS.load(Ordering::Relaxed) - before
+impl Running {
+    /// Allocations of the gateway's thread over the counted requests, whose answers hold `expected`.
+    pub fn count(&self, stream: &mut (impl Read + Write), expected: &str) -> u64 {
+        ask(stream, WARM, "");
+        let before = self.allocations.load(Ordering::Relaxed);
+        ask(stream, COUNTED_REQUESTS, expected);
+        self.allocations.load(Ordering::Relaxed) - before
+    }
+}
+
+/// Allocations of this thread in `work`, and what that gave.
+pub fn count_here<R>(work: impl FnOnce() -> R) -> (u64, R) {
+    let allocations = new_count();
+    COUNTED.set(Some(allocations));
+    let result = work();
+    COUNTED.set(None);
+    (allocations.load(Ordering::Relaxed), result)
 }
 
 /// An answer that ends with `hello`.

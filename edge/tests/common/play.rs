@@ -297,6 +297,7 @@ fn complete(mut settings: Value, origin: SocketAddr) -> tidegate_edge::model::se
     let mut of_api = |name: &str| settings.as_object_mut().and_then(|all| all.remove(name));
     let throttle = of_api("api_throttle");
     let (stage_cache, variables) = (of_api("stage_cache"), of_api("variables"));
+    let header_rules = of_api("header_rules");
     if settings.get("apis").is_none() {
         settings["apis"] = json!([{
             "document": "a.yaml",
@@ -310,6 +311,9 @@ fn complete(mut settings: Value, origin: SocketAddr) -> tidegate_edge::model::se
     }
     if let Some(variables) = variables {
         settings["apis"][0]["variables"] = variables;
+    }
+    if let Some(header_rules) = header_rules {
+        settings["apis"][0]["header_rules"] = header_rules;
     }
     if let Some(throttle) = throttle {
         settings["apis"][0]["throttle"] = throttle;

@@ -2,7 +2,7 @@
 //
 // Shape: on standard input "template-bytes body-bytes\n" and both texts, for each case; on standard
 // output "ok bytes\n" or "error bytes\n" and the text. `bench FILE ROUNDS` prints nanoseconds a
-// render instead. The fixture is the one of `mapping_tables.rs`. Source: the engine model: a
+// render instead. The fixture is the one of `mapping/tables.rs`. Source: the engine model: a
 // missing reference is an empty text, objects print as Java maps, arrays as JSON.
 
 import java.io.*;

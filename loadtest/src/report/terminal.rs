@@ -10,6 +10,8 @@ use std::{
     io::{self, IsTerminal, Write},
 };
 
+use tidegate_edge::base::text::counted;
+
 use crate::{
     plan::{Load, Plan},
     recorder::{CAUSES, Interval},
@@ -82,12 +84,10 @@ impl Live {
             format!("{} /s planned", count(rate))
         });
         let title = format!(
-            "{}  {} connection{}, {} worker{}, {pace}",
+            "{}  {}, {}, {pace}",
             plan.target.url,
-            plan.connections,
-            if plan.connections == 1 { "" } else { "s" },
-            plan.workers(),
-            if plan.workers() == 1 { "" } else { "s" },
+            counted(plan.connections, "connection"),
+            counted(plan.workers(), "worker"),
         );
         Live {
             style,

@@ -4,7 +4,8 @@
 //! the layout allows. Errors: a [`PassReason`], after which the response passes unstored. What a
 //! response carries is written as it came, but: fields of the connection, framing, Age, ids of this
 //! hop and what the response itself withholds are left out; Date is added where there is none,
-//! since a cache never changes it (RFC 9110 section 6.6.1).
+//! since a cache never changes it (RFC 9110 section 6.6.1), unless whoever gives the response dates
+//! it anew. What goes on under a second name is stored under that.
 //! Source: RFC 9111 section 3.1; RFC 9110 sections 7.6.1, 15.4.5.
 
 use super::{
@@ -42,6 +43,9 @@ pub struct Draft<'a> {
     pub uri_tag: u64,
     /// Length of the body, when its framing does not say it but it is known already.
     pub body_bytes: Option<u64>,
+    /// A response without Date gets that of its arrival; else it is kept without one, and whoever
+    /// gives it says when.
+    pub is_dated: bool,
 }
 
 impl Draft<'_> {
@@ -119,9 +123,10 @@ impl Draft<'_> {
         patch_len(out, record::STATUS_LINE_BYTES_AT, start);
         let keeps_date = response.date_s().is_some();
         let shared_start = out.len();
-        if !keeps_date {
+        if !keeps_date && self.is_dated {
             let second = response.response_time.0 / 1000;
-            self.write_field(b"Date", &imf_fixdate(second), Known::Date, start, out);
+            let date = imf_fixdate(second);
+            self.write_field((b"", b"Date"), &date, Known::Date, start, out);
         }
         self.write_fields(true, start, out);
         patch_len(out, record::SHARED_BYTES_AT, shared_start);
@@ -151,7 +156,7 @@ impl Draft<'_> {
                 && !response.withholds(name)
             {
                 self.write_field(
-                    name,
+                    (field.prefix(), name),
                     field.value.of(response.bytes),
                     field.known,
                     start,
@@ -163,12 +168,13 @@ impl Draft<'_> {
 
     fn write_field(
         &self,
-        name: &[u8],
+        (prefix, name): (&[u8], &[u8]),
         value: &[u8],
         known: Known,
         start: usize,
         out: &mut Out<'_>,
     ) {
+        out.put(prefix);
         out.put(name);
         out.put(b": ");
         let value_start = out.len();

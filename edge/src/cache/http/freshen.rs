@@ -134,7 +134,7 @@ impl Scratch {
         for field in &update.head.fields {
             let name = field.name.of(update.bytes);
             if updates(field, name, rules) {
-                out.field(name, field.value.of(update.bytes));
+                out.field_onward(field, update.bytes);
             }
         }
         if stored.status != 204 {

@@ -87,6 +87,7 @@ impl KeyPolicy {
     }
 
     /// What a key of any kind begins with: all that tells URIs apart.
+    #[inline] // else how the crate is split into units decides, and a key takes a tenth more
     fn write_front(&self, kind: u8, source: &KeySource<'_>, out: &mut Out<'_>) {
         let uri = &source.uri;
         out.put(&[VERSION, kind, RETRIEVAL]);

@@ -314,6 +314,7 @@ impl<'a> Out<'a> {
     }
 
     /// Writes the length of what `body` writes, two bytes, in front of it.
+    #[inline]
     pub(super) fn sized(&mut self, body: impl FnOnce(&mut Out<'a>)) {
         let at = self.len;
         self.put(&[0, 0]);
@@ -327,6 +328,7 @@ impl<'a> Out<'a> {
 }
 
 impl Sink for Out<'_> {
+    #[inline]
     fn put(&mut self, bytes: &[u8]) {
         let end = self.len.saturating_add(bytes.len());
         match self.bytes.get_mut(self.len..end) {

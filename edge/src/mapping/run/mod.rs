@@ -5,6 +5,7 @@
 //! [`Fault`], with the place of the directive or reference at work. Source: Velocity 1.7, `render`
 //! and `value` of its nodes.
 
+mod holder;
 mod input;
 mod lane;
 mod list;
@@ -306,6 +307,7 @@ impl<'r> Run<'r> {
             Value::Double(number) => decimal::double(&mut self.out, *number),
             Value::Block(id) => return self.print_block(*id),
             Value::Part(at) => return self.print_part(*at),
+            held if self.holds_block(*held, 0) => self.print_holder(*held)?,
             _ => {
                 let mut out = std::mem::take(&mut self.out);
                 let printed = self.printer().java(&mut out, *value, 0);

@@ -245,6 +245,7 @@ impl<'r> Run<'r> {
             Value::Input => self.input_method(name, arguments, &method.constant),
             Value::Util => self.util_method(name, arguments),
             Value::Context(id) => self.context_method(id, name, arguments),
+            Value::Block(_) if name == "toString" => self.printed(value),
             Value::Null | Value::Block(_) | Value::Part(_) => Ok(Value::Null),
         }
     }
@@ -322,8 +323,8 @@ impl<'r> Run<'r> {
     /// Appends the value to a text that is being made.
     pub(super) fn print_into(&mut self, made: &mut String, value: Value) -> Result<(), Halt> {
         let before = made.len();
-        if let Value::Block(_) = value {
-            // What the block prints goes to `made` instead of the output.
+        if self.holds_block(value, 0) {
+            // What its blocks print goes to `made` instead of the output.
             std::mem::swap(made, &mut self.out);
             let printed = self.print(&value);
             std::mem::swap(made, &mut self.out);

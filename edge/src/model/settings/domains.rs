@@ -29,7 +29,7 @@ pub struct Domain {
     pub certificate: Option<PathBuf>,
     /// Its key.
     pub key: Option<PathBuf>,
-    /// `securityPolicy`: the oldest version of TLS for its certificate; default: as `[tls]` says.
+    /// `securityPolicy`: what its certificate is served by; default: as `[tls]` says.
     pub security_policy: Option<String>,
     /// What counts: mappings, rules, or rules and then mappings.
     pub routing_mode: RoutingMode,

@@ -67,7 +67,7 @@ pub(super) fn plain(identity: Identity) -> ServerCertificate {
         identity,
         names: Vec::new(),
         client_auth: ClientAuth::Off,
-        version_min: None,
+        policy: None,
     }
 }
 

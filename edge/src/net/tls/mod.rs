@@ -1,8 +1,8 @@
 //! TLS without sockets: sessions, and the settings they are made from.
 //!
 //! Shape: [`session::TlsSession`] turns bytes into bytes; [`server::ServerTls`] and
-//! [`client::OriginTls`] make sessions; [`ticket::TicketKeys`] is shared by all cores; [`load`]
-//! reads files on the control thread.
+//! [`client::OriginTls`] make sessions; [`policy::SecurityPolicy`] narrows what a name is served
+//! by; [`ticket::TicketKeys`] is shared by all cores; [`load`] reads files on the control thread.
 //! Units and ranges: TLS 1.2 and 1.3 only; a client hello has at most 16 KiB, or what is set.
 //! Errors: [`TlsError`] for a session, [`TlsConfigError`] for settings.
 //! Source: RFC 8446, RFC 5246, RFC 6066 section 3 (SNI), RFC 7301 (ALPN).
@@ -10,6 +10,7 @@
 pub mod client;
 pub mod load;
 pub mod null;
+pub mod policy;
 pub mod server;
 pub mod session;
 pub mod ticket;

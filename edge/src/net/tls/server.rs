@@ -8,8 +8,8 @@
 //! Source: RFC 6066 section 3, RFC 6125 section 6.4.3 (wildcards), RFC 9110 section 15.5.20 (421).
 
 use super::{
-    ALPN, Identity, TlsClock, TlsConfigError, TlsVersion, session::TlsSession, ticket::Ticketer,
-    versions_from,
+    ALPN, Identity, TlsClock, TlsConfigError, TlsVersion, policy::SecurityPolicy,
+    session::TlsSession, ticket::Ticketer, versions_from,
 };
 use crate::net::tls::ticket::TicketKeys;
 use aws_lc_rs::digest;
@@ -41,8 +41,8 @@ pub struct ServerCertificate {
     pub names: Vec<String>,
     /// Whether clients show certificates.
     pub client_auth: ClientAuth,
-    /// The least version accepted for its names; `None`: that of all.
-    pub version_min: Option<TlsVersion>,
+    /// What its names are served by; `None`: the least version of all, and every suite.
+    pub policy: Option<&'static SecurityPolicy>,
 }
 
 /// Whether clients show a certificate.
@@ -108,8 +108,14 @@ impl ServerTls {
                 tls.insert(name, index, certificate.names.is_empty())?;
             }
             let leaf = certificate.identity.chain.first().cloned();
-            let version_min = certificate.version_min.unwrap_or(settings.version_min);
-            let config = server_config(index, certificate, version_min, provider, tickets, clock)?;
+            let version_min = settings.version_min;
+            let config = match certificate.policy {
+                None => server_config(index, certificate, version_min, provider, tickets, clock)?,
+                Some(policy) => {
+                    let (version_min, provider) = (policy.version_min(), policy.narrow(provider));
+                    server_config(index, certificate, version_min, &provider, tickets, clock)?
+                }
+            };
             tls.rows.push(Row {
                 config: Arc::new(config),
                 leaf: leaf.ok_or(TlsConfigError::NoCertificate)?,

@@ -12,6 +12,7 @@ use super::{
         exchange::Exchange,
         local::{Local, Serving},
         respond::write_own,
+        trace::extended_id,
     },
     CACHE_NAME, CacheOutcome,
 };
@@ -20,7 +21,7 @@ use crate::{
         Hit,
         collapse::{Follower, Read},
         http::{
-            condition,
+            condition::{self, Answer},
             facts::Request,
             record::{Record, Stored},
             report::{CACHE_STATUS_BYTES_MAX, CacheStatus, Outcome, XCache},
@@ -30,6 +31,7 @@ use crate::{
         conn::Conn,
         pump::{PumpEnd, Room},
     },
+    plan::RoutePlan,
     ring::{BufMut, Lender, Piece},
     wire::write::HeadWriter,
 };
@@ -115,7 +117,15 @@ pub(super) fn give(
     if x.warns {
         head.lines(IGNORED);
     }
+    if stored.date.is_empty() || answer == Answer::Unsatisfiable {
+        let mut dates = local.dates.borrow_mut();
+        head.field_verified(b"Date", dates.at(local.core.wall()));
+    }
     write_own(&mut head, &x.request_id, &x.limits.lines, keep_alive);
+    let route = x.route.and_then(|route| serving.plan.route(route));
+    if route.is_some_and(RoutePlan::speaks_as_gateway) {
+        head.field_verified(b"x-amz-apigw-id", &extended_id(&x.request_id));
+    }
     let head_bytes = head.end().ok()?;
     out.commit(head_bytes);
     x.status = answer.status(stored);

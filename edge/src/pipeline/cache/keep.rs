@@ -280,6 +280,7 @@ impl Desk<'_> {
             // The first of a record's tags is its URI's.
             uri_tag: stored.tags().next().unwrap_or(0),
             body_bytes: Some(stored.body_bytes),
+            is_dated: true,
         };
         let mut meta = vec![0; META_BYTES_MAX];
         let len = draft.write(&mut meta).ok()?;
@@ -331,6 +332,7 @@ impl Desk<'_> {
             normalise: plan.key.normalise(),
             uri_tag: uri_tag(&self.stage.cache_scope, &uri),
             body_bytes: None,
+            is_dated: true,
         };
         let has_validator = response.has_validator();
         if let Some(fill) = self.fill(&draft, &plan.rules, has_validator) {
@@ -465,6 +467,7 @@ impl Desk<'_> {
             normalise: Normalise::default(),
             uri_tag: 0,
             body_bytes: None,
+            is_dated: false,
         };
         cache.fill = self.fill(&draft, &rules, false);
         Came::Pass

@@ -155,6 +155,7 @@ async fn ask(call: &Call<'_>, x: &mut Exchange, proxy: &HttpProxyPlan) -> Option
     x.cache.asked_at = core.wall();
     lease.conn().send(head);
     let carry = head_of(call, x, lease.conn(), deadline).await?;
+    rewrite::receive(proxy.rules, x);
     if let Came::Held { .. } = keep::answer_came(call, x) {
         if x.answer.keep_alive && carry.is_none() && x.answer.status == 304 {
             lease.keep();

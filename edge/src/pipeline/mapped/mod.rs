@@ -142,13 +142,7 @@ async fn go_on(
         Backend::Function(plan) if plan.idle_ms.is_some() => {
             return streamed::function(call, conn, x, (road, plan), rest, room).await;
         }
-        Backend::Mock => answer_mock(call, x, road, room).map_err(Unasked::Fault),
-        Backend::Http(http) => {
-            answer_http(call, conn, x, (road, http), (account, &mut *room)).await
-        }
-        Backend::Function(plan) => {
-            answer_function(call, conn, x, (road, plan), (account, &mut *room)).await
-        }
+        _ => make_answer(call, conn, x, road, (account, &mut *room)).await,
     };
     let made = match (&road.plan.http_api, made) {
         (Some(plan), Ok(status)) => {
@@ -218,30 +212,44 @@ fn answer_mock(
     answer::map(call, x, road, chosen, room)
 }
 
-/// Asks an HTTP endpoint and makes the answer; gives its status.
-async fn answer_http(
+/// Makes the answer, and asks an endpoint or a function for it unless it is a mock's; gives its
+/// status.
+async fn make_answer(
     call: &Call<'_>,
     conn: &mut Conn,
     x: &mut Exchange,
-    (road, http): (Road<'_>, &HttpPlan),
+    road: Road<'_>,
     (account, room): (&mut Account<'_>, &mut Room),
 ) -> Result<u16, Unasked> {
-    let ready = request::http(call, x, (road, http), room).map_err(Unasked::Fault)?;
-    let target = http_target(x, http);
-    ask_in(call, conn, x, target, &ready, (account, &mut *room)).await?;
-    if road.plan.kind == Kind::HttpProxy {
-        let decoded = coding::decode_answer(call.local, x, &mut room.answer).await;
-        return Ok(answer::pass(
-            x,
-            road,
-            room,
-            decoded.map_err(Unasked::Fault)?,
-        ));
-    }
-    let chosen = answer::Chosen {
-        by: answer::By::Status(x.answer.status),
-        overrides: ready.overrides,
+    let (target, ready) = match &road.plan.backend {
+        Backend::Mock => return answer_mock(call, x, road, room).map_err(Unasked::Fault),
+        Backend::Http(http) => (
+            http_target(x, http),
+            request::http(call, x, (road, http), room),
+        ),
+        Backend::Function(plan) => (
+            function_target(plan),
+            function::call_of(call, x, (road, plan), room),
+        ),
     };
+    let ready = ready.map_err(Unasked::Fault)?;
+    ask_in(call, conn, x, target, &ready, (account, &mut *room)).await?;
+    let by = match road.plan.kind {
+        Kind::HttpProxy => {
+            let decoded = coding::decode_answer(call.local, x, &mut room.answer).await;
+            let passed = decoded.map(|decoded| answer::pass(x, road, room, decoded));
+            return passed.map_err(Unasked::Fault);
+        }
+        Kind::AwsProxy => {
+            let status = function::proxied(x, road, room);
+            x.integration.function_status = *status.as_ref().unwrap_or(&0);
+            return status.map_err(Unasked::Fault);
+        }
+        Kind::Aws => function::chosen_by(x, room).map_err(Unasked::Fault)?,
+        Kind::Http | Kind::Mock => answer::By::Status(x.answer.status),
+    };
+    let overrides = ready.overrides;
+    let chosen = answer::Chosen { by, overrides };
     answer::map(call, x, road, chosen, room).map_err(Unasked::Fault)
 }
 
@@ -267,32 +275,6 @@ fn function_target(plan: &FunctionPlan) -> Target {
         is_idempotent: false,
         is_head: false,
     }
-}
-
-/// Calls a function and makes the answer; gives its status.
-async fn answer_function(
-    call: &Call<'_>,
-    conn: &mut Conn,
-    x: &mut Exchange,
-    (road, plan): (Road<'_>, &FunctionPlan),
-    (account, room): (&mut Account<'_>, &mut Room),
-) -> Result<u16, Unasked> {
-    let ready = function::call_of(call, x, (road, plan), room).map_err(Unasked::Fault)?;
-    let target = function_target(plan);
-    ask_in(call, conn, x, target, &ready, (account, &mut *room)).await?;
-    let made = match road.plan.kind {
-        Kind::AwsProxy => {
-            let status = function::proxied(x, road, room);
-            x.integration.function_status = *status.as_ref().unwrap_or(&0);
-            status
-        }
-        _ => function::chosen_by(x, room).and_then(|by| {
-            let overrides = ready.overrides;
-            let chosen = answer::Chosen { by, overrides };
-            answer::map(call, x, road, chosen, room)
-        }),
-    };
-    made.map_err(Unasked::Fault)
 }
 
 /// Asks; the answer's payload is in `room` then.
@@ -375,8 +357,6 @@ fn keep_answer(
             head.field(name, value);
         }
     }
-    let mut dates = call.local.dates.borrow_mut();
-    head.field_verified(b"Date", dates.at(call.local.core.wall()));
     head.field_decimal(b"Content-Length", body.len() as u64);
     let head_bytes = head.end().ok()?;
     out.commit(head_bytes);

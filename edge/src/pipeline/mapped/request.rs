@@ -25,14 +25,14 @@ use super::{
 use crate::{
     integrate::{
         content::{MEDIA_TYPE_DEFAULT, RequestTemplate, request_conversion},
-        headers::{Fate, Kind, Way, fate},
+        headers::{Fate, Kind, Way, fate, streams_to_backend},
         parameter::MappingFault,
         status_code,
     },
     mapping::{Overrides, ParameterPlace},
     plan::HttpPlan,
     ring::{Buf, BufMut},
-    wire::{framing::Framing, known::Known, method::Method, write::HeadWriter},
+    wire::{fields::Field, framing::Framing, known::Known, method::Method, write::HeadWriter},
 };
 
 /// Where a payload on its way to a backend lies.
@@ -119,7 +119,7 @@ pub(super) fn http(
 ) -> Result<Ready, Fault> {
     room.fields.clear();
     if road.plan.kind == Kind::HttpProxy {
-        pass_fields(x, &mut room.fields);
+        pass_fields(x, &mut room.fields, false);
     } else {
         own_fields(call, x, &mut room.fields);
     }
@@ -145,13 +145,7 @@ pub(super) fn http_streamed(
     room: &mut Room,
 ) -> Result<Buf, Fault> {
     room.fields.clear();
-    pass_fields(x, &mut room.fields);
-    let bytes = x.head_bytes.bytes();
-    for coding in x.head.fields.all(Known::ContentEncoding) {
-        // The payload goes on as it is coded.
-        let (name, value) = (coding.name.of(bytes), coding.value.of(bytes));
-        room.fields.add_verified(name, value);
-    }
+    pass_fields(x, &mut room.fields, true);
     mapped_parameters(call, x, road, room)?;
     let (mut out, head_bytes) = head(call, x, (road, plan), x.head.framing, room)?;
     out.commit(head_bytes);
@@ -217,15 +211,18 @@ fn client_query(x: &Exchange, kind: Kind) -> &[u8] {
     }
 }
 
-/// The client's fields that pass.
-fn pass_fields(x: &Exchange, fields: &mut FieldList) {
+/// The client's fields that pass; `keeps_coding`: the payload goes on as it is coded.
+fn pass_fields(x: &Exchange, fields: &mut FieldList, keeps_coding: bool) {
     let bytes = x.head_bytes.bytes();
-    for field in x.head.fields.iter().filter(|field| !field.hop_by_hop) {
-        let name = field.name.of(bytes);
-        let is_ours = rewrite::tells_the_way(field.known)
-            || matches!(field.known, Known::XRequestId | Known::XAmznTraceId);
-        if !is_ours && fate(Way::ClientToBackend, Kind::HttpProxy, name) == Fate::Pass {
-            fields.add_verified(name, field.value.of(bytes));
+    let is_coding = |field: &&Field| field.known == Known::ContentEncoding;
+    let passing = x
+        .head
+        .fields
+        .iter()
+        .filter(|field| streams_to_backend(field));
+    for field in passing.filter(|field| keeps_coding || !is_coding(field)) {
+        if rewrite::is_of_client(field) {
+            fields.add_verified(field.name.of(bytes), field.value.of(bytes));
         }
     }
 }
@@ -345,11 +342,7 @@ fn write_head(
     if road.plan.kind == Kind::HttpProxy {
         rewrite::write_forwarding(head, call, x, bytes);
     }
-    head.field_verified(b"X-Amzn-Trace-Id", x.trace.as_bytes());
-    let stage = x.stage.and_then(|stage| call.serving.plan.stage(stage));
-    if let Some(stage) = stage {
-        head.field(b"X-Amzn-Apigateway-Api-Id", stage.api_id.as_bytes());
-    }
+    rewrite::write_gateway(head, call, x);
     match framing {
         Framing::Length(bytes) if bytes > 0 => {
             head.field_decimal(b"Content-Length", bytes);

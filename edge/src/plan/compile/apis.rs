@@ -35,7 +35,7 @@ use crate::{
             self, Api, ApiKeySource, ApiKind, Authorization, EndpointType, Integration,
             IntegrationKind, IntegrationResponse, Method, Resource, Template, TransferMode,
         },
-        settings::{ApiSource, FunctionRegion, Limits, LoggingLevel, Settings},
+        settings::{ApiSource, FunctionRegion, HeaderRules, Limits, LoggingLevel, Settings},
     },
     origin::ClientIdentity,
     route::{InsertFault, Part, RouteIndex, StageIndex, TreeBuilder, Verb, VerbKey, pattern},
@@ -66,6 +66,8 @@ pub(super) struct MethodScope<'s, 'f> {
     pub(super) stage_variables: &'s BTreeMap<String, String>,
     pub(super) functions: &'s BTreeMap<String, FunctionRegion>,
     pub(super) limits: &'s Limits,
+    /// By which fields pass where nothing maps.
+    pub(super) header_rules: HeaderRules,
     /// What the stage shows to HTTP origins.
     pub(super) client_identity: Option<&'s ClientIdentity>,
     pub(super) origins: &'s mut OriginTable,
@@ -256,6 +258,7 @@ pub(super) fn health(
         stage_variables: &BTreeMap::new(),
         functions: &settings.functions,
         limits: &settings.limits,
+        header_rules: HeaderRules::default(),
         client_identity: None,
         origins,
         reporter: Reporter {
@@ -312,6 +315,17 @@ pub(super) fn check(
     let Some((first, others)) = documents.split_first() else {
         return;
     };
+    if first.kind == ApiKind::Http && source.header_rules == HeaderRules::Proxy {
+        let mut reporter = Reporter {
+            document: Document::Settings,
+            findings: &mut *findings,
+        };
+        reporter.error(
+            format!("/apis/{index}/header_rules"),
+            "HTTP APIs have header rules of their own",
+            "leave `header_rules` out, or serve a REST API",
+        );
+    }
     // What one of several documents has may be named.
     let mut all = Vec::new();
     let resources = if others.is_empty() {
@@ -504,6 +518,7 @@ impl<'b> StageBuilder<'b> {
             stage_variables: &self.source.variables,
             functions: &self.settings.functions,
             limits: &self.settings.limits,
+            header_rules: self.source.header_rules,
             client_identity: self.client_identity,
             origins: &mut *self.origins,
             reporter: Reporter {

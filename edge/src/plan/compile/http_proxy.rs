@@ -61,6 +61,7 @@ pub(super) fn compile(
             Some(VerbKey::One(verb)) => Some(verb),
             Some(VerbKey::Any) | None => None,
         },
+        rules: scope.header_rules,
         host,
         uri: text.as_str().into(),
         timeout_ms,

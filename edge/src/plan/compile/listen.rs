@@ -14,14 +14,17 @@ use super::super::{
     },
 };
 use crate::{
+    base::text::counted,
     model::{
         api::EndpointType,
         settings::{
-            Domain, LISTEN_ADDRESS_DEFAULT, Limits, Listen, ListenEndpoint, Settings, TlsVersion,
-            Workers,
+            Domain, LISTEN_ADDRESS_DEFAULT, Limits, Listen, ListenEndpoint, Settings, Workers,
         },
     },
-    net::{address::Network, tls::ticket::ROTATE_MS_MAX},
+    net::{
+        address::Network,
+        tls::{policy::SecurityPolicy, provider, ticket::ROTATE_MS_MAX},
+    },
 };
 
 pub(super) fn limits(settings: &Settings, reporter: &mut Reporter<'_>) -> Limits {
@@ -127,17 +130,17 @@ pub(super) fn tls(settings: &Settings, reporter: &mut Reporter<'_>) -> ListenTls
         .map(|(index, row)| CertificatePlan {
             chain: row.certificate.clone(),
             key: row.key.clone(),
-            version_min: None,
+            policy: None,
             pointer: format!("/tls/certificates/{index}").into(),
         })
         .collect();
     for (index, domain) in settings.domains.iter().enumerate() {
-        let version_min = security_policy(index, domain, reporter);
+        let policy = security_policy(index, domain, reporter);
         match (&domain.certificate, &domain.key) {
             (Some(chain), Some(key)) => certificates.push(CertificatePlan {
                 chain: chain.clone(),
                 key: key.clone(),
-                version_min,
+                policy,
                 pointer: format!("/domains/{index}/certificate").into(),
             }),
             (None, None) => {}
@@ -155,49 +158,36 @@ pub(super) fn tls(settings: &Settings, reporter: &mut Reporter<'_>) -> ListenTls
     }
 }
 
-/// The oldest version of TLS that a domain's policy allows. Suites are the same for all.
+/// What a domain's policy serves its names by, as far as it can be done here.
 fn security_policy(
     index: usize,
     domain: &Domain,
     reporter: &mut Reporter<'_>,
-) -> Option<TlsVersion> {
-    const NEWEST: &[&str] = &[
-        "SecurityPolicy_TLS13_1_3_",
-        "SecurityPolicy_TLS13_2025_EDGE",
-    ];
-    const NEWER: &[&str] = &[
-        "TLS_1_2",
-        "SecurityPolicy_TLS13_1_2_",
-        "SecurityPolicy_TLS12_",
-    ];
-    let policy = domain.security_policy.as_deref()?;
+) -> Option<&'static SecurityPolicy> {
+    let name = domain.security_policy.as_deref()?;
     let at = format!("/domains/{index}/security_policy");
     if domain.certificate.is_none() {
-        let hint = "add `certificate` and `key`; the version follows from the certificate";
+        let hint = "add `certificate` and `key`; what a name is served by follows its certificate";
         reporter.error(
             &*at,
             "a security policy needs a certificate of the domain's own",
             hint,
         );
     }
-    let begins = |known: &&str| match known.strip_suffix('_') {
-        Some(_) => policy.starts_with(*known),
-        None => policy == *known,
-    };
-    let refused = if policy == "TLS_1_0" {
-        "TLS 1.0 and 1.1 are not spoken here"
-    } else if policy.contains("_FIPS_") {
-        "the cryptographic module is not one that FIPS 140 validates"
-    } else if NEWEST.iter().any(begins) {
-        return Some(TlsVersion::V1_3);
-    } else if NEWER.iter().any(begins) {
-        return Some(TlsVersion::V1_2);
-    } else {
-        "there is no such security policy"
-    };
-    let hint = "write `TLS_1_2`, or `SecurityPolicy_TLS13_1_3_2025_09` for TLS 1.3 alone";
-    reporter.error(at, format!("`{policy}`: {refused}"), hint);
-    None
+    match SecurityPolicy::find(name, &provider()) {
+        Ok(policy) => {
+            if policy.has_older() {
+                let message = format!("`{name}`: TLS 1.0 and 1.1 are not spoken here");
+                reporter.warning(at, message, "clients need TLS 1.2; write `TLS_1_2`");
+            }
+            Some(policy)
+        }
+        Err(refused) => {
+            let hint = "write `TLS_1_2`, or `SecurityPolicy_TLS13_1_3_2025_09` for TLS 1.3 alone";
+            reporter.error(at, format!("`{name}`: {refused}"), hint);
+            None
+        }
+    }
 }
 
 pub(super) fn server(settings: &Settings, reporter: &mut Reporter<'_>) -> ServerPlan {
@@ -214,8 +204,9 @@ pub(super) fn server(settings: &Settings, reporter: &mut Reporter<'_>) -> Server
         reporter.error(
             "/server/workers",
             format!(
-                "{count} workers cannot each have one of {} CPUs",
-                server.cpus.len()
+                "{} cannot each have one of {}",
+                counted(count, "worker"),
+                counted(server.cpus.len(), "CPU")
             ),
             "list as many CPUs as workers, or leave one of the two out",
         );

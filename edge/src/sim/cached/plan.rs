@@ -89,6 +89,9 @@ fn settings(collapse_ms: u64) -> serde_json::Value {
             "hosts": [site.host()],
         });
         api[cache.0] = cache.1;
+        if site == Site::Callers {
+            api["header_rules"] = json!("proxy");
+        }
         api
     };
     json!({

@@ -1,0 +1,106 @@
+//! The real worker in a simulated world: clients, origins and faults drawn from seeds.
+//!
+//! `TIDEGATE_SEED=n` replays one seed and prints its events; `TIDEGATE_SEEDS=n` changes how many
+//! fresh ones run, `TIDEGATE_SEED_BASE=n` where they begin (default: a number made of the date, so
+//! that every day brings new ones). Rows of `seeds.txt` always run. A failure prints its seed.
+//! Source: RELIABILITY section 10.
+
+use std::{
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+};
+
+use tidegate_edge::sim::{Figures, simulate};
+
+use crate::seeds::{caught, number, pinned, today};
+
+const SEEDS: u64 = 2_000;
+
+#[test]
+fn every_seed_is_served() {
+    if let Some(seed) = number("TIDEGATE_SEED") {
+        return replay(seed);
+    }
+    let count = number("TIDEGATE_SEEDS").unwrap_or(SEEDS);
+    let base = number("TIDEGATE_SEED_BASE").unwrap_or_else(today);
+    println!("seeds {base} to {} and the pinned ones", base + count);
+    let seeds: Vec<u64> = pinned(include_str!("seeds.txt"))
+        .into_iter()
+        .chain(base..base + count)
+        .collect();
+    let (next, sums) = (AtomicUsize::new(0), Mutex::new(Figures::default()));
+    let failures = Mutex::new(Vec::new());
+    let threads = thread::available_parallelism().map_or(1, usize::from);
+    thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                while let Some(seed) = seeds.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    match run(*seed) {
+                        Ok(figures) => sums.lock().expect("sums").add(&figures),
+                        Err(what) => failures.lock().expect("failures").push((*seed, what)),
+                    }
+                }
+            });
+        }
+    });
+    let sums = sums.into_inner().expect("sums");
+    println!("{sums:#?}");
+    let failures = failures.into_inner().expect("failures");
+    for (seed, what) in &failures {
+        println!("TIDEGATE_SEED={seed}: {what}");
+    }
+    assert!(failures.is_empty(), "{} seeds failed", failures.len());
+    if count >= 500 {
+        assert_is_rich(&sums, count);
+    }
+}
+
+#[test]
+fn a_seed_repeats_its_run() {
+    let traces = |seed| (simulate(seed, false).trace, simulate(seed, true).trace);
+    for seed in 1..=20 {
+        let (first, second) = traces(seed);
+        assert_eq!(first, second, "TIDEGATE_SEED={seed}");
+    }
+    assert_ne!(simulate(1, false).trace, simulate(2, false).trace);
+}
+
+/// A campaign in which nothing happens proves nothing.
+fn assert_is_rich(sums: &Figures, count: u64) {
+    let rows = [
+        ("asked", sums.asked, 10),
+        ("read whole", sums.read_whole, 5),
+        ("answered", sums.answered, 5),
+        ("own answers", sums.own, 1),
+    ];
+    for (name, sum, each) in rows {
+        assert!(sum >= each * count, "{name}: {sum} in {count} seeds");
+    }
+    for (name, sum) in [
+        ("cut", sums.cut),
+        ("ended", sums.ended),
+        ("repeated", sums.repeated),
+    ] {
+        assert!(sum >= count / 100, "{name}: {sum} in {count} seeds");
+    }
+}
+
+fn run(seed: u64) -> Result<Figures, String> {
+    let report = caught(|| simulate(seed, false))?;
+    match report.violation {
+        Some(what) => Err(what),
+        None => Ok(report.figures),
+    }
+}
+
+fn replay(seed: u64) {
+    let report = simulate(seed, true);
+    for event in &report.events {
+        println!("{event}");
+    }
+    println!("{:#?} trace {:x}", report.figures, report.trace);
+    assert_eq!(report.violation, None, "TIDEGATE_SEED={seed}");
+}
