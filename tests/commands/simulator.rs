@@ -151,7 +151,9 @@ fn a_signal_ends_it_and_nothing_is_left_behind() {
     let cached = text.replace(compare, "compare = [\"edge_cached\"]");
     fs::write(&scenario, cached).expect("a file");
     for signal in ["-INT", "-TERM", "-KILL"] {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_tidegate"))
+        // Whoever starts tests in the background has them ignore SIGINT, and their children too.
+        let mut child = Command::new("env")
+            .args(["--default-signal", env!("CARGO_BIN_EXE_tidegate")])
             .args(["sim", "--quiet", "--requests", "3000000"])
             .arg(&scenario)
             .env("TMPDIR", folder.path())
