@@ -283,6 +283,27 @@ fn two_processes_share_one_bound() {
     assert_eq!(granted, BURST as usize + STEPS - 1, "exact");
 }
 
+/// Whoever makes the table holds its lock until others can read what it is.
+#[test]
+fn those_who_open_at_once_share_one_table() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let limit = limit(1.0, 5);
+    for round in 0..500 {
+        let path = folder.path().join(round.to_string());
+        let together = Arc::new(std::sync::Barrier::new(2));
+        let openers = [(), ()].map(|()| {
+            let (path, together) = (path.clone(), Arc::clone(&together));
+            std::thread::spawn(move || {
+                together.wait();
+                Table::open(&options(&path, SECOND)).expect("opened")
+            })
+        });
+        let tables = openers.map(|opener| opener.join().expect("joined"));
+        let spent = tables.map(|table| (0..10).filter(|_| take(&table, &limit, SECOND)).count());
+        assert_eq!(spent, [5, 0], "round {round}");
+    }
+}
+
 #[test]
 fn a_restart_fills_nothing() {
     let folder = tempfile::tempdir().expect("a folder");

@@ -121,13 +121,17 @@ impl Table {
                 .map_err(|error| fault(error.into()))?;
         }
         let grown = self.grow_locked();
-        if let Some(file) = lock {
-            let _ = file.unlock(LOCK); // else it ends with the file
-        }
+        self.unlock();
         match grown {
             Ok(true) => Ok(()),
             Ok(false) => Err(TableFault::Full),
             Err(error) => Err(fault(error.into())),
+        }
+    }
+
+    fn unlock(&self) {
+        if let Some(file) = &self.file {
+            let _ = file.unlock(LOCK); // else it ends with the file
         }
     }
 
@@ -252,20 +256,28 @@ impl Header {
         is_whole.then_some(header)
     }
 
+    /// A new table in `file`, which is locked until others can read what it is.
     fn make(self, file: SharedFile) -> Result<Table, FileFault> {
         file.preallocate_anew(bytes_of(self.first_slots, 1) as u64)?;
-        let table = self.attach(file)?;
+        let table = self.map(file)?;
         table.words.word(SEGMENTS).store(1, Ordering::Release);
         // The first word comes last: without it nobody believes the others.
         for (at, word) in self.to_words().into_iter().enumerate().rev() {
             table.words.word(at).store(word, Ordering::Release);
         }
+        table.unlock();
         Ok(table)
     }
 
+    /// The table that `file`, which is locked, has.
     fn attach(self, file: SharedFile) -> Result<Table, FileFault> {
+        let table = self.map(file)?;
+        table.unlock();
+        Ok(table)
+    }
+
+    fn map(self, file: SharedFile) -> Result<Table, FileFault> {
         let map = file.map(bytes_of(self.first_slots, SEGMENTS_MAX))?;
-        let _ = file.unlock(LOCK); // else it ends with the file
         Ok(self.table(Words::new(map), Some(file)))
     }
 
