@@ -98,13 +98,16 @@ impl ParamsRead {
     /// Whether a parameter of this name may be read.
     #[must_use]
     pub fn wants(&self, name: &[u8]) -> bool {
+        // What is no text is read as another one, which may be named.
+        self.wants_text(name) || std::str::from_utf8(name).is_err()
+    }
+
+    /// The same for a name that is known to be text, as tokens are.
+    #[must_use]
+    pub fn wants_text(&self, name: &[u8]) -> bool {
         match self {
             ParamsRead::All => true,
-            // What is no text is read as another one, which may be named.
-            ParamsRead::Named(names) => {
-                names.iter().any(|known| known.as_bytes() == name)
-                    || std::str::from_utf8(name).is_err()
-            }
+            ParamsRead::Named(names) => names.iter().any(|known| known.as_bytes() == name),
         }
     }
 }

@@ -148,7 +148,7 @@ impl Made {
 
     fn params(&mut self, context: &Context<'_>, read: &ParamsRead) {
         for (name, value) in context.path_parameters() {
-            if read.wants(name.as_bytes()) {
+            if read.wants_text(name.as_bytes()) {
                 let pair = (self.put(name.as_bytes()), self.put(value));
                 self.params.push(pair);
             }
@@ -165,7 +165,7 @@ impl Made {
             }
         }
         self.header_from = self.params.len();
-        let wants = |name: &[u8]| read.wants(name);
+        let wants = |name: &[u8]| read.wants_text(name);
         context.each_field_of(wants, &mut |name, value| {
             let pair = (self.put(name), self.put(value));
             self.last_counts(self.header_from, pair);
