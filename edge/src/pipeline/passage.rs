@@ -1,11 +1,11 @@
 //! Whose heads an exchange sends whose payloads pass while they come.
 //!
 //! What it is: the two ways in which heads are made, behind one face, so that there is one exchange
-//! for both: as they pass, by the rules of API Gateway or of a proxy, or as a mapping makes them. Shape: a [`Passage`] writes the
-//! request's head and gives an [`AnswerHead`]; [`Shown`] is how the client sees where its payload
-//! ends. Units: bytes, milliseconds. Ranges: a mapped answer is as long as one that is read whole.
-//! Errors: [`Fault`]. Source: Amazon API Gateway developer guide, "HTTP proxy integrations",
-//! "quotas" (10 MB); RFC 9112 section 6.3.
+//! for both: as they pass, by the rules of API Gateway or of a proxy, or as a mapping makes them.
+//! Shape: a [`Passage`] writes the request's head and gives an [`AnswerHead`]; [`Shown`] is how the
+//! client sees where its payload ends. Units: bytes, milliseconds. Ranges: a mapped answer is as
+//! long as one that is read whole. Errors: [`Fault`]. Source: Amazon API Gateway developer guide,
+//! "HTTP proxy integrations", "quotas" (10 MB); RFC 9112 section 6.3.
 
 use super::{
     ask::ANSWER_BYTES_MAX,

@@ -46,7 +46,7 @@ pub(super) fn request(
     x: &mut Exchange,
     pool: &Rc<Pool>,
 ) -> Result<Buf, Fault> {
-    if proxy.rules == HeaderRules::ApiGateway && x.trace.is_empty() {
+    if proxy.rules == HeaderRules::ApiGateway {
         write_trace(x, || call.local.core.random());
     }
     let mut scratch = std::mem::take(&mut x.scratch);

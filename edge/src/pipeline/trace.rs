@@ -41,10 +41,13 @@ const SEED: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
 const PRIME: u128 = 0x2360_ed05_1fc6_5da4_4385_df64_9fcc_f645;
 
 /// Writes the `X-Amzn-Trace-Id` of the request in `x` to its trace: what the client sent, with
-/// what is missing of it. `random` gives 64 bits each time.
+/// what is missing of it; once for a request, however often it is sent. `random` gives 64 bits each
+/// time.
 pub(super) fn write_trace(x: &mut Exchange, mut random: impl FnMut() -> u64) {
+    if !x.trace.is_empty() {
+        return;
+    }
     let mut trace = std::mem::take(&mut x.trace);
-    trace.clear();
     let field = x.head.fields.all(Known::XAmznTraceId).last();
     let told = field.map(|field| x.text(field.value));
     let told = told.and_then(|value| std::str::from_utf8(value).ok());

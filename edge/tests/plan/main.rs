@@ -4,4 +4,5 @@
 mod documents;
 mod findings;
 mod routes;
+mod sent;
 mod tables;

@@ -5,18 +5,11 @@
 //! Rows of `cached_seeds.txt` always run; `scripts/sim-cached.sh` runs more. A failure prints its
 //! seed. Source: RELIABILITY sections 5 and 10.
 
-use std::{
-    path::Path,
-    sync::{
-        Mutex,
-        atomic::{AtomicUsize, Ordering},
-    },
-    thread,
-};
+use std::path::Path;
 
 use tidegate_edge::sim::cached::{Figures, Report, simulate};
 
-use crate::seeds::{caught, number, pinned, today};
+use crate::seeds::{campaign, caught, number};
 
 const SEEDS: u64 = 500;
 
@@ -36,35 +29,8 @@ fn every_seed_is_served_from_the_cache() {
     if let Some(seed) = number("TIDEGATE_SEED") {
         return replay(seed);
     }
-    let count = number("TIDEGATE_SEEDS").unwrap_or(SEEDS);
-    let base = number("TIDEGATE_SEED_BASE").unwrap_or_else(today);
-    println!("seeds {base} to {} and the pinned ones", base + count);
-    let seeds: Vec<u64> = pinned(include_str!("cached_seeds.txt"))
-        .into_iter()
-        .chain(base..base + count)
-        .collect();
-    let (next, sums) = (AtomicUsize::new(0), Mutex::new(Figures::default()));
-    let failures = Mutex::new(Vec::new());
-    let threads = thread::available_parallelism().map_or(1, usize::from);
-    thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| {
-                while let Some(seed) = seeds.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    match outcome(*seed) {
-                        Ok(figures) => sums.lock().expect("sums").add(&figures),
-                        Err(what) => failures.lock().expect("failures").push((*seed, what)),
-                    }
-                }
-            });
-        }
-    });
-    let sums = sums.into_inner().expect("sums");
-    println!("{sums:#?}");
-    let failures = failures.into_inner().expect("failures");
-    for (seed, what) in &failures {
-        println!("TIDEGATE_SEED={seed}: {what}");
-    }
-    assert!(failures.is_empty(), "{} seeds failed", failures.len());
+    let file = include_str!("cached_seeds.txt");
+    let (sums, count) = campaign((file, SEEDS), outcome, Figures::add);
     if count >= 200 {
         assert_is_rich(&sums, count);
     }

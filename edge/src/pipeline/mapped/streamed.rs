@@ -56,9 +56,7 @@ pub(in super::super) fn request_head(
     x: &mut Exchange,
     (road, plan): (Road<'_>, &HttpPlan),
 ) -> Result<Buf, Fault> {
-    if x.trace.is_empty() {
-        write_trace(x, || call.local.core.random());
-    }
+    write_trace(x, || call.local.core.random());
     let mut room = call.local.take_room();
     let head = request::http_streamed(call, x, (road, plan), &mut room);
     call.local.keep_room(room);
