@@ -6,8 +6,7 @@ use serde_json::json;
 use tidegate_edge::{
     integrate::{MockOutcome, RequestParts},
     model::api::{ParameterMapping, ParameterSource, ParameterTarget, Passthrough, Place},
-    plan::compile,
-    plan::{IntegrationPlan, Plan, Resolution},
+    plan::{IntegrationPlan, Plan, Resolution, compile},
     route::{Params, Verb},
     wire::target::check_path,
 };
